@@ -1,0 +1,31 @@
+/*
+ * log.h - one line per failure, to stderr or the system log.
+ *
+ * The level is the program's one mutable global. Remote text goes through
+ * log_quote; the API key never comes here. Any thread.
+ */
+#ifndef TWELVEFS_LOG_H
+#define TWELVEFS_LOG_H
+
+#include <stddef.h>
+
+enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARNING, LOG_LEVEL_INFO, LOG_LEVEL_DEBUG };
+enum log_target { LOG_TO_STDERR, LOG_TO_SYSLOG };
+
+/* Before other threads start. */
+void log_init(enum log_target target, enum log_level level);
+
+void log_write(enum log_level level, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+#define log_error(...)   log_write(LOG_LEVEL_ERROR, __VA_ARGS__)
+#define log_warning(...) log_write(LOG_LEVEL_WARNING, __VA_ARGS__)
+#define log_info(...)    log_write(LOG_LEVEL_INFO, __VA_ARGS__)
+#define log_debug(...)   log_write(LOG_LEVEL_DEBUG, __VA_ARGS__)
+
+/* Writes text between double quotes into out (of size bytes), control bytes,
+ * quotes and non-ASCII as \xNN, cut with "..." where it doesn't fit. Returns
+ * out, for use as a printf argument. text NULL gives (none). */
+const char *log_quote(const char *text, size_t len, char *out, size_t size);
+
+#endif

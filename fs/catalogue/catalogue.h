@@ -1,0 +1,252 @@
+/*
+ * catalogue.h - what is known of the account. The door to SQLite.
+ *
+ * Threads. One writer: every call that takes a struct catalogue * and says
+ * "writer" is made by the sync thread alone. Any thread reads, through a
+ * struct catalogue_reader that it acquires for the duration of one answer:
+ * readers see the last commit, never wait for the writer, and never block it.
+ * A checkpoint thread of its own keeps the write-ahead log short.
+ *
+ * Invariants.
+ *  1. A row number is never given twice, not after a rebuild either: it is an
+ *     inode's asset part and a directory offset.
+ *  2. An asset has one folder name or none yet. Of the named assets with one
+ *     safe name the lowest row has it bare, each other has the suffix. A name
+ *     that was committed changes only when the bare one's holder goes (the
+ *     next row in line takes the bare name) or the asset's filename does.
+ *  3. What a commit changed is in its diff, completely.
+ *  4. The list order is (created_s, row), newest first. It predicts the
+ *     server's order; among equal created_s it is a guess.
+ *
+ * Schema (query.c writes conditions over it):
+ *   asset(row INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT UNIQUE, type INT,
+ *         created_s INT, created TEXT, changed_s INT, folder TEXT NULL,
+ *         fold TEXT, unfinished INT, metadata_bytes INT, line_bytes INT,
+ *         picture_url TEXT, manifest_url TEXT, size_bytes INT, fetched_s INT,
+ *         version INT)
+ *         created: created_at as sent; changed_s: when a change was seen, else
+ *         created_s; fold: the folded filename; fetched_s: when the list answer
+ *         with these URLs came; version: of the commit that last changed json
+ *   body(row INTEGER PRIMARY KEY, json BLOB)      the exact object
+ *   folder(name TEXT PRIMARY KEY, row INT) WITHOUT ROWID
+ *   field_key(key INTEGER PRIMARY KEY, name TEXT UNIQUE, indexed INT)
+ *         every field name seen (dotted, at most 8 levels and 200 bytes; at most
+ *         10,000 of them); indexed: table field is complete for it
+ *   field(key INT, row INT, exact TEXT, number REAL, PRIMARY KEY (key, row,
+ *         exact)) WITHOUT ROWID, indexes (key, exact) and (key, number)
+ *         a scalar element of an array counts as a value of the array's field
+ *   link(link INTEGER PRIMARY KEY AUTOINCREMENT, place TEXT, name TEXT, target
+ *         TEXT, created_s INT, UNIQUE (place, name))
+ *   state(name TEXT PRIMARY KEY, value)
+ *
+ * Errors are negative errno: -EIO for a database error (logged here, once),
+ * -ENOSPC when the disk is full, -ENOMEM, -ENOENT where said.
+ */
+#ifndef TWELVEFS_CATALOGUE_H
+#define TWELVEFS_CATALOGUE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/asset.h"
+#include "base/buf.h"
+#include "grammar/name.h"
+#include "grammar/query.h"
+
+struct catalogue;
+struct catalogue_reader;
+
+/* ---- life ---------------------------------------------------------- */
+
+/* Opens directory/catalogue.sqlite, creating both (0700, 0600), starts the
+ * checkpoint thread. A file that is damaged or of another schema version is
+ * renamed aside (*.damaged, one kept) and a new one begins above the old row
+ * numbers where they can still be read; one log line. A lock file keeps a
+ * second daemon out: -EBUSY. -EACCES, -EROFS, -ENOSPC: the caller picks
+ * another directory. */
+int catalogue_open(const char *directory, struct catalogue **ret_catalogue);
+
+/* After every reader was released. NULL is fine. */
+void catalogue_close(struct catalogue *c);
+
+/* ---- what a commit changed ------------------------------------------ */
+
+enum catalogue_change_kind {
+    CATALOGUE_ADDED,   /* new row, or a row that got its folder name */
+    CATALOGUE_REMOVED,
+    CATALOGUE_CHANGED, /* its object changed: pages, attributes, links */
+    CATALOGUE_RENEWED, /* only query strings of URLs did: pages, no mtime */
+    CATALOGUE_MOVED    /* type or folder name changed (object too, perhaps) */
+};
+
+struct catalogue_change {
+    enum catalogue_change_kind kind;
+    int64_t row;
+    enum asset_type type, old_type;
+    char *id;
+    char *folder;     /* now; NULL when removed or unnamed */
+    char *old_folder; /* before; NULL when added */
+    char extension[ASSET_EXT_SIZE];     /* of its picture now; "" none */
+    char old_extension[ASSET_EXT_SIZE];
+    bool manifest, old_manifest;        /* whether it has one */
+};
+
+struct catalogue_diff {
+    uint64_t version;      /* the commit's */
+    int64_t committed_ns;  /* wall time: mtime of the directories it touched */
+    struct catalogue_change *changes;
+    size_t count;
+};
+
+void catalogue_diff_done(struct catalogue_diff *d);
+
+/* ---- writer ---------------------------------------------------------- */
+
+int catalogue_begin(struct catalogue *c);
+/* Commits and hands over what changed. On failure the transaction is rolled
+ * back and ret_diff untouched. */
+int catalogue_commit(struct catalogue *c, struct catalogue_diff *ret_diff);
+void catalogue_rollback(struct catalogue *c);
+
+/* Inserts or updates by id, inside a transaction. named: the set of assets
+ * with this safe name is complete up to this one, so a folder name may be
+ * given now (an unnamed row is in no listing, yet found by id). Answers the
+ * row, and whether it is new. now_s: wall time of the answer it came from. */
+int catalogue_put(struct catalogue *c, const struct asset *a, bool named,
+                  int64_t now_s, int64_t *ret_row, bool *ret_new);
+
+/* Gives every unnamed row its name, lowest row first. */
+int catalogue_name_all(struct catalogue *c);
+
+/* -ENOENT when there is no such row. */
+int catalogue_remove(struct catalogue *c, int64_t row);
+
+/* Marks rows seen by a full walk and removes... nothing: the walk asks for
+ * the rows it didn't see (ascending, up to max) and judges them itself. */
+int catalogue_mark_begin(struct catalogue *c);
+int catalogue_mark(struct catalogue *c, int64_t row);
+int catalogue_unmarked(struct catalogue *c, int64_t *rows, size_t max,
+                       size_t *ret_count);
+
+/* Completes table field for a field (of at most CATALOGUE_MAX_INDEXED, the
+ * least recently built gives way). Own transaction. */
+#define CATALOGUE_MAX_INDEXED 64
+int catalogue_index_field(struct catalogue *c, const char *field);
+
+/* Saved links. -EEXIST, -ENOENT. Own transaction. */
+int catalogue_link_add(struct catalogue *c, const char *place,
+                       const char *name, const char *target, int64_t now_s,
+                       int64_t *ret_link);
+int catalogue_link_remove(struct catalogue *c, const char *place,
+                          const char *name);
+
+/* Small numbers that outlive the process, e.g. "complete", "polled_s". Inside
+ * a transaction or not. */
+int catalogue_state_set(struct catalogue *c, const char *name, int64_t value);
+
+/* ---- reader ----------------------------------------------------------- */
+
+/* From a pool; NULL when there is no memory. Holds the newest snapshot. Keep
+ * it for one answer, never across a wait. */
+struct catalogue_reader *catalogue_reader_acquire(struct catalogue *c);
+void catalogue_reader_release(struct catalogue_reader *r);
+
+/* Version of the last commit, and its wall time; without a reader, any
+ * thread, no lock. by_type: the last commit that touched that type's listing;
+ * ASSET_TYPE_COUNT: any listing. Never goes back, not over a restart. */
+uint64_t catalogue_version(const struct catalogue *c);
+int64_t catalogue_changed_ns(const struct catalogue *c, enum asset_type type);
+/* Named assets of a type, and of all (ASSET_TYPE_COUNT); stored bytes. */
+int64_t catalogue_count(const struct catalogue *c, enum asset_type type);
+int64_t catalogue_stored_bytes(const struct catalogue *c);
+
+struct catalogue_entry {
+    int64_t row;
+    enum asset_type type;
+    int64_t created_s, changed_s, fetched_s;
+    int64_t metadata_bytes, line_bytes;
+    uint64_t version;
+    const char *id;
+    const char *folder;       /* NULL while unnamed */
+    const char *picture_url;  /* NULL when there is no link */
+    const char *manifest_url;
+}; /* texts are borrowed from the reader until its next call or release */
+
+/* -ENOENT when there is none. */
+int catalogue_get(struct catalogue_reader *r, int64_t row,
+                  struct catalogue_entry *ret_entry);
+int catalogue_get_by_id(struct catalogue_reader *r, const char *id,
+                        struct catalogue_entry *ret_entry);
+int catalogue_get_by_folder(struct catalogue_reader *r, const char *folder,
+                            struct catalogue_entry *ret_entry);
+
+/* Whether a row meets a query (0) or not (-ENOENT). */
+int catalogue_matches(struct catalogue_reader *r, const struct query *q,
+                      int64_t row);
+
+/* Appends the exact object. */
+int catalogue_body(struct catalogue_reader *r, int64_t row, struct buf *out);
+
+/* Named assets of a type (ASSET_TYPE_COUNT: all) with row > after, ascending,
+ * while fn answers true. Only row, created_s, type, folder and id are set.
+ * Answered from a covering index. */
+typedef bool catalogue_entry_fn(void *ctx, const struct catalogue_entry *e);
+int catalogue_list(struct catalogue_reader *r, enum asset_type type,
+                   int64_t after, catalogue_entry_fn *fn, void *ctx);
+
+/* The rows of named assets that meet a query, ascending, with row > after;
+ * malloc'ed. line_bytes NULL, or likewise each one's length as a line. */
+int catalogue_select(struct catalogue_reader *r, const struct query *q,
+                     int64_t after, int64_t **ret_rows, uint32_t **line_bytes,
+                     size_t *ret_count);
+
+/* Whether a field name was seen (a query_known_fn: ctx is the reader), and
+ * whether table field is complete for it. */
+bool catalogue_field_known(void *reader, const char *field);
+bool catalogue_field_indexed(struct catalogue_reader *r, const char *field);
+
+struct catalogue_link {
+    int64_t link; /* its number, for inode and offset */
+    int64_t created_s;
+    const char *name, *target;
+};
+typedef bool catalogue_link_fn(void *ctx, const struct catalogue_link *l);
+int catalogue_links(struct catalogue_reader *r, const char *place,
+                    int64_t after, catalogue_link_fn *fn, void *ctx);
+int catalogue_link_get(struct catalogue_reader *r, const char *place,
+                       const char *name, struct catalogue_link *ret_link);
+int catalogue_link_by_number(struct catalogue_reader *r, int64_t link,
+                             struct catalogue_link *ret_link);
+
+/* fallback when unset. */
+int64_t catalogue_state(struct catalogue_reader *r, const char *name,
+                        int64_t fallback);
+
+/* ---- the predicted list, for sync -------------------------------------- */
+
+/* Position from the oldest: how many rows stand before this place in the
+ * order (created_s, row), unnamed ones included. */
+int catalogue_rank(struct catalogue_reader *r, int64_t created_s, int64_t row,
+                   int64_t *ret_rank);
+/* Rows counted, unnamed ones included. */
+int64_t catalogue_total(struct catalogue_reader *r);
+
+struct catalogue_place {
+    int64_t row;
+    int64_t created_s;
+    char *id;
+};
+/* Places strictly between two (exclusive), newest first, at most max; NULL is
+ * the end of the list on that side. Freed with catalogue_places_free. */
+int catalogue_between(struct catalogue_reader *r,
+                      const struct catalogue_place *newer,
+                      const struct catalogue_place *older, size_t max,
+                      struct catalogue_place **ret_places, size_t *ret_count);
+/* Unfinished assets, newest first, at most max. */
+int catalogue_unfinished(struct catalogue_reader *r, size_t max,
+                         struct catalogue_place **ret_places,
+                         size_t *ret_count);
+void catalogue_places_free(struct catalogue_place *places, size_t count);
+
+#endif

@@ -1,0 +1,54 @@
+/*
+ * scan.h - a bounded JSON scanner that walks exact bytes.
+ *
+ * It exists because metadata must be lossless: cJSON turns numbers into
+ * doubles, refuses lone surrogates and cuts strings at \u0000. The scanner
+ * copies nothing, allocates nothing, recurses nowhere and never reads past
+ * `end`. It accepts RFC 8259 JSON with at most SCAN_MAX_DEPTH levels; bytes
+ * in strings that aren't UTF-8 pass through.
+ */
+#ifndef TWELVEFS_SCAN_H
+#define TWELVEFS_SCAN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#define SCAN_MAX_DEPTH 512
+
+enum scan_kind {
+    SCAN_OBJECT_OPEN, SCAN_OBJECT_CLOSE, SCAN_ARRAY_OPEN, SCAN_ARRAY_CLOSE,
+    SCAN_COLON, SCAN_COMMA, SCAN_STRING, SCAN_NUMBER, SCAN_TRUE, SCAN_FALSE,
+    SCAN_NULL, SCAN_END
+};
+
+struct scan_token {
+    enum scan_kind kind;
+    const char *text; /* strings with their quotes */
+    size_t len;
+};
+
+struct scan {
+    const char *at;
+    const char *end;
+};
+
+void scan_init(struct scan *s, const char *text, size_t len);
+
+/* Next token (lexical only). 0, or -EBADMSG for bytes that start none. */
+int scan_next(struct scan *s, struct scan_token *ret_token);
+
+/* Passes one whole value, checking its grammar. 0 with its bounds; -EBADMSG
+ * for a malformed value (incl. the end of input); -E2BIG past the depth. */
+int scan_value(struct scan *s, const char **ret_text, size_t *ret_len);
+
+/* The value of a member of an object given by its exact text; of several with
+ * one name the last. 0, -ENOENT, -EBADMSG. Names compare after unescaping. */
+int scan_member(const char *object, size_t len, const char *name,
+                size_t name_len, const char **ret_value, size_t *ret_len);
+
+/* Decodes a string token (with its quotes) into out, which needs len bytes:
+ * decoding never lengthens. A lone surrogate becomes its three bytes (WTF-8).
+ * Returns the decoded length. */
+size_t scan_unescape(const char *token, size_t len, char *out);
+
+#endif

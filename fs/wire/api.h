@@ -1,0 +1,119 @@
+/*
+ * api.h - the API's calls as typed questions: authentication, budget,
+ * retries, and HTTP results as errno.
+ *
+ * Callbacks run on the http thread, exactly once, and must not block. Any
+ * thread may ask and cancel.
+ *
+ * Retries: 408, 429, 5xx and transport faults, until the deadline, with
+ * exponential backoff from 500 ms to 30 s under full jitter; Retry-After
+ * is obeyed (a wait past the deadline fails at once). A 200 that isn't the API's
+ * JSON (captive portal, truncated body) is retried likewise and ends as -EIO.
+ * A host that failed API_CIRCUIT_FAILURES times in a row is asked by one probe
+ * at a time, others fail fast with its last error, until a probe succeeds.
+ *
+ * Budget: background requests are paced to `rpm` a minute, pause at 429 until
+ * its Retry-After, stay above 20 % of what X-Ratelimit-Remaining says of
+ * X-Ratelimit-Limit (until X-Ratelimit-Reset), and stand back while foreground
+ * requests are queued or under way. The walk's lane is background without rpm
+ * (a person waits for it), yet under the other three rules.
+ */
+#ifndef TWELVEFS_API_H
+#define TWELVEFS_API_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "json/page.h"
+#include "wire/http.h"
+
+#define API_PAGE_LIMIT       50 /* assets a page, the API's largest */
+#define API_IDS_LIMIT        50 /* asset_ids in one request */
+#define API_CIRCUIT_FAILURES 5
+
+struct api;
+
+enum api_lane { API_FOREGROUND, API_WALK, API_BACKGROUND };
+
+/* Why a request was made, as status.json counts them. */
+enum api_cause {
+    API_CAUSE_WALK, API_CAUSE_POLL, API_CAUSE_SEARCH, API_CAUSE_UNFINISHED,
+    API_CAUSE_SWEEP, API_CAUSE_NARROW, API_CAUSE_RENEW, API_CAUSE_PICTURE,
+    API_CAUSE_COUNT
+};
+const char *api_cause_name(enum api_cause cause);
+
+struct api_config {
+    const char *base_url; /* with /v1.3; checked: http(s), no credentials */
+    const char *key;      /* copied, wiped at api_free */
+    int64_t timeout_ms;   /* of one attempt at most */
+    int rpm;              /* background requests a minute */
+    bool media_anywhere;  /* pictures may live on private addresses: set by
+                             api_new itself when the API host is on one */
+};
+
+/* -EINVAL for an unusable base URL. http is borrowed until api_free. */
+int api_new(struct http *http, const struct api_config *config,
+            struct api **ret_api);
+/* Cancels all its requests and waits for their callbacks. NULL is fine. */
+void api_free(struct api *a);
+/* Replaces the key (SIGHUP); requests under way end with the old one. */
+int api_set_key(struct api *a, const char *key);
+
+struct api_list {
+    int64_t page;       /* from 1 */
+    int page_limit;     /* API_PAGE_LIMIT; another only to look across a page
+                           border */
+    const char *filter; /* query_ask's text or NULL; copied */
+};
+
+/* What an answer says beside its page. */
+struct api_answer {
+    int64_t asked_ms;    /* clock_mono_ms when the successful attempt was sent */
+    int64_t answered_ms;
+    int64_t received_s;  /* wall time */
+};
+
+/* err: 0 with the page (borrowed: the callback may move it out, leaving zeros),
+ * or -EACCES (401, 403), -EINVAL (400), -ENOENT, -EAGAIN (rate limit beyond
+ * the deadline), -ETIMEDOUT, -ENETUNREACH, -EHOSTUNREACH (also refused, reset),
+ * -EIO (broken answer, 5xx to the end), -ECANCELED, -ENOMEM. */
+typedef void api_page_fn(void *ctx, int err, struct page *page,
+                         const struct api_answer *answer);
+
+/* 0 and a ticket, or -ENOMEM, -ESHUTDOWN (then fn isn't called). deadline_ms
+ * by clock_mono_ms. */
+int api_list_assets(struct api *a, const struct api_list *list,
+                    enum api_lane lane, enum api_cause cause,
+                    int64_t deadline_ms, api_page_fn *fn, void *ctx,
+                    uint64_t *ret_ticket);
+
+/* Picture bytes from the CDN: without key, at most max_bytes, at most 5
+ * redirects, public addresses only unless the API itself is on a private one.
+ * Errors as above; -EACCES for 401 and 403, -ESTALE for 410, -EFBIG. Bodies
+ * are borrowed like pages. Not retried on 4xx. */
+typedef void api_bytes_fn(void *ctx, int err, struct buf *body,
+                          const struct api_answer *answer);
+int api_get_picture(struct api *a, const char *url, size_t max_bytes,
+                    int64_t deadline_ms, api_bytes_fn *fn, void *ctx,
+                    uint64_t *ret_ticket);
+
+void api_cancel(struct api *a, uint64_t ticket);
+
+/* For status.json; any thread. */
+struct api_stats {
+    uint64_t sent[API_CAUSE_COUNT];   /* HTTP requests, retries included */
+    uint64_t failed[API_CAUSE_COUNT]; /* of these, without a usable answer */
+    uint64_t throttled;               /* 429s */
+    int64_t limit, remaining, reset_s; /* as last heard; -1 unknown */
+    int64_t background_pause_ms;      /* how long the budget rests from now */
+    bool circuit_open;
+    int last_error;                   /* errno of the last failure, 0 after a success */
+    char last_error_text[160];        /* printable, never holding the key */
+    int64_t last_success_s;           /* wall time; 0 none */
+};
+void api_stats(struct api *a, struct api_stats *ret_stats);
+
+#endif

@@ -1,0 +1,93 @@
+/*
+ * http.h - requests over HTTP, by one thread that drives one curl multi
+ * handle. The door to libcurl.
+ *
+ * Any thread may submit and cancel. Callbacks run on the http thread, hold
+ * nothing and must not block; a callback may submit and cancel. Every
+ * submitted request's `done` is called exactly once, also when it is
+ * cancelled (-ECANCELED) or the http is freed.
+ *
+ * Limits: the whole request ends by its deadline; a body past max_bytes ends
+ * it with -EFBIG, before as after decompression; headers past 64 KiB in all
+ * end it with -EBADMSG. No redirect is followed but with `redirects`, then
+ * http(s) only, and headers that are `secret` are never sent to another
+ * origin. Nothing is read from .netrc, no cookies are kept; proxies are
+ * curl's (http_proxy …).
+ */
+#ifndef TWELVEFS_HTTP_H
+#define TWELVEFS_HTTP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+
+struct http;
+
+struct http_limits {
+    int max_host_connections; /* per origin; HTTP/2 shares one */
+    int max_connections;
+    int64_t connect_timeout_ms;
+    int64_t idle_timeout_ms; /* under 1 byte a second for so long: -ETIMEDOUT */
+};
+
+struct http_request {
+    const char *url;          /* copied */
+    const char *secret_header; /* "x-api-key: …" or NULL; copied, wiped after */
+    const char *accept;       /* Accept header's value or NULL */
+    int64_t deadline_ms;      /* clock_mono_ms */
+    size_t max_bytes;
+    int redirects;            /* how many to follow */
+    bool public_only;         /* refuse loopback, link-local, private, multicast
+                                 addresses at connect: -EHOSTUNREACH. Holds after
+                                 redirects and whatever DNS says */
+};
+
+struct http_response {
+    int error;    /* 0 when a whole answer came; else a negative errno:
+                     -ECANCELED, -ETIMEDOUT, -ENETUNREACH, -EHOSTUNREACH (also
+                     names that don't resolve), -ECONNREFUSED, -ECONNRESET,
+                     -EFBIG, -EBADMSG (not HTTP), -EPROTO (TLS), -ENOMEM,
+                     -ELOOP (redirects) */
+    const char *error_text;  /* curl's words, for the log; "" */
+    int status;              /* 200, 404 …; 0 when there was none */
+    struct buf *body;        /* borrowed; buf_steal it to keep it */
+    const char *content_type; /* "" when absent */
+    int64_t retry_after_ms;  /* from retry-after-ms, Retry-After (both forms);
+                                -1 when absent or malformed; capped at a day */
+    int64_t limit_remaining; /* X-Ratelimit-Remaining or -1 */
+    int64_t request_remaining; /* x-ratelimit-request-remaining or -1 */
+    int64_t limit;           /* X-Ratelimit-Limit or -1 */
+    int64_t limit_reset_s;   /* X-Ratelimit-Reset, epoch seconds, or -1 */
+};
+
+typedef void http_done_fn(void *ctx, struct http_response *response);
+
+/* Starts the thread. */
+int http_new(const struct http_limits *limits, struct http **ret_http);
+/* Cancels what is under way, ends the thread. NULL is fine. */
+void http_free(struct http *h);
+
+/* 0 and a ticket (never 0), or -ENOMEM, -EINVAL (URL), -ESHUTDOWN; then done
+ * isn't called. ret_ticket may be NULL. */
+int http_submit(struct http *h, const struct http_request *request,
+                http_done_fn *done, void *ctx, uint64_t *ret_ticket);
+/* A ticket that ended already is fine. */
+void http_cancel(struct http *h, uint64_t ticket);
+
+/* Calls fn on the http thread after delay_ms (0: as soon as may be), or at
+ * http_free with cancelled true. Exactly once. */
+typedef void http_timer_fn(void *ctx, bool cancelled);
+int http_after(struct http *h, int64_t delay_ms, http_timer_fn *fn, void *ctx,
+               uint64_t *ret_ticket);
+void http_timer_cancel(struct http *h, uint64_t ticket);
+
+/* Header values as this module reads them, for its tests and fuzzers. */
+int64_t http_parse_retry_after(const char *value, size_t len,
+                               int64_t now_wall_s);
+/* Whether an address (struct sockaddr) is one that `public_only` refuses. */
+struct sockaddr;
+bool http_address_is_private(const struct sockaddr *address);
+
+#endif
