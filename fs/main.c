@@ -1,0 +1,250 @@
+/*
+ * main.c - the front door: parse, fork, start, tell the parent, wait.
+ *
+ * The fork comes before any thread or database exists; the parent waits on a
+ * pipe for one byte of exit status and a line of text. Signals are taken by
+ * one thread: TERM and INT unmount, HUP reads the key anew.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+#include "base/cleanup.h"
+#include "base/log.h"
+#include "mountpoint.h"
+#include "options.h"
+#include "service.h"
+
+#define LINE_MAX_BYTES  4096
+#define PROGRESS_MS     250
+#define NO_PARENT       (-1)
+
+static enum exit_status complain(enum exit_status status,
+                                 const struct buf *line)
+{
+    if (status != EXIT_MOUNTED)
+        (void)fprintf(stderr, "twelvefs: %s\n", buf_str(line));
+    return status;
+}
+
+/* No core may hold the key, and no other process of this user may read it out
+ * of our memory. The sanitizers need to look at themselves, though. */
+static void keep_memory_private(void)
+{
+    const struct rlimit none = {0, 0};
+    (void)setrlimit(RLIMIT_CORE, &none);
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+    (void)prctl(PR_SET_DUMPABLE, 0);
+#endif
+}
+
+static void block_signals(sigset_t *ret_set)
+{
+    (void)sigemptyset(ret_set);
+    (void)sigaddset(ret_set, SIGTERM);
+    (void)sigaddset(ret_set, SIGINT);
+    (void)sigaddset(ret_set, SIGHUP);
+    (void)pthread_sigmask(SIG_BLOCK, ret_set, NULL);
+    (void)signal(SIGPIPE, SIG_IGN);
+}
+
+struct signals {
+    sigset_t set;
+    struct service *service;
+    const struct options *options;
+    _Atomic bool done;
+};
+
+static void reload_key(const struct signals *s)
+{
+    char *key = NULL;
+    cleanup(buf_done) struct buf error = {.max = LINE_MAX_BYTES};
+    if (options_read_key(s->options, &key, &error) != EXIT_MOUNTED)
+        log_error("the key stays as it was: %s", buf_str(&error));
+    else if (service_set_key(s->service, key))
+        log_error("the key stays as it was: out of memory");
+    else
+        log_info("read the API key anew");
+    options_wipe_key(key);
+}
+
+static bool can_reload(const struct options *o)
+{
+    return o->key_file || o->key_command || getenv("CREDENTIALS_DIRECTORY");
+}
+
+/* Draws progress between signals while a person watches in the foreground. */
+static void *take_signals(void *ctx)
+{
+    struct signals *s = ctx;
+    bool watching = s->options->foreground && isatty(STDERR_FILENO);
+    while (!s->done) {
+        const struct timespec pause = {.tv_nsec = PROGRESS_MS * 1000000L};
+        int signal_number = watching
+                                ? sigtimedwait(&s->set, NULL, &pause)
+                                : sigwaitinfo(&s->set, NULL);
+        if (signal_number == SIGHUP && can_reload(s->options))
+            reload_key(s);
+        else if (signal_number == SIGTERM || signal_number == SIGINT ||
+                 (signal_number == SIGHUP && s->options->foreground))
+            service_stop(s->service);
+        if (!watching)
+            continue;
+        cleanup(buf_done) struct buf line = {.max = LINE_MAX_BYTES};
+        watching = service_progress(s->service, &line);
+        (void)fprintf(stderr, "\rtwelvefs: %s%s", buf_str(&line),
+                      watching ? " …" : "\n");
+    }
+    return NULL;
+}
+
+static void tell_parent(int fd, enum exit_status status,
+                        const struct buf *line)
+{
+    if (fd == NO_PARENT)
+        return;
+    char byte = (char)status;
+    if (write(fd, &byte, 1) != 1 ||
+        write(fd, buf_str(line), line->len) != (ssize_t)line->len)
+        log_warning("nobody waits for the mount any more");
+}
+
+/* The terminal and the start directory belong to the parent. */
+static void leave_terminal(void)
+{
+    int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+    for (int fd = 0; null >= 0 && fd <= 2; fd++)
+        (void)dup2(null, fd);
+    if (null > 2)
+        (void)close(null);
+    if (chdir("/") < 0)
+        log_warning("cannot leave the start directory: %s", strerror(errno));
+}
+
+static enum exit_status serve(const struct options *o, char *key,
+                              int parent_fd)
+{
+    struct signals signals = {.options = o};
+    cleanup(buf_done) struct buf line = {.max = LINE_MAX_BYTES};
+    block_signals(&signals.set);
+    log_init(o->foreground ? LOG_TO_STDERR : LOG_TO_SYSLOG,
+             o->debug ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO);
+    enum exit_status status =
+        service_start(o, key, &signals.service, &line);
+    options_wipe_key(key);
+    if (status == EXIT_MOUNTED)
+        (void)service_progress(signals.service, &line);
+    tell_parent(parent_fd, status, &line);
+    if (status != EXIT_MOUNTED)
+        return parent_fd == NO_PARENT ? complain(status, &line) : status;
+    if (parent_fd != NO_PARENT) {
+        (void)close(parent_fd);
+        leave_terminal();
+    }
+
+    pthread_t taker;
+    int err = pthread_create(&taker, NULL, take_signals, &signals);
+    if (err)
+        log_error("no thread for signals: %s", strerror(err));
+    service_wait(signals.service);
+    signals.done = true;
+    if (!err) {
+        (void)pthread_kill(taker, SIGTERM);
+        (void)pthread_join(taker, NULL);
+    }
+    service_free(signals.service);
+    return EXIT_MOUNTED;
+}
+
+/* What the child says, or that it died without a word. */
+static enum exit_status await_child(int fd, pid_t child)
+{
+    char byte;
+    cleanup(buf_done) struct buf line = {.max = LINE_MAX_BYTES};
+    ssize_t got;
+    do
+        got = read(fd, &byte, 1);
+    while (got < 0 && errno == EINTR);
+    if (got != 1) {
+        int status;
+        (void)waitpid(child, &status, 0);
+        (void)buf_append_str(&line, "the daemon ended before it was ready");
+        return complain(EXIT_INTERNAL, &line);
+    }
+    char text[512];
+    while ((got = read(fd, text, sizeof(text))) > 0)
+        if (buf_append(&line, text, (size_t)got))
+            break;
+    if (byte == EXIT_MOUNTED && isatty(STDERR_FILENO))
+        (void)fprintf(stderr, "twelvefs: mounted, %s\n", buf_str(&line));
+    return complain((enum exit_status)byte, &line);
+}
+
+static enum exit_status serve_in_background(const struct options *o,
+                                            char *key)
+{
+    int ends[2];
+    cleanup(buf_done) struct buf line = {.max = LINE_MAX_BYTES};
+    if (pipe2(ends, O_CLOEXEC) < 0) {
+        options_wipe_key(key);
+        (void)buf_appendf(&line, "no pipe: %s", strerror(errno));
+        return complain(EXIT_INTERNAL, &line);
+    }
+    pid_t child = fork();
+    if (child == 0) {
+        (void)close(ends[0]);
+        (void)setsid();
+        return serve(o, key, ends[1]);
+    }
+    (void)close(ends[1]);
+    options_wipe_key(key);
+    if (child < 0) {
+        (void)buf_appendf(&line, "cannot fork: %s", strerror(errno));
+        (void)close(ends[0]);
+        return complain(EXIT_INTERNAL, &line);
+    }
+    enum exit_status status = await_child(ends[0], child);
+    (void)close(ends[0]);
+    return status;
+}
+
+int main(int argc, char **argv)
+{
+    cleanup(options_done) struct options options = {0};
+    cleanup(buf_done) struct buf error = {.max = LINE_MAX_BYTES};
+    keep_memory_private();
+    log_init(LOG_TO_STDERR, LOG_LEVEL_INFO);
+    (void)umask(077);
+
+    enum exit_status status = options_parse(argc, argv, &options, &error);
+    if (status != EXIT_MOUNTED)
+        return complain(status, &error);
+    if (options.help || options.version) {
+        if (options.help)
+            (void)fputs(options_help, stdout);
+        else
+            (void)puts("twelvefs " TWELVEFS_VERSION);
+        return EXIT_MOUNTED;
+    }
+    char *key = NULL;
+    status = options_read_key(&options, &key, &error);
+    if (status == EXIT_MOUNTED)
+        status = mountpoint_check(options.mountpoint, &error);
+    if (status != EXIT_MOUNTED) {
+        options_wipe_key(key);
+        return complain(status, &error);
+    }
+    return options.foreground ? serve(&options, key, NO_PARENT)
+                              : serve_in_background(&options, key);
+}

@@ -1,0 +1,97 @@
+#include "mountpoint.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <mntent.h>
+
+#include "base/cleanup.h"
+#include "base/log.h"
+
+extern char **environ;
+
+static enum exit_status refuse(struct buf *error, const char *path,
+                               const char *why)
+{
+    (void)buf_appendf(error, "cannot mount on %s: %s", path, why);
+    return EXIT_MOUNT_POINT;
+}
+
+/* Whether the last mount on path is one of ours. */
+static bool is_twelvefs(const char *path)
+{
+    FILE *mounts = setmntent("/proc/self/mounts", "re");
+    if (!mounts)
+        return false;
+    bool ours = false;
+    char line[8192];
+    struct mntent entry;
+    while (getmntent_r(mounts, &entry, line, sizeof(line)))
+        if (strcmp(entry.mnt_dir, path) == 0)
+            ours = strcmp(entry.mnt_type, "fuse.twelvefs") == 0;
+    (void)endmntent(mounts);
+    return ours;
+}
+
+/* A dead mount can't be resolved by realpath; take it as it was given. */
+static int take_away(const char *path)
+{
+    if (umount2(path, MNT_DETACH) == 0)
+        return 0;
+    char *const argv[] = {(char *)"fusermount3", (char *)"-u", (char *)"-z",
+                          (char *)"--", (char *)path, NULL};
+    pid_t child;
+    int status;
+    int err = posix_spawnp(&child, argv[0], NULL, NULL, argv, environ);
+    if (err)
+        return -err;
+    if (waitpid(child, &status, 0) < 0)
+        return -errno;
+    return status == 0 ? 0 : -EPERM;
+}
+
+static enum exit_status check_empty(const char *path, struct buf *error)
+{
+    DIR *directory = opendir(path);
+    if (!directory)
+        return refuse(error, path, strerror(errno));
+    bool empty = true;
+    for (struct dirent *entry; empty && (entry = readdir(directory));)
+        empty = strcmp(entry->d_name, ".") == 0 ||
+                strcmp(entry->d_name, "..") == 0;
+    (void)closedir(directory);
+    return empty ? EXIT_MOUNTED
+                 : refuse(error, path, "the directory is not empty");
+}
+
+enum exit_status mountpoint_check(const char *path, struct buf *error)
+{
+    struct stat st;
+    if (stat(path, &st) < 0 && errno == ENOTCONN) {
+        if (!is_twelvefs(path))
+            return refuse(error, path,
+                          "another file system whose process died is still "
+                          "mounted there; end it with fusermount3 -u");
+        int err = take_away(path);
+        if (err)
+            return refuse(error, path,
+                          "an earlier twelvefs died there and cannot be "
+                          "taken away; try fusermount3 -uz");
+        log_warning("took away the mount of an earlier twelvefs that died");
+    }
+    if (stat(path, &st) < 0)
+        return refuse(error, path, strerror(errno));
+    if (!S_ISDIR(st.st_mode))
+        return refuse(error, path, "it is not a directory");
+    if (is_twelvefs(path))
+        return refuse(error, path, "a twelvefs is mounted there already");
+    return check_empty(path, error);
+}

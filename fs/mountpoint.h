@@ -1,0 +1,15 @@
+/*
+ * mountpoint.h - whether a directory can take the mount.
+ */
+#ifndef TWELVEFS_MOUNTPOINT_H
+#define TWELVEFS_MOUNTPOINT_H
+
+#include "base/buf.h"
+#include "options.h"
+
+/* Checks that path is an empty directory. A twelvefs whose daemon died is
+ * still mounted there ("Transport endpoint is not connected"): it is taken
+ * away first, with a log line. EXIT_MOUNTED, or EXIT_MOUNT_POINT and a line. */
+enum exit_status mountpoint_check(const char *path, struct buf *error);
+
+#endif

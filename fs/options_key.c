@@ -1,0 +1,188 @@
+/*
+ * options_key.c - where the API key comes from, and that it goes no further.
+ *
+ * A key is 1 to KEY_MAX printable ASCII characters without spaces: anything
+ * else could smuggle a header line.
+ */
+#include "options.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <openssl/evp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+
+#define KEY_VARIABLE   "TWELVE_LABS_API_KEY"
+#define KEY_CREDENTIAL "twelve-labs-api-key"
+#define KEY_MAX        4096
+
+void options_wipe_key(char *key)
+{
+    if (key)
+        explicit_bzero(key, strlen(key));
+    free(key);
+}
+
+/* Overwrites the variable where /proc/PID/environ would show it. */
+static void wipe_environment(void)
+{
+    char *value = getenv(KEY_VARIABLE);
+    if (value)
+        explicit_bzero(value, strlen(value));
+    (void)unsetenv(KEY_VARIABLE);
+}
+
+static enum exit_status accept_key(const char *bytes, size_t len,
+                                   const char *source, char **ret_key,
+                                   struct buf *error)
+{
+    while (len && strchr(" \t\r\n", bytes[len - 1]))
+        len--;
+    while (len && strchr(" \t\r\n", bytes[0])) {
+        bytes++;
+        len--;
+    }
+    bool good = len > 0 && len <= KEY_MAX;
+    for (size_t i = 0; good && i < len; i++)
+        good = bytes[i] > ' ' && bytes[i] < 0x7f;
+    if (!good) {
+        (void)buf_appendf(error, "%s holds no usable API key", source);
+        return EXIT_NO_KEY;
+    }
+    char *key = strndup(bytes, len);
+    if (!key) {
+        (void)buf_append_str(error, "out of memory");
+        return EXIT_INTERNAL;
+    }
+    *ret_key = key;
+    return EXIT_MOUNTED;
+}
+
+static enum exit_status key_from_stream(FILE *stream, const char *source,
+                                        char **ret_key, struct buf *error)
+{
+    char bytes[KEY_MAX + 64];
+    size_t len = fread(bytes, 1, sizeof(bytes), stream);
+    enum exit_status status = accept_key(bytes, len, source, ret_key, error);
+    explicit_bzero(bytes, sizeof(bytes));
+    return status;
+}
+
+static enum exit_status key_from_file(const char *path, bool must_be_private,
+                                      char **ret_key, struct buf *error)
+{
+    cleanup(close_fd) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    struct stat st;
+    if (fd < 0 || fstat(fd, &st) < 0) {
+        (void)buf_appendf(error, "cannot read the key file %s: %s", path,
+                          strerror(errno));
+        return EXIT_NO_KEY;
+    }
+    if (must_be_private && S_ISREG(st.st_mode) && (st.st_mode & 077)) {
+        (void)buf_appendf(error,
+                          "the key file %s can be read by others; "
+                          "chmod 600 it",
+                          path);
+        return EXIT_NO_KEY;
+    }
+    FILE *stream = fdopen(fd, "r");
+    if (!stream) {
+        (void)buf_append_str(error, "out of memory");
+        return EXIT_INTERNAL;
+    }
+    fd = -1;
+    (void)setvbuf(stream, NULL, _IONBF, 0);
+    enum exit_status status = key_from_stream(stream, path, ret_key, error);
+    (void)fclose(stream);
+    return status;
+}
+
+static enum exit_status key_from_command(const char *command, char **ret_key,
+                                         struct buf *error)
+{
+    FILE *stream = popen(command, "re");
+    if (!stream) {
+        (void)buf_appendf(error, "cannot run key_command: %s",
+                          strerror(errno));
+        return EXIT_NO_KEY;
+    }
+    (void)setvbuf(stream, NULL, _IONBF, 0);
+    char *key = NULL;
+    enum exit_status status =
+        key_from_stream(stream, "key_command's output", &key, error);
+    int ended = pclose(stream);
+    if (status == EXIT_MOUNTED && ended != 0) {
+        (void)buf_appendf(error, "key_command failed (status %d)",
+                          WIFEXITED(ended) ? WEXITSTATUS(ended) : -1);
+        options_wipe_key(key);
+        return EXIT_NO_KEY;
+    }
+    if (status == EXIT_MOUNTED)
+        *ret_key = key;
+    return status;
+}
+
+static enum exit_status key_from_environment(char **ret_key,
+                                             struct buf *error)
+{
+    const char *directory = getenv("CREDENTIALS_DIRECTORY");
+    if (directory) {
+        cleanup(free_ptr) char *path = NULL;
+        if (asprintf(&path, "%s/" KEY_CREDENTIAL, directory) < 0)
+            return EXIT_INTERNAL;
+        if (access(path, R_OK) == 0)
+            return key_from_file(path, false, ret_key, error);
+    }
+    const char *value = getenv(KEY_VARIABLE);
+    if (!value || !*value) {
+        (void)buf_append_str(error,
+                             "no API key: set " KEY_VARIABLE
+                             " (or use -o key_file=FILE)");
+        return EXIT_NO_KEY;
+    }
+    return accept_key(value, strlen(value), KEY_VARIABLE, ret_key, error);
+}
+
+enum exit_status options_read_key(const struct options *o, char **ret_key,
+                                  struct buf *error)
+{
+    enum exit_status status;
+    if (o->key_file)
+        status = key_from_file(o->key_file, true, ret_key, error);
+    else if (o->key_command)
+        status = key_from_command(o->key_command, ret_key, error);
+    else
+        status = key_from_environment(ret_key, error);
+    wipe_environment();
+    return status;
+}
+
+int options_account_directory(const struct options *o, const char *key,
+                              char **ret_directory)
+{
+    unsigned char digest[EVP_MAX_MD_SIZE];
+    unsigned len = 0;
+    EVP_MD_CTX *context = EVP_MD_CTX_new();
+    int hashed = context && EVP_DigestInit_ex(context, EVP_sha256(), NULL) &&
+                 EVP_DigestUpdate(context, o->base_url,
+                                  strlen(o->base_url) + 1) &&
+                 EVP_DigestUpdate(context, key, strlen(key)) &&
+                 EVP_DigestFinal_ex(context, digest, &len);
+    EVP_MD_CTX_free(context);
+    if (!hashed)
+        return -ENOMEM;
+    char hex[33];
+    for (unsigned i = 0; i < 16; i++)
+        (void)snprintf(hex + 2 * i, 3, "%02x", digest[i]);
+    char *directory;
+    if (asprintf(&directory, "%s/%s", o->cache_dir, hex) < 0)
+        return -ENOMEM;
+    *ret_directory = directory;
+    return 0;
+}

@@ -1,0 +1,324 @@
+#include "service.h"
+
+#include <errno.h>
+#include <ftw.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "catalogue/catalogue.h"
+#include "media/media.h"
+#include "mount/session.h"
+#include "sync/sync.h"
+#include "wire/api.h"
+#include "wire/http.h"
+
+#define WALK_PARALLEL      8
+#define MAX_CONNECTIONS    32
+#define CONNECT_TIMEOUT_MS 10000
+
+/* linux/magic.h has no names for all of these. */
+#define MAGIC_NFS  0x6969
+#define MAGIC_CIFS 0xff534d42
+#define MAGIC_SMB2 0xfe534d42
+#define MAGIC_FUSE 0x65735546
+#define MAGIC_9P   0x01021997
+#define MAGIC_CEPH 0x00c36400
+
+struct service {
+    char *directory; /* this account's cache */
+    bool temporary;  /* … is removed at the end */
+    struct catalogue *catalogue;
+    struct http *http;
+    struct api *api;
+    struct sync *sync;
+    struct media *media;
+    struct mount *mount;
+};
+
+/* sync starts before the mount does, so it is given the service. */
+static void on_commit(void *ctx, const struct catalogue_diff *diff)
+{
+    struct service *s = ctx;
+    mount_committed(s->mount, diff);
+}
+
+/* SQLite's shared memory doesn't work over networks, and a cache on another
+ * FUSE could be ourselves. */
+static bool is_remote(const char *directory)
+{
+    struct statfs st;
+    if (statfs(directory, &st) < 0)
+        return false;
+    switch ((unsigned long)st.f_type) {
+    case MAGIC_NFS:
+    case MAGIC_CIFS:
+    case MAGIC_SMB2:
+    case MAGIC_FUSE:
+    case MAGIC_9P:
+    case MAGIC_CEPH:
+        return true;
+    default:
+        return false;
+    }
+}
+
+static int make_directories(const char *path)
+{
+    cleanup(free_ptr) char *copy = strdup(path);
+    if (!copy)
+        return -ENOMEM;
+    for (char *slash = copy + 1; (slash = strchr(slash, '/')); slash++) {
+        *slash = '\0';
+        if (mkdir(copy, 0700) < 0 && errno != EEXIST)
+            return -errno;
+        *slash = '/';
+    }
+    return mkdir(path, 0700) < 0 && errno != EEXIST ? -errno : 0;
+}
+
+/* The usual place, or a private directory of this run where that won't do. */
+static int open_catalogue(struct service *s)
+{
+    int err = make_directories(s->directory);
+    if (!err && is_remote(s->directory))
+        err = -EXDEV;
+    if (!err)
+        err = catalogue_open(s->directory, &s->catalogue);
+    if (!err || err == -EBUSY || err == -ENOMEM)
+        return err;
+
+    const char *parent = getenv("TMPDIR");
+    char *directory;
+    if (asprintf(&directory, "%s/twelvefs-XXXXXX",
+                 parent && parent[0] == '/' ? parent : "/tmp") < 0)
+        return -ENOMEM;
+    if (!mkdtemp(directory)) {
+        err = -errno;
+        free(directory);
+        return err;
+    }
+    log_warning("the cache %s cannot be used (%s); %s serves for this run",
+                s->directory,
+                err == -EXDEV ? "it is on a network file system"
+                              : strerror(-err),
+                directory);
+    free(s->directory);
+    s->directory = directory;
+    s->temporary = true;
+    return catalogue_open(s->directory, &s->catalogue);
+}
+
+static enum exit_status explain_cache(int err, const char *directory,
+                                      struct buf *error)
+{
+    if (err == -EBUSY)
+        (void)buf_appendf(error,
+                          "another twelvefs uses the cache %s; bind-mount "
+                          "its directory, or give this one -o cache_dir=",
+                          directory);
+    else
+        (void)buf_appendf(error, "cannot use the cache %s: %s", directory,
+                          strerror(-err));
+    return EXIT_CACHE;
+}
+
+static enum exit_status explain_api(struct service *s, int err,
+                                    const struct options *o,
+                                    struct buf *error)
+{
+    if (err == -EACCES) {
+        (void)buf_appendf(error,
+                          "the API at %s refused the key in "
+                          "TWELVE_LABS_API_KEY (or key_file, key_command)",
+                          o->base_url);
+        return EXIT_KEY_REFUSED;
+    }
+    struct api_stats stats = {0};
+    api_stats(s->api, &stats);
+    (void)buf_appendf(error, "cannot list assets from %s: %s%s%s%s",
+                      o->base_url, strerror(-err),
+                      stats.last_error_text[0] ? " (" : "",
+                      stats.last_error_text,
+                      stats.last_error_text[0] ? ")" : "");
+    return EXIT_NETWORK;
+}
+
+static int start_network(struct service *s, const struct options *o,
+                         const char *key)
+{
+    const struct http_limits limits = {
+        .max_host_connections = 2 * WALK_PARALLEL,
+        .max_connections = MAX_CONNECTIONS,
+        .connect_timeout_ms = CONNECT_TIMEOUT_MS,
+        .idle_timeout_ms = o->timeout_ms,
+    };
+    const struct api_config config = {
+        .base_url = o->base_url,
+        .key = key,
+        .timeout_ms = o->timeout_ms,
+        .rpm = o->rpm,
+    };
+    int err = http_new(&limits, &s->http);
+    return err ? err : api_new(s->http, &config, &s->api);
+}
+
+static int start_sync(struct service *s, const struct options *o)
+{
+    const struct sync_config config = {
+        .refresh_ms = o->refresh_ms,
+        .timeout_ms = o->timeout_ms,
+        .sweep_ms = o->sweep_ms,
+        .walk_parallel = WALK_PARALLEL,
+    };
+    return sync_new(s->catalogue, s->api, &config, on_commit, s, &s->sync);
+}
+
+static int make_mount(struct service *s, const struct options *o)
+{
+    const struct media_config media = {
+        .directory = s->directory,
+        .cache_bytes = o->picture_cache_bytes,
+    };
+    int err = media_new(&media, s->catalogue, s->sync, s->api, &s->media);
+    if (err)
+        return err;
+    const struct mount_config config = {
+        .mountpoint = o->mountpoint,
+        .source = o->source,
+        .allow_other = o->allow_other,
+        .fuse_options = o->fuse_options,
+        .refresh_ms = o->refresh_ms,
+        .timeout_ms = o->timeout_ms,
+    };
+    return mount_new(&config, s->catalogue, s->sync, s->media, s->api,
+                     &s->mount);
+}
+
+static enum exit_status internal(int err, struct buf *error)
+{
+    (void)buf_appendf(error, "cannot start: %s", strerror(-err));
+    return EXIT_INTERNAL;
+}
+
+static enum exit_status wait_ready(struct service *s, const struct options *o,
+                                   struct buf *error)
+{
+    int err = sync_start(s->sync);
+    if (err)
+        return internal(err, error);
+    const struct sync_question question = {.want = SYNC_READY};
+    err = sync_wait(s->sync, &question, clock_mono_ms() + o->timeout_ms);
+    return err ? explain_api(s, err, o, error) : EXIT_MOUNTED;
+}
+
+static enum exit_status start(struct service *s, const struct options *o,
+                              const char *key, struct buf *error)
+{
+    int err = options_account_directory(o, key, &s->directory);
+    if (err)
+        return internal(err, error);
+    err = open_catalogue(s);
+    if (err)
+        return explain_cache(err, s->directory, error);
+    err = start_network(s, o, key);
+    if (err == -EINVAL) {
+        (void)buf_appendf(error, "'%s' is no base URL for the API",
+                          o->base_url);
+        return EXIT_USAGE;
+    }
+    if (!err)
+        err = start_sync(s, o);
+    if (!err)
+        err = make_mount(s, o);
+    if (err)
+        return internal(err, error);
+    enum exit_status status = wait_ready(s, o, error);
+    if (status != EXIT_MOUNTED)
+        return status;
+    err = mount_start(s->mount);
+    if (err) {
+        (void)buf_appendf(error, "cannot mount on %s: %s", o->mountpoint,
+                          strerror(-err));
+        return EXIT_MOUNT_POINT;
+    }
+    return EXIT_MOUNTED;
+}
+
+DEFINE_CLEANUP(free_service, struct service *, service_free)
+
+enum exit_status service_start(const struct options *o, const char *key,
+                               struct service **ret_service,
+                               struct buf *error)
+{
+    cleanup(free_service) struct service *s = calloc(1, sizeof(*s));
+    if (!s)
+        return internal(-ENOMEM, error);
+    enum exit_status status = start(s, o, key, error);
+    if (status == EXIT_MOUNTED)
+        *ret_service = steal_ptr(s);
+    return status;
+}
+
+void service_wait(struct service *s)
+{
+    mount_wait(s->mount);
+}
+
+void service_stop(struct service *s)
+{
+    mount_stop(s->mount);
+}
+
+int service_set_key(struct service *s, const char *key)
+{
+    return api_set_key(s->api, key);
+}
+
+bool service_progress(struct service *s, struct buf *line)
+{
+    struct sync_status status;
+    sync_status(s->sync, &status);
+    if (status.total >= 0)
+        (void)buf_appendf(line, "%" PRId64 " of %" PRId64 " assets",
+                          status.walked, status.total);
+    else
+        (void)buf_appendf(line, "%" PRId64 " assets", status.walked);
+    return !status.complete;
+}
+
+static int remove_one(const char *path, const struct stat *st, int type,
+                      struct FTW *where)
+{
+    (void)remove(path);
+    return 0;
+}
+
+/* Only ever a directory that this run made itself. */
+static void remove_tree(const char *directory)
+{
+    (void)nftw(directory, remove_one, 16, FTW_DEPTH | FTW_PHYS | FTW_MOUNT);
+}
+
+void service_free(struct service *s)
+{
+    if (!s)
+        return;
+    media_free(s->media);
+    sync_free(s->sync);
+    api_free(s->api);
+    http_free(s->http);
+    mount_free(s->mount);
+    catalogue_close(s->catalogue);
+    if (s->temporary)
+        remove_tree(s->directory);
+    free(s->directory);
+    free(s);
+}

@@ -1,0 +1,40 @@
+/*
+ * service.h - the whole house, wired: catalogue, http, api, sync, media,
+ * mount. Started bottom up, taken down in reverse.
+ *
+ * Shutdown order, which sync's and media's callbacks into the mount dictate:
+ * the mount's threads end first; media and sync answer whoever still waits;
+ * then api and http; the mount's tables after them, since those last answers
+ * used them; the catalogue last.
+ */
+#ifndef TWELVEFS_SERVICE_H
+#define TWELVEFS_SERVICE_H
+
+#include "base/buf.h"
+#include "options.h"
+
+struct service;
+
+/* Returns once the mount is usable: the key was accepted and the first page is
+ * in, or a complete catalogue was kept. Otherwise nothing is mounted, and
+ * error has a line. Opens threads: call it after the fork. */
+enum exit_status service_start(const struct options *o, const char *key,
+                               struct service **ret_service,
+                               struct buf *error);
+
+/* Until it is unmounted or stopped. */
+void service_wait(struct service *s);
+
+/* Any thread; unmounts. */
+void service_stop(struct service *s);
+
+/* Any thread: requests use this key from now on. 0 or -ENOMEM. */
+int service_set_key(struct service *s, const char *key);
+
+/* One line on how far the first walk is; false once it is through. */
+bool service_progress(struct service *s, struct buf *line);
+
+/* NULL is fine. */
+void service_free(struct service *s);
+
+#endif
