@@ -9,12 +9,15 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -120,6 +123,28 @@ static void tell_parent(int fd, enum exit_status status,
         log_warning("nobody waits for the mount any more");
 }
 
+/* Tells a service manager (systemd's Type=notify) that the mount is usable:
+ * one datagram to the socket that NOTIFY_SOCKET names, '@' for the abstract
+ * name space. */
+static void tell_service_manager(void)
+{
+    const char *name = getenv("NOTIFY_SOCKET");
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    size_t len = name ? strlen(name) : 0;
+    if (len == 0 || len >= sizeof(address.sun_path))
+        return;
+    memcpy(address.sun_path, name, len);
+    if (name[0] == '@')
+        address.sun_path[0] = '\0';
+    cleanup(close_fd) int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    static const char ready[] = "READY=1";
+    if (fd < 0 || sendto(fd, ready, sizeof(ready) - 1, 0,
+                         (const struct sockaddr *)&address,
+                         (socklen_t)(offsetof(struct sockaddr_un, sun_path) +
+                                     len)) < 0)
+        log_warning("cannot tell the service manager: %s", strerror(errno));
+}
+
 /* The terminal and the start directory belong to the parent. */
 static void leave_terminal(void)
 {
@@ -153,6 +178,7 @@ static enum exit_status serve(const struct options *o, char *key,
         leave_terminal();
     }
 
+    tell_service_manager();
     pthread_t taker;
     int err = pthread_create(&taker, NULL, take_signals, &signals);
     if (err)
