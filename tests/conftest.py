@@ -1,0 +1,45 @@
+import pathlib
+import sys
+
+import pytest
+
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE), str(HERE / "standin")]
+
+from mounting import Mount  # noqa: E402
+from standin import Standin  # noqa: E402
+
+
+@pytest.fixture
+def standin():
+    """Starts stand-ins: standin(assets=100, account="hostile", …)."""
+    running = []
+
+    def start(**options):
+        running.append(Standin(**options))
+        running[-1].start()
+        return running[-1]
+
+    yield start
+    for server in running:
+        server.stop()
+
+
+@pytest.fixture
+def mount():
+    """Mounts stand-ins: mount(server, refresh=2, …)."""
+    mounts = []
+
+    def start(server, **options):
+        mounts.append(Mount(server, **options))
+        return mounts[-1]
+
+    yield start
+    failure = None
+    for one in mounts:
+        try:
+            one.stop()
+        except Exception as error:  # the others must go too
+            failure = error
+    if failure:
+        raise failure

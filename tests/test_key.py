@@ -1,0 +1,100 @@
+"""The key stays in."""
+import os
+import pathlib
+import subprocess
+
+from mounting import BINARY, Mount, folders
+
+KEY = "tlk_SECRET0123456789abcdef"
+
+
+def read_pictures(m):
+    for path in folders(m).values():
+        for entry in os.scandir(path):
+            if entry.is_symlink():
+                try:
+                    pathlib.Path(entry.path).read_bytes()
+                except OSError:
+                    pass  # the stand-in's hostile pictures
+
+
+def test_the_key_reaches_no_host_but_the_apis(standin, mount):
+    server = standin(assets=60, key=KEY)
+    m = mount(server)
+    m.wait_complete()
+    read_pictures(m)
+    stats = server.stats()
+    assert stats["requests"]["picture"] > 10
+    assert stats["key_leaks"] == 0
+
+
+def test_not_by_redirect_either(standin, mount):
+    server = standin(assets=60, key=KEY)
+    m = mount(server)
+    m.wait_complete()
+    server.fault(kind="redirect", location=server.media + "/assets/x/stolen",
+                 match={"origin": "api", "count": -1})
+    subprocess.run(["ls", str(m.path / ".id" / ("f" * 24))], check=False,
+                   capture_output=True)
+    m.path.joinpath(".twelvefs")
+    try:
+        m.refresh()
+    except OSError:
+        pass  # a redirected API is a broken answer
+    assert server.stats()["key_leaks"] == 0
+
+
+def test_the_key_is_nowhere_on_the_machine(standin):
+    server = standin(assets=60, key=KEY)
+    with Mount(server) as m:
+        m.wait_complete()
+        pid = m.process.pid
+        for name in ("cmdline", "environ"):
+            assert KEY.encode() not in pathlib.Path(
+                f"/proc/{pid}/{name}").read_bytes()
+        assert KEY not in (m.path / ".twelvefs/status.json").read_text()
+        m.stop()
+        assert KEY not in m.log()
+        hit = subprocess.run(["grep", "-rlF", KEY, str(m.home)],
+                             capture_output=True, text=True)
+        assert hit.stdout == ""
+
+
+def test_the_cache_is_the_users_alone(standin):
+    with Mount(standin(assets=60)) as m:
+        m.wait_complete()
+        read_pictures(m)
+        for folder, _, files in os.walk(m.options["cache_dir"]):
+            assert os.stat(folder).st_mode & 0o077 == 0
+            for name in files:
+                assert os.stat(os.path.join(folder, name)).st_mode & 0o077 == 0
+
+
+def test_key_sources(standin, tmp_path):
+    server = standin(assets=10, key=KEY)
+    base = {"TWELVE_LABS_API_KEY": ""}
+    secret = tmp_path / "key"
+    secret.write_text(KEY + "\n")
+    secret.chmod(0o600)
+    with Mount(server, env=base, key_file=secret) as m:
+        assert "video" in os.listdir(m.path)
+    with Mount(server, env=base, key_command=f"cat {secret}") as m:
+        assert "video" in os.listdir(m.path)
+    credentials = tmp_path / "credentials"
+    credentials.mkdir()
+    (credentials / "twelve-labs-api-key").write_text(KEY)
+    with Mount(server, env={**base,
+                            "CREDENTIALS_DIRECTORY": str(credentials)}) as m:
+        assert "video" in os.listdir(m.path)
+
+
+def test_a_key_file_that_others_can_read_is_refused(tmp_path):
+    secret = tmp_path / "key"
+    secret.write_text(KEY)
+    secret.chmod(0o644)
+    point = tmp_path / "mnt"
+    point.mkdir()
+    result = subprocess.run([str(BINARY), "-o", f"key_file={secret}",
+                             str(point)], capture_output=True, text=True)
+    assert result.returncode == 3
+    assert "chmod 600" in result.stderr and KEY not in result.stderr

@@ -1,0 +1,83 @@
+"""What a mount costs, counted at the stand-in."""
+import os
+import subprocess
+
+from mounting import folders
+
+
+def listed(server):
+    return server.stats()["requests"]["list"]
+
+
+def test_first_listing_of_ten_thousand_costs_203_requests_at_most(
+        standin, mount):
+    server = standin(assets=10000, latency_ms=20)
+    m = mount(server, refresh=600)
+    m.wait_complete()
+    assert len(folders(m)) == 10000
+    stats = server.stats()
+    assert stats["requests"]["list"] <= 203
+    assert stats["max_parallel"] >= 4
+
+
+def test_warm_costs_no_request(standin, mount):
+    server = standin(assets=10000)
+    m = mount(server, refresh=600)
+    m.wait_complete()
+    before = server.stats()["requests"]
+    for command in (["find", "."], ["ls", "-lR", "."], ["du", "-s", "."],
+                    ["grep", "-r", "no such text anywhere", "."]):
+        subprocess.run(command, cwd=m.path, stdout=subprocess.DEVNULL,
+                       check=command[0] != "grep")
+    after = server.stats()["requests"]
+    assert after == before
+
+
+def test_probing_costs_no_request(standin, mount):
+    server = standin(assets=2000, latency_ms=200)
+    m = mount(server, refresh=600)
+    before = listed(server)
+    for directory in ("", "video", "filename=x"):
+        for name in (".git", ".hidden", ".Trash-1000", "autorun.inf",
+                     ".directory"):
+            assert not os.path.exists(m.path / directory / name)
+    m.wait_complete()
+    assert listed(server) <= 2000 / 50 + 3
+    assert before >= 1
+
+
+def test_pictures_are_fetched_once(standin, mount):
+    server = standin(assets=60)
+    m = mount(server)
+    m.wait_complete()
+    pictures = 0
+    for _ in range(2):
+        pictures = 0
+        for path in folders(m).values():
+            for entry in os.scandir(path):
+                if entry.is_symlink() and entry.name.startswith("thumbnail."):
+                    with open(entry.path, "rb") as picture:
+                        assert picture.read()
+                    pictures += 1
+    assert server.stats()["requests"]["picture"] == pictures > 10
+
+
+def test_pictures_are_equal_byte_for_byte(standin, mount):
+    import json
+    import urllib.request
+    m = mount(standin(assets=100))
+    m.wait_complete()
+    compared = 0
+    for path in folders(m).values():
+        asset = json.loads((path / "metadata.json").read_text())
+        url = (asset.get("thumbnail") or {}).get("representative_url")
+        if not url:
+            continue
+        name = next(n for n in os.listdir(path)
+                    if n.startswith("thumbnail.") and n != "thumbnail.url")
+        with urllib.request.urlopen(url) as answer:
+            expected = answer.read()
+        assert os.stat(path / name).st_size == len(expected)
+        assert (path / name).read_bytes() == expected
+        compared += 1
+    assert compared > 20

@@ -1,0 +1,21 @@
+"""Waiting for what a mount shows, by asking again until a bound."""
+import time
+
+ASK_AGAIN_S = 0.02
+
+
+def within(seconds, condition, what="it"):
+    """Asks until condition() is true; fails once the bound has passed. The
+    pause between questions spares the machine; nothing relies on it."""
+    end = time.monotonic() + seconds
+    while True:
+        value = condition()
+        if value:
+            return value
+        assert time.monotonic() < end, f"{what} did not show within {seconds} s"
+        pause(ASK_AGAIN_S)
+
+
+def pause(seconds):
+    import select
+    select.select([], [], [], seconds)
