@@ -1,0 +1,68 @@
+/* What account.c (records and mutation) and account_list.c (questions)
+ * share; nobody else includes it. */
+#ifndef STANDIN_ACCOUNT_PRIVATE_H
+#define STANDIN_ACCOUNT_PRIVATE_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "account.h"
+#include "order.h"
+
+#define CACHED_MATCHES 8
+
+/* An asset's own text, once it has one. */
+struct own {
+    char *text;
+    size_t len;
+    char *folded; /* its filename as the filter sees it, "" if none */
+    char *id;     /* its _id if that is a string, else NULL */
+};
+
+struct record {
+    int64_t at; /* key of the order */
+    struct own *own;
+    uint8_t alive;
+    uint8_t type;
+    uint8_t status;
+};
+
+/* The numbers that a filter found, newest first, kept for its next page. */
+struct matches {
+    uint64_t version; /* of the account, when they were found */
+    unsigned types;
+    char *needle;
+    uint32_t *number;
+    size_t n;
+    atomic_int refs;
+};
+
+struct account {
+    pthread_rwlock_t lock; /* covers all but the cache */
+    struct generator gen;
+    struct record *record;
+    uint32_t nrecords;
+    uint32_t cap;
+    struct order order;
+    uint32_t *odd; /* numbers whose _id is not the generated one */
+    uint32_t nodd;
+    uint32_t odd_cap;
+    uint64_t version; /* counts changes */
+
+    pthread_mutex_t cache_lock; /* covers what follows; never held with I/O */
+    struct matches *cache[CACHED_MATCHES];
+    unsigned cache_next;
+};
+
+static inline struct asset record_asset(const struct account *a, uint32_t n)
+{
+    const struct record *r = &a->record[n];
+    return (struct asset){n, r->at, r->type, r->status};
+}
+
+/* The number of the alive asset with this id, or -1. Lock held. */
+int64_t account_find(const struct account *a, const char *id, bool internal);
+void record_text(const struct account *a, uint32_t n, struct buf *out);
+void account_cache_done(struct account *a);
+
+#endif

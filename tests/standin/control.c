@@ -1,0 +1,275 @@
+/* The control routes that ask and set; control_change.c has those that
+ * change the account. The list of all is at the head of main.c. */
+#include "control.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "clock.h"
+
+void control_result(struct answer *a, int err)
+{
+    buf_clear(&a->body);
+    if (!err) {
+        buf_str(&a->body, "{\"ok\":true}");
+        return;
+    }
+    a->status = err == -ENOENT ? 404 : err == -ENOMEM ? 500 : 400;
+    buf_str(&a->body, "{\"ok\":false,\"error\":");
+    buf_json(&a->body, strerror(-err));
+    buf_char(&a->body, '}');
+}
+
+double control_number(const struct call *c, const char *name, double otherwise)
+{
+    const cJSON *item = cJSON_GetObjectItemCaseSensitive(c->json, name);
+    if (!cJSON_IsNumber(item) || !(item->valuedouble > -9e15) ||
+        !(item->valuedouble < 9e15))
+        return otherwise;
+    return item->valuedouble;
+}
+
+const char *control_text(const struct call *c, const char *name)
+{
+    return cJSON_GetStringValue(
+        cJSON_GetObjectItemCaseSensitive(c->json, name));
+}
+
+static void get_stats(struct call *c)
+{
+    struct server *s = c->request->server;
+    stats_json(s->stats, &c->answer->body);
+    if (c->answer->body.failed)
+        return;
+    c->answer->body.len--; /* the closing brace */
+    buf_printf(&c->answer->body, ",\"stalled\":%zu,\"delayed\":%zu}",
+               park_count(s->park, PARK_STALL),
+               park_count(s->park, PARK_DELAY));
+}
+
+static void get_log(struct call *c)
+{
+    int64_t since = query_number(c->request->query, "since", 0);
+    stats_log_json(c->request->server->stats, since < 0 ? 0 : (uint64_t)since,
+                   &c->answer->body);
+}
+
+static void reset(struct call *c)
+{
+    stats_reset(c->request->server->stats);
+    control_result(c->answer, 0);
+}
+
+static void get_info(struct call *c)
+{
+    struct server *s = c->request->server;
+    buf_printf(&c->answer->body,
+               "{\"api\":\"%s\",\"media\":\"%s\",\"control\":\"%s\","
+               "\"count\":%zu,\"mark\":%u,\"clip\":%s}",
+               s->api_url, s->media_url, s->control_url,
+               account_count(s->account), account_mark(s->account),
+               s->clip ? "true" : "false");
+}
+
+static void add_fault(struct call *c)
+{
+    int number = faults_add(c->request->server->faults, c->json);
+    if (number < 0)
+        control_result(c->answer, number);
+    else
+        buf_printf(&c->answer->body, "{\"ok\":true,\"rule\":%d}", number);
+}
+
+static void get_faults(struct call *c)
+{
+    faults_json(c->request->server->faults, &c->answer->body);
+}
+
+static void clear_faults(struct call *c)
+{
+    faults_clear(c->request->server->faults);
+    park_release(c->request->server->park);
+    control_result(c->answer, 0);
+}
+
+static void set_ratelimit(struct call *c)
+{
+    const char *style = control_text(c, "retry_after");
+    struct ratelimit_setting setting = {
+        .limit = (long)control_number(c, "limit", -1),
+        .window_s = (long)control_number(c, "window_s", 60),
+        .used = (long)control_number(c, "used", 0),
+        .style = style && !strcmp(style, "date") ? RETRY_DATE
+                 : style && !strcmp(style, "ms") ? RETRY_MS
+                                                 : RETRY_SECONDS,
+    };
+    if (setting.limit < 0)
+        ratelimit_generous(c->request->server->ratelimit);
+    else
+        ratelimit_set(c->request->server->ratelimit, &setting);
+    control_result(c->answer, 0);
+}
+
+static void set_latency(struct call *c)
+{
+    atomic_store(&c->request->server->latency_ms,
+                 (int64_t)control_number(c, "ms", 0));
+    control_result(c->answer, 0);
+}
+
+/* {"ms":n}, or {"on":true} until {"on":false}. */
+static void set_offline(struct call *c)
+{
+    struct server *s = c->request->server;
+    const cJSON *on = cJSON_GetObjectItemCaseSensitive(c->json, "on");
+    double ms = control_number(c, "ms", -1);
+    int64_t until = 0;
+    if (ms >= 0)
+        until = clock_ms() + (int64_t)ms;
+    else if (!cJSON_IsFalse(on))
+        until = INT64_MAX;
+    atomic_store(&s->offline_until_ms, until);
+    if (until)
+        park_drop(s->park);
+    control_result(c->answer, 0);
+}
+
+static void set_signing(struct call *c)
+{
+    static const char *const names[] = {"expires", "amz", "token"};
+    const cJSON *on = cJSON_GetObjectItemCaseSensitive(c->json, "on");
+    const char *name = control_text(c, "style");
+    int style = 0;
+    while (name && style < 3 && strcmp(name, names[style]) != 0)
+        style++;
+    if (style == 3) {
+        control_result(c->answer, -EINVAL);
+        return;
+    }
+    signer_set(c->request->server->signer, !cJSON_IsFalse(on),
+               (enum sign_style)style, (long)control_number(c, "ttl_s", 3600));
+    control_result(c->answer, 0);
+}
+
+static void expire(struct call *c)
+{
+    signer_expire(c->request->server->signer);
+    control_result(c->answer, 0);
+}
+
+static void get_ids(struct call *c)
+{
+    int64_t mark = query_number(c->request->query, "before", 0);
+    account_ids(c->request->server->account, mark < 0 ? 0 : (uint32_t)mark,
+                &c->answer->body);
+}
+
+static void get_dump(struct call *c)
+{
+    c->answer->type = "application/x-ndjson";
+    account_dump(c->request->server->account, &c->answer->body);
+}
+
+/* /control/assets/<id>/raw */
+static void get_raw(struct call *c)
+{
+    struct buf id BUF_SCOPE = {0};
+    const char *from = c->request->path + strlen("/control/assets/");
+    const char *end = strrchr(from, '/');
+    int err = -ENOENT;
+    if (end && !strcmp(end, "/raw")) {
+        path_decode(from, (size_t)(end - from), &id);
+        if (!id.failed)
+            err = account_get(c->request->server->account, id.data, true,
+                              &c->answer->body);
+    }
+    if (err)
+        control_result(c->answer, err);
+}
+
+/* /control/wait?counter=list&at_least=3&timeout_ms=5000; true: answered. */
+static bool wait_counter(struct request *r, struct answer *a)
+{
+    struct buf name BUF_SCOPE = {0};
+    if (!query_text(r->query, "counter", &name) ||
+        name.len >= sizeof(r->counter) ||
+        stats_counter(r->server->stats, name.data) < 0) {
+        control_result(a, -EINVAL);
+        return true;
+    }
+    int64_t timeout = query_number(r->query, "timeout_ms", 10000);
+    if (timeout < 0 || timeout > 3600000)
+        timeout = 3600000;
+    strcpy(r->counter, name.data);
+    r->at_least = query_number(r->query, "at_least", 1);
+    r->parked.deadline_ms = clock_ms() + timeout;
+    return false;
+}
+
+static const struct {
+    const char *method;
+    const char *path;
+    void (*run)(struct call *c);
+} routes[] = {
+    {"GET", "/control", get_info},
+    {"GET", "/control/stats", get_stats},
+    {"GET", "/control/log", get_log},
+    {"POST", "/control/reset", reset},
+    {"GET", "/control/faults", get_faults},
+    {"POST", "/control/faults", add_fault},
+    {"DELETE", "/control/faults", clear_faults},
+    {"POST", "/control/ratelimit", set_ratelimit},
+    {"POST", "/control/latency", set_latency},
+    {"POST", "/control/offline", set_offline},
+    {"POST", "/control/signing", set_signing},
+    {"POST", "/control/expire", expire},
+    {"GET", "/control/ids", get_ids},
+    {"GET", "/control/dump", get_dump},
+    {"POST", "/control/create", control_create},
+    {"POST", "/control/delete", control_delete},
+    {"POST", "/control/edit", control_edit},
+    {"POST", "/control/status", control_status},
+    {"GET", "/control/churn", control_churn},
+    {"POST", "/control/churn", control_churn_start},
+    {"POST", "/control/churn/stop", control_churn_stop},
+};
+
+static void dispatch(struct call *c)
+{
+    const struct request *r = c->request;
+    for (size_t i = 0; i < sizeof(routes) / sizeof(*routes); i++) {
+        if (!strcmp(r->method, routes[i].method) &&
+            !strcmp(r->path, routes[i].path)) {
+            routes[i].run(c);
+            return;
+        }
+    }
+    if (!strcmp(r->method, "GET") && !strncmp(r->path, "/control/assets/", 16))
+        get_raw(c);
+    else
+        control_result(c->answer, -ENOENT);
+}
+
+bool route_control(struct request *r, struct answer *a)
+{
+    struct call c = {.request = r, .answer = a};
+    if (!strcmp(r->path, "/control/wait"))
+        return wait_counter(r, a);
+    if (r->body.failed) {
+        control_result(a, -ENOMEM);
+        return true;
+    }
+    c.body = (struct slice){r->body.data, r->body.len};
+    if (r->body.len) {
+        c.json = cJSON_ParseWithLength(r->body.data, r->body.len);
+        if (!cJSON_IsObject(c.json)) {
+            cJSON_Delete(c.json);
+            control_result(a, -EINVAL);
+            return true;
+        }
+    }
+    dispatch(&c);
+    cJSON_Delete(c.json);
+    return true;
+}
