@@ -1,0 +1,122 @@
+#include "base/log.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <syslog.h>
+#include <unistd.h>
+
+#define LOG_LINE_SIZE 2048
+
+/* Written before other threads start, only read afterwards. */
+static enum log_level log_level = LOG_LEVEL_WARNING;
+static enum log_target log_target = LOG_TO_STDERR;
+
+void log_init(enum log_target target, enum log_level level)
+{
+    log_target = target;
+    log_level = level;
+    if (target == LOG_TO_SYSLOG)
+        openlog("twelvefs", LOG_PID | LOG_NDELAY, LOG_DAEMON);
+}
+
+static int syslog_priority(enum log_level level)
+{
+    switch (level) {
+    case LOG_LEVEL_ERROR:
+        return LOG_ERR;
+    case LOG_LEVEL_WARNING:
+        return LOG_WARNING;
+    case LOG_LEVEL_INFO:
+        return LOG_INFO;
+    case LOG_LEVEL_DEBUG:
+        break;
+    }
+    return LOG_DEBUG;
+}
+
+/* One write per line, so that lines of several threads don't mingle. */
+static void write_stderr(const char *line, size_t len)
+{
+    while (len > 0) {
+        ssize_t written = write(STDERR_FILENO, line, len);
+        if (written < 0 && errno == EINTR)
+            continue;
+        if (written <= 0)
+            return;
+        line += written;
+        len -= (size_t)written;
+    }
+}
+
+void log_write(enum log_level level, const char *format, ...)
+{
+    if (level > log_level)
+        return;
+
+    int saved_errno = errno;
+    char line[LOG_LINE_SIZE] = "twelvefs: ";
+    size_t prefix = strlen(line);
+    va_list arguments;
+    va_start(arguments, format);
+    errno = saved_errno; /* for %m */
+    (void)vsnprintf(line + prefix, sizeof(line) - prefix - 1, format,
+                    arguments);
+    va_end(arguments);
+
+    /* Whatever a caller forgot to quote must not forge a second line. */
+    size_t len = strlen(line);
+    for (size_t i = prefix; i < len; i++) {
+        if ((unsigned char)line[i] < 0x20 || line[i] == 0x7f)
+            line[i] = ' ';
+    }
+    if (log_target == LOG_TO_SYSLOG) {
+        syslog(syslog_priority(level), "%s", line + prefix);
+    } else {
+        line[len] = '\n';
+        write_stderr(line, len + 1);
+    }
+    errno = saved_errno;
+}
+
+/* Writes one byte as it stands or as \xNN; returns how many bytes. */
+static size_t quote_byte(unsigned char c, char out[5])
+{
+    if (c >= 0x20 && c < 0x7f && c != '"' && c != '\\') {
+        out[0] = (char)c;
+        return 1;
+    }
+    (void)snprintf(out, 5, "\\x%02x", c);
+    return 4;
+}
+
+const char *log_quote(const char *text, size_t len, char *out, size_t size)
+{
+    static const char cut_mark[] = "\"...";
+    if (size == 0)
+        return "";
+    if (!text || size < 1 + sizeof(cut_mark)) {
+        (void)snprintf(out, size, "%s", text ? "..." : "(none)");
+        return out;
+    }
+
+    size_t at = 0;
+    size_t cut_at = 1; /* the last place where the cut mark still fits */
+    out[at++] = '"';
+    for (size_t i = 0; i < len; i++) {
+        char piece[5];
+        size_t piece_len = quote_byte((unsigned char)text[i], piece);
+        if (at + piece_len + 2 > size) {
+            memcpy(out + cut_at, cut_mark, sizeof(cut_mark));
+            return out;
+        }
+        memcpy(out + at, piece, piece_len);
+        at += piece_len;
+        if (at + sizeof(cut_mark) <= size)
+            cut_at = at;
+    }
+    out[at++] = '"';
+    out[at] = '\0';
+    return out;
+}
