@@ -17,7 +17,6 @@ def standin():
 
     def start(**options):
         running.append(Standin(**options))
-        running[-1].start()
         return running[-1]
 
     yield start

@@ -98,14 +98,9 @@ def test_one_deletion_among_twenty_thousand(big, index):
 @pytest.fixture(scope="module")
 def big():
     from standin import Standin
-    server = Standin(assets=20000)
-    server.start()
-    try:
-        with Mount(server, refresh=600) as m:
-            m.wait_complete()
-            yield server, m
-    finally:
-        server.stop()
+    with Standin(assets=20000) as server, Mount(server, refresh=600) as m:
+        m.wait_complete()
+        yield server, m
 
 
 def test_scattered_deletions_and_creations_at_once(big):

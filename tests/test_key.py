@@ -32,11 +32,10 @@ def test_not_by_redirect_either(standin, mount):
     server = standin(assets=60, key=KEY)
     m = mount(server)
     m.wait_complete()
-    server.fault(kind="redirect", location=server.media + "/assets/x/stolen",
+    server.fault("redirect", location="$MEDIA/assets/x/stolen",
                  match={"origin": "api", "count": -1})
     subprocess.run(["ls", str(m.path / ".id" / ("f" * 24))], check=False,
                    capture_output=True)
-    m.path.joinpath(".twelvefs")
     try:
         m.refresh()
     except OSError:

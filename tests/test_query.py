@@ -33,14 +33,9 @@ def expect(account, predicate):
 def plain():
     from mounting import Mount
     from standin import Standin
-    server = Standin(assets=1500)
-    server.start()
-    try:
-        with Mount(server, refresh=600) as m:
-            m.wait_complete()
-            yield server, m, read_account(m)
-    finally:
-        server.stop()
+    with Standin(assets=1500) as server, Mount(server, refresh=600) as m:
+        m.wait_complete()
+        yield server, m, read_account(m)
 
 
 def number(value):
