@@ -73,17 +73,17 @@ struct account *account_new(const struct generator *g, uint32_t total)
     a->gen = *g;
     pthread_rwlock_init(&a->lock, NULL);
     pthread_mutex_init(&a->cache_lock, NULL);
-    for (uint32_t i = 0; i < total; i++) {
+    if (g->profile == PROFILE_HOSTILE && hostile_fill(a)) {
+        account_free(a);
+        return NULL;
+    }
+    for (uint32_t i = a->nrecords; i < total; i++) {
         uint32_t number;
         if (add_record(a, generate_time(g, i, total),
                        generate_status(g, i, total), &number)) {
             account_free(a);
             return NULL;
         }
-    }
-    if (g->profile == PROFILE_HOSTILE && hostile_fill(a)) {
-        account_free(a);
-        return NULL;
     }
     return a;
 }

@@ -33,8 +33,8 @@ struct account_query {
     const char *needle; /* folded by account_fold; NULL: all */
 };
 
-/* NULL if memory is short. `total` counts generated assets; the hostile
- * profile adds its own on top. */
+/* `total` assets; the hostile profile's own are among them (and all there
+ * even if they are more). NULL if memory is short. */
 struct account *account_new(const struct generator *g, uint32_t total);
 void account_free(struct account *a);
 const struct generator *account_generator(const struct account *a);
