@@ -1,0 +1,179 @@
+"""A seeded random sequence of account changes, faults and readings, each
+observation held against what the promises allow.
+
+    TWELVEFS_MODEL_SEED=7 TWELVEFS_MODEL_STEPS=20000 pytest tests/test_model.py
+
+reruns a failing seed, which the failure names. The model: every asset is
+known by its id with the span of states it had since the last poll that was
+answered; a reading may show any state of that span, and nothing else.
+"""
+import errno
+import json
+import os
+import random
+
+import pytest
+
+from mounting import Mount
+
+STEPS = int(os.environ.get("TWELVEFS_MODEL_STEPS", "400"))
+SEEDS = [int(s) for s in
+         os.environ.get("TWELVEFS_MODEL_SEED", "1 2 3").split()]
+TYPES = {"video/mp4": "video", "image/jpeg": "image", "audio/mpeg": "audio",
+         "application/pdf": "document", None: "other"}
+NAMES = ["same.mp4", "a/b", "x=y.mp4", "täglich.pdf", "clip.mov", "same.mp4",
+         "", "report 1.pdf", "UPPER.JPG"]
+FAULTS = [dict(kind="reset"), dict(kind="html"), dict(kind="truncate"),
+          dict(kind="status", status=503), dict(kind="partial_json")]
+EXPECTED = {errno.EIO, errno.ETIMEDOUT, errno.EHOSTUNREACH, errno.EAGAIN,
+            errno.ENETUNREACH, errno.EINTR}
+
+
+class Model:
+    """Per id: the notes it may show, None among them while it may be absent."""
+
+    def __init__(self):
+        self.now = {}      # id -> note
+        self.allowed = {}  # id -> set of notes and None
+
+    def create(self, one, note):
+        self.now[one] = note
+        self.allowed.setdefault(one, {None}).add(note)
+
+    def delete(self, one):
+        del self.now[one]
+        self.allowed[one].add(None)
+
+    def edit(self, one, note):
+        self.now[one] = note
+        self.allowed[one].add(note)
+
+    def polled(self):
+        """Creations and deletions are known now; edits may lag."""
+        for one in list(self.allowed):
+            if one in self.now:
+                self.allowed[one].discard(None)
+            else:
+                self.allowed[one] = {None}
+
+    def check_listing(self, seen):
+        for one, notes in self.allowed.items():
+            shown = seen.get(one)
+            assert shown in notes, \
+                f"{one} shows {shown!r}, allowed are {notes}"
+        assert set(seen) <= set(self.allowed), "an asset nobody made"
+
+
+class Run:
+    def __init__(self, server, m, seed):
+        self.server, self.m = server, m
+        self.dice = random.Random(seed)
+        self.model = Model()
+        self.notes = 0
+
+    def create(self):
+        for _ in range(self.dice.choice((1, 1, 2, 30, 60))):
+            self.notes += 1
+            note = f"note {self.notes}"
+            fields = {"filename": self.dice.choice(NAMES), "status": "ready",
+                      "file_type": self.dice.choice(list(TYPES)),
+                      "user_metadata": {"note": note}}
+            late = self.dice.random() < 0.05
+            one = self.server.create(
+                1, fields=fields, status="ready",
+                created_at="2024-01-01T00:00:00Z" if late else None)[0]
+            self.model.create(one, note)
+
+    def delete(self):
+        if not self.model.now:
+            return
+        count = self.dice.choice((1, 1, 2, 7, len(self.model.now) // 3))
+        gone = self.dice.sample(sorted(self.model.now),
+                                min(count, len(self.model.now)))
+        self.server.delete(gone)
+        for one in gone:
+            self.model.delete(one)
+
+    def edit(self):
+        if not self.model.now:
+            return
+        one = self.dice.choice(sorted(self.model.now))
+        self.notes += 1
+        note = f"note {self.notes}"
+        self.server.edit(one, {"user_metadata": {"note": note}})
+        self.model.edit(one, note)
+
+    def poll(self):
+        self.m.refresh()
+        self.model.polled()
+
+    def fault(self):
+        fault = dict(self.dice.choice(FAULTS))
+        self.server.fault(fault.pop("kind"),
+                          match={"origin": "api",
+                                 "count": self.dice.choice((1, 2, 50))},
+                          **fault)
+        try:
+            self.m.refresh()
+            self.model.polled()
+        except OSError as failure:
+            assert failure.errno in EXPECTED
+        self.server.clear_faults()
+
+    def listing(self):
+        seen, names = {}, set()
+        for kind in os.listdir(self.m.path):
+            for entry in os.scandir(self.m.path / kind):
+                assert entry.name not in names, f"{entry.name} stands twice"
+                names.add(entry.name)
+                text = open(f"{entry.path}/metadata.json",
+                            encoding="utf-8").read()
+                asset = json.loads(text)
+                assert asset["_id"] not in seen, f"{asset['_id']} is twice"
+                assert TYPES[asset.get("file_type")] == kind
+                seen[asset["_id"]] = asset["user_metadata"]["note"]
+        self.model.check_listing(seen)
+
+    def by_id(self):
+        if not self.model.allowed:
+            return
+        one = self.dice.choice(sorted(self.model.allowed))
+        try:
+            text = (self.m.path / ".id" / one / "metadata.json").read_text()
+            shown = json.loads(text)["user_metadata"]["note"]
+        except FileNotFoundError:
+            shown = None
+        assert shown in self.model.allowed[one]
+
+    def query(self):
+        word = self.dice.choice(("same", "clip", "täg", "upper"))
+        shown = set()
+        for entry in os.scandir(self.m.path / f"filename={word}"):
+            text = open(f"{entry.path}/metadata.json",
+                        encoding="utf-8").read()
+            asset = json.loads(text)
+            assert word in asset["filename"].casefold()
+            shown.add(asset["_id"])
+        for one in shown:
+            assert self.model.allowed[one] - {None}
+
+    def steps(self, count):
+        actions = [(self.create, 5), (self.delete, 3), (self.edit, 4),
+                   (self.poll, 6), (self.fault, 1), (self.listing, 8),
+                   (self.by_id, 8), (self.query, 3)]
+        for step in range(count):
+            action = self.dice.choices([a for a, _ in actions],
+                                       [w for _, w in actions])[0]
+            try:
+                action()
+            except AssertionError as failure:
+                raise AssertionError(
+                    f"step {step} ({action.__name__}): {failure}") from None
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_every_reading_is_allowed(seed):
+    from standin import Standin
+    with Standin(assets=0, seed=seed) as server, \
+            Mount(server, refresh=600, timeout=3, rpm=100000) as m:
+        Run(server, m, seed).steps(STEPS)
