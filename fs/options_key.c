@@ -8,7 +8,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <openssl/evp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +16,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/digest.h"
 
 #define KEY_VARIABLE   "TWELVE_LABS_API_KEY"
 #define KEY_CREDENTIAL "twelve-labs-api-key"
@@ -163,25 +163,21 @@ enum exit_status options_read_key(const struct options *o, char **ret_key,
     return status;
 }
 
+#define ACCOUNT_HEX 32 /* 128 bits tell accounts apart */
+
 int options_account_directory(const struct options *o, const char *key,
                               char **ret_directory)
 {
-    unsigned char digest[EVP_MAX_MD_SIZE];
-    unsigned len = 0;
-    EVP_MD_CTX *context = EVP_MD_CTX_new();
-    int hashed = context && EVP_DigestInit_ex(context, EVP_sha256(), NULL) &&
-                 EVP_DigestUpdate(context, o->base_url,
-                                  strlen(o->base_url) + 1) &&
-                 EVP_DigestUpdate(context, key, strlen(key)) &&
-                 EVP_DigestFinal_ex(context, digest, &len);
-    EVP_MD_CTX_free(context);
-    if (!hashed)
-        return -ENOMEM;
-    char hex[33];
-    for (unsigned i = 0; i < 16; i++)
-        (void)snprintf(hex + 2 * i, 3, "%02x", digest[i]);
+    const struct digest_part parts[] = {
+        {o->base_url, strlen(o->base_url)},
+        {key, strlen(key)},
+    };
+    char hex[DIGEST_HEX_SIZE];
+    int err = digest_hex(parts, array_count(parts), hex);
+    if (err)
+        return err;
     char *directory;
-    if (asprintf(&directory, "%s/%s", o->cache_dir, hex) < 0)
+    if (asprintf(&directory, "%s/%.*s", o->cache_dir, ACCOUNT_HEX, hex) < 0)
         return -ENOMEM;
     *ret_directory = directory;
     return 0;
