@@ -251,6 +251,29 @@ static void dispatch(struct call *c)
         control_result(c->answer, -ENOENT);
 }
 
+/*
+ * The body as a tree of plain parameters. Objects that go into an account are
+ * taken from its text instead and stand here as 0: they may hold what no
+ * parser takes, such as half a surrogate pair.
+ */
+static cJSON *parse_parameters(struct slice body)
+{
+    static const char *const objects[] = {"fields", "text", "merge"};
+    struct buf plain BUF_SCOPE = {0};
+    struct slice value;
+    buf_add(&plain, body.p, body.n);
+    if (plain.failed)
+        return NULL;
+    for (size_t i = 0; i < sizeof(objects) / sizeof(*objects); i++) {
+        if (json_find(body, objects[i], &value) && value.n) {
+            char *at = plain.data + (value.p - body.p);
+            memset(at, ' ', value.n);
+            *at = '0';
+        }
+    }
+    return cJSON_ParseWithLength(plain.data, plain.len);
+}
+
 bool route_control(struct request *r, struct answer *a)
 {
     struct call c = {.request = r, .answer = a};
@@ -260,9 +283,9 @@ bool route_control(struct request *r, struct answer *a)
         control_result(a, -ENOMEM);
         return true;
     }
-    c.body = (struct slice){r->body.data, r->body.len};
     if (r->body.len) {
-        c.json = cJSON_ParseWithLength(r->body.data, r->body.len);
+        c.body = (struct slice){r->body.data, r->body.len};
+        c.json = parse_parameters(c.body);
         if (!cJSON_IsObject(c.json)) {
             cJSON_Delete(c.json);
             control_result(a, -EINVAL);

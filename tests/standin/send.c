@@ -9,7 +9,8 @@
 #include "hash.h"
 #include "http.h"
 
-#define BOMB_BYTES ((size_t)1 << 30)
+#define BOMB_PART  ((size_t)16 << 20)
+#define BOMB_PARTS 64
 #define BLOCK      ((size_t)64 << 10)
 #define DRIP_MS    200
 
@@ -124,32 +125,67 @@ static struct MHD_Response *streamed(struct request *r, struct answer *a,
     return response;
 }
 
-/* A gigabyte of spaces in a megabyte. */
-static void fill_bomb(struct buf *out)
+/* BOMB_PART spaces as raw deflate that ends on a byte and refers to nothing
+ * before it, so that it can be repeated. */
+static void deflate_part(struct buf *out)
 {
-    static const char spaces[1 << 16] = {0};
+    char spaces[1 << 14];
     z_stream z = {0};
-    if (deflateInit2(&z, 9, Z_DEFLATED, 15 + 16, 9, Z_DEFAULT_STRATEGY) != Z_OK)
+    memset(spaces, ' ', sizeof(spaces));
+    if (deflateInit2(&z, 6, Z_DEFLATED, -15, 9, Z_DEFAULT_STRATEGY) != Z_OK) {
+        out->failed = true;
         return;
-    int result = Z_OK;
-    for (size_t done = 0; done < BOMB_BYTES && result == Z_OK;
+    }
+    for (size_t done = sizeof(spaces); done <= BOMB_PART && !out->failed;
          done += sizeof(spaces)) {
-        z.next_in = (Bytef *)(uintptr_t)spaces;
+        z.next_in = (Bytef *)spaces;
         z.avail_in = sizeof(spaces);
-        int flush = done + sizeof(spaces) >= BOMB_BYTES ? Z_FINISH : Z_NO_FLUSH;
         do {
             char *room = buf_room(out, BLOCK);
             if (!room)
                 break;
             z.next_out = (Bytef *)room;
             z.avail_out = BLOCK;
-            result = deflate(&z, flush);
+            (void)deflate(&z, done == BOMB_PART ? Z_FULL_FLUSH : Z_NO_FLUSH);
             out->len += BLOCK - z.avail_out;
         } while (!z.avail_out);
-        if (out->failed)
-            break;
     }
     deflateEnd(&z);
+}
+
+static uLong crc_of_part(void)
+{
+    Bytef spaces[1 << 14];
+    uLong crc = crc32(0, NULL, 0);
+    memset(spaces, ' ', sizeof(spaces));
+    for (size_t done = 0; done < BOMB_PART; done += sizeof(spaces))
+        crc = crc32(crc, spaces, sizeof(spaces));
+    return crc;
+}
+
+static void add_little_endian(struct buf *out, uLong n)
+{
+    for (int i = 0; i < 4; i++, n >>= 8)
+        buf_char(out, (char)(n & 0xff));
+}
+
+/* A gigabyte of spaces in a megabyte: one gzip stream (RFC 1952), since
+ * clients tend to stop behind the first. */
+static void fill_bomb(struct buf *out)
+{
+    static const char header[10] = "\x1f\x8b\x08\0\0\0\0\0\0\x03";
+    struct buf part BUF_SCOPE = {0};
+    uLong part_crc = crc_of_part(), crc = 0;
+    deflate_part(&part);
+    buf_add(out, header, sizeof(header));
+    for (int i = 0; i < BOMB_PARTS; i++) {
+        buf_add(out, part.data, part.len);
+        crc = crc32_combine(crc, part_crc, BOMB_PART);
+    }
+    buf_add(out, "\x03", 2); /* a last, empty block */
+    add_little_endian(out, crc);
+    add_little_endian(out, (uLong)BOMB_PART * BOMB_PARTS);
+    out->failed |= part.failed;
 }
 
 static void fill_garbage(struct request *r, struct buf *out)
