@@ -29,9 +29,9 @@
 #include "options.h"
 #include "service.h"
 
-#define LINE_MAX_BYTES  4096
-#define PROGRESS_MS     250
-#define NO_PARENT       (-1)
+#define LINE_MAX_BYTES 4096
+#define PROGRESS_MS    250
+#define NO_PARENT      (-1)
 
 static enum exit_status complain(enum exit_status status,
                                  const struct buf *line)
@@ -94,9 +94,8 @@ static void *take_signals(void *ctx)
     bool watching = s->options->foreground && isatty(STDERR_FILENO);
     while (!s->done) {
         const struct timespec pause = {.tv_nsec = PROGRESS_MS * 1000000L};
-        int signal_number = watching
-                                ? sigtimedwait(&s->set, NULL, &pause)
-                                : sigwaitinfo(&s->set, NULL);
+        int signal_number = watching ? sigtimedwait(&s->set, NULL, &pause)
+                                     : sigwaitinfo(&s->set, NULL);
         if (signal_number == SIGHUP && can_reload(s->options))
             reload_key(s);
         else if (signal_number == SIGTERM || signal_number == SIGINT ||
@@ -112,8 +111,7 @@ static void *take_signals(void *ctx)
     return NULL;
 }
 
-static void tell_parent(int fd, enum exit_status status,
-                        const struct buf *line)
+static void tell_parent(int fd, enum exit_status status, const struct buf *line)
 {
     if (fd == NO_PARENT)
         return;
@@ -138,10 +136,10 @@ static void tell_service_manager(void)
         address.sun_path[0] = '\0';
     cleanup(close_fd) int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
     static const char ready[] = "READY=1";
-    if (fd < 0 || sendto(fd, ready, sizeof(ready) - 1, 0,
-                         (const struct sockaddr *)&address,
-                         (socklen_t)(offsetof(struct sockaddr_un, sun_path) +
-                                     len)) < 0)
+    if (fd < 0 ||
+        sendto(fd, ready, sizeof(ready) - 1, 0,
+               (const struct sockaddr *)&address,
+               (socklen_t)(offsetof(struct sockaddr_un, sun_path) + len)) < 0)
         log_warning("cannot tell the service manager: %s", strerror(errno));
 }
 
@@ -157,16 +155,14 @@ static void leave_terminal(void)
         log_warning("cannot leave the start directory: %s", strerror(errno));
 }
 
-static enum exit_status serve(const struct options *o, char *key,
-                              int parent_fd)
+static enum exit_status serve(const struct options *o, char *key, int parent_fd)
 {
     struct signals signals = {.options = o};
     cleanup(buf_done) struct buf line = {.max = LINE_MAX_BYTES};
     block_signals(&signals.set);
     log_init(o->foreground ? LOG_TO_STDERR : LOG_TO_SYSLOG,
              o->debug ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO);
-    enum exit_status status =
-        service_start(o, key, &signals.service, &line);
+    enum exit_status status = service_start(o, key, &signals.service, &line);
     options_wipe_key(key);
     if (status == EXIT_MOUNTED)
         (void)service_progress(signals.service, &line);
@@ -217,8 +213,7 @@ static enum exit_status await_child(int fd, pid_t child)
     return complain((enum exit_status)byte, &line);
 }
 
-static enum exit_status serve_in_background(const struct options *o,
-                                            char *key)
+static enum exit_status serve_in_background(const struct options *o, char *key)
 {
     int ends[2];
     cleanup(buf_done) struct buf line = {.max = LINE_MAX_BYTES};

@@ -47,7 +47,7 @@ static int take_away(const char *path)
     if (umount2(path, MNT_DETACH) == 0)
         return 0;
     char *const argv[] = {(char *)"fusermount3", (char *)"-u", (char *)"-z",
-                          (char *)"--", (char *)path, NULL};
+                          (char *)"--",          (char *)path, NULL};
     pid_t child;
     int status;
     int err = posix_spawnp(&child, argv[0], NULL, NULL, argv, environ);
@@ -65,8 +65,8 @@ static enum exit_status check_empty(const char *path, struct buf *error)
         return refuse(error, path, strerror(errno));
     bool empty = true;
     for (struct dirent *entry; empty && (entry = readdir(directory));)
-        empty = strcmp(entry->d_name, ".") == 0 ||
-                strcmp(entry->d_name, "..") == 0;
+        empty =
+            strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0;
     (void)closedir(directory);
     return empty ? EXIT_MOUNTED
                  : refuse(error, path, "the directory is not empty");

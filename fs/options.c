@@ -272,8 +272,8 @@ enum exit_status options_parse(int argc, char **argv, struct options *ret,
 
     optind = 1;
     opterr = 0;
-    for (int c; (c = getopt_long(argc, argv, "fdhVo:", long_options, NULL)) !=
-                -1;) {
+    for (int c;
+         (c = getopt_long(argc, argv, "fdhVo:", long_options, NULL)) != -1;) {
         if (c == 'o') {
             status = take_options(&o, optarg, error);
             if (status != EXIT_MOUNTED)

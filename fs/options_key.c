@@ -108,8 +108,7 @@ static enum exit_status key_from_command(const char *command, char **ret_key,
 {
     FILE *stream = popen(command, "re");
     if (!stream) {
-        (void)buf_appendf(error, "cannot run key_command: %s",
-                          strerror(errno));
+        (void)buf_appendf(error, "cannot run key_command: %s", strerror(errno));
         return EXIT_NO_KEY;
     }
     (void)setvbuf(stream, NULL, _IONBF, 0);
@@ -128,8 +127,7 @@ static enum exit_status key_from_command(const char *command, char **ret_key,
     return status;
 }
 
-static enum exit_status key_from_environment(char **ret_key,
-                                             struct buf *error)
+static enum exit_status key_from_environment(char **ret_key, struct buf *error)
 {
     const char *directory = getenv("CREDENTIALS_DIRECTORY");
     if (directory) {
@@ -141,9 +139,8 @@ static enum exit_status key_from_environment(char **ret_key,
     }
     const char *value = getenv(KEY_VARIABLE);
     if (!value || !*value) {
-        (void)buf_append_str(error,
-                             "no API key: set " KEY_VARIABLE
-                             " (or use -o key_file=FILE)");
+        (void)buf_append_str(error, "no API key: set " KEY_VARIABLE
+                                    " (or use -o key_file=FILE)");
         return EXIT_NO_KEY;
     }
     return accept_key(value, strlen(value), KEY_VARIABLE, ret_key, error);

@@ -131,8 +131,7 @@ static enum exit_status explain_cache(int err, const char *directory,
 }
 
 static enum exit_status explain_api(struct service *s, int err,
-                                    const struct options *o,
-                                    struct buf *error)
+                                    const struct options *o, struct buf *error)
 {
     if (err == -EACCES) {
         (void)buf_appendf(error,
@@ -143,11 +142,10 @@ static enum exit_status explain_api(struct service *s, int err,
     }
     struct api_stats stats = {0};
     api_stats(s->api, &stats);
-    (void)buf_appendf(error, "cannot list assets from %s: %s%s%s%s",
-                      o->base_url, strerror(-err),
-                      stats.last_error_text[0] ? " (" : "",
-                      stats.last_error_text,
-                      stats.last_error_text[0] ? ")" : "");
+    (void)buf_appendf(
+        error, "cannot list assets from %s: %s%s%s%s", o->base_url,
+        strerror(-err), stats.last_error_text[0] ? " (" : "",
+        stats.last_error_text, stats.last_error_text[0] ? ")" : "");
     return EXIT_NETWORK;
 }
 
@@ -255,8 +253,7 @@ static enum exit_status start(struct service *s, const struct options *o,
 DEFINE_CLEANUP(free_service, struct service *, service_free)
 
 enum exit_status service_start(const struct options *o, const char *key,
-                               struct service **ret_service,
-                               struct buf *error)
+                               struct service **ret_service, struct buf *error)
 {
     cleanup(free_service) struct service *s = calloc(1, sizeof(*s));
     if (!s)

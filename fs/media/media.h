@@ -11,8 +11,8 @@
  * A cached picture belongs to (asset id, URL without query string): renewed
  * signatures keep it.
  *
- * Threads: any; callbacks come on the http or the sync thread and must not
- * block.
+ * Threads: any; callbacks come on the http or the sync thread, on media's own
+ * (which writes the files), or before media_fetch returns, and must not block.
  */
 #ifndef TWELVEFS_MEDIA_H
 #define TWELVEFS_MEDIA_H
@@ -54,7 +54,7 @@ int media_lookup(struct media *m, const char *id, const char *picture_url,
                  struct media_file **ret_file);
 
 /* Fetches the picture of an asset that the catalogue holds (its URL is read
- * there). err 0 with a reference for the callee, or -ENOENT (asset or link
+ * there), by the deadline of whoever asked first. err 0 with a reference for the callee, or -ENOENT (asset or link
  * gone), -EFBIG, -ENOSPC and api.h's errors. */
 typedef void media_file_fn(void *ctx, int err, struct media_file *file);
 int media_fetch(struct media *m, const char *id, int64_t deadline_ms,
