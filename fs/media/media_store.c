@@ -185,7 +185,7 @@ static int read_folder(struct media_store *s, DIR *folder,
         }
         struct kept *e = &entries[count++];
         *e = (struct kept){.size_bytes = st.st_size};
-        (void)snprintf(e->name, sizeof(e->name), "%s", d->d_name);
+        memcpy(e->name, d->d_name, DIGEST_HEX_SIZE);
         e->used_ns = later_ns(&st.st_atim, &st.st_mtim);
     }
     if (count)

@@ -1,0 +1,227 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+#include "base/cleanup.h"
+#include "media/media.h"
+#include "media/media_store.h"
+
+/* ---- playlists ------------------------------------------------------- */
+
+static void a_playlist_has_one_entry(void **state)
+{
+    cleanup(buf_done) struct buf out = {.max = 4096};
+    assert_int_equal(media_playlist("keynote.mp4", "https://c/a.m3u8", &out),
+                     0);
+    assert_string_equal(buf_str(&out),
+                        "#EXTM3U\n#EXTINF:-1,keynote.mp4\nhttps://c/a.m3u8\n");
+}
+
+static void a_title_never_breaks_the_line(void **state)
+{
+    cleanup(buf_done) struct buf out = {.max = 4096};
+    assert_int_equal(media_playlist("a\r\nhttp://evil/\x7f\xc2\x85z"
+                                    "\xe2\x80\xa8y",
+                                    "https://c/a.m3u8", &out),
+                     0);
+    assert_string_equal(
+        buf_str(&out),
+        "#EXTM3U\n#EXTINF:-1,a  http://evil/  z y\nhttps://c/a.m3u8\n");
+}
+
+static void an_unclean_url_makes_no_playlist(void **state)
+{
+    static const char *const urls[] = {"javascript:alert(1)", "http://c/\n#x",
+                                       "file:///etc/passwd", ""};
+    for (size_t i = 0; i < array_count(urls); i++) {
+        cleanup(buf_done) struct buf out = {.max = 4096};
+        assert_int_equal(media_playlist("t", urls[i], &out), -EINVAL);
+        assert_int_equal(out.len, 0);
+    }
+}
+
+/* ---- expiry ------------------------------------------------------------ */
+
+struct expiry {
+    const char *url;
+    int64_t fetched_s;
+    int64_t now_s;
+    bool stale;
+};
+
+static void expiry_is_read_from_the_query(void **state)
+{
+    static const struct expiry cases[] = {
+        {"https://c/a.jpg", 0, 1000000, false},
+        {"https://c/a.jpg?Expires=5000", 0, 4000, false},
+        {"https://c/a.jpg?x=1&Expires=5000&Signature=s", 4000, 4990, true},
+        {"https://c/a.jpg?Expires=5000", 4000, 5001, true},
+        {"https://c/a.jpg?Signature=s", 1000, 2000, false},
+        {"https://c/a.jpg?Signature=s", 1000, 2800, true},
+        {"https://c/a.jpg?token=s#f", 1000, 2800, true},
+        {"https://c/a?X-Amz-Date=20260801T000000Z&X-Amz-Expires=3600", 0,
+         1785542400 + 3000, false},
+        {"https://c/a?X-Amz-Date=20260801T000000Z&X-Amz-Expires=3600", 0,
+         1785542400 + 3600, true},
+        {"https://c/a?Expires=99999999999999999999", 0, 5, false},
+        {"https://c/a?NotExpires=1", 0, 5000, false},
+    };
+    for (size_t i = 0; i < array_count(cases); i++)
+        if (media_url_is_stale(cases[i].url, cases[i].fetched_s,
+                               cases[i].now_s) != cases[i].stale)
+            fail_msg("%s at %ld", cases[i].url, (long)cases[i].now_s);
+}
+
+/* ---- store ---------------------------------------------------------------- */
+
+static int remove_one(const char *path, const struct stat *st, int type,
+                      struct FTW *where)
+{
+    return remove(path);
+}
+
+static int make_directory(void **state)
+{
+    char *path = strdup("/tmp/test-media-XXXXXX");
+    *state = path ? mkdtemp(path) : NULL;
+    return *state ? 0 : -1;
+}
+
+static int remove_directory(void **state)
+{
+    int err = nftw(*state, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+    free(*state);
+    return err;
+}
+
+static struct media_store *open_store(const char *directory, int64_t limit)
+{
+    struct media_store *s = NULL;
+    assert_int_equal(media_store_open(directory, limit, &s), 0);
+    return s;
+}
+
+static void put(struct media_store *s, const char *id, const char *text)
+{
+    char name[DIGEST_HEX_SIZE];
+    struct media_file *file = NULL;
+    assert_int_equal(media_store_name(id, "https://c/p.jpg", name), 0);
+    assert_int_equal(media_store_put(s, name, text, strlen(text), &file), 0);
+    assert_int_equal(file->size_bytes, strlen(text));
+    media_file_unref(file);
+}
+
+static bool has(struct media_store *s, const char *id, const char *text)
+{
+    char name[DIGEST_HEX_SIZE];
+    char bytes[64] = "";
+    struct media_file *file = NULL;
+    assert_int_equal(media_store_name(id, "https://c/p.jpg", name), 0);
+    if (media_store_lookup(s, name, &file))
+        return false;
+    assert_int_equal(pread(file->fd, bytes, sizeof(bytes), 0),
+                     file->size_bytes);
+    assert_string_equal(bytes, text);
+    media_file_unref(file);
+    return true;
+}
+
+static void what_is_kept_survives_a_restart(void **state)
+{
+    struct media_store *s = open_store(*state, 1000);
+    put(s, "a", "picture a");
+    media_store_close(s);
+    s = open_store(*state, 1000);
+    assert_true(has(s, "a", "picture a"));
+    assert_false(has(s, "b", ""));
+    media_store_close(s);
+}
+
+static void the_least_recently_used_gives_way(void **state)
+{
+    struct media_store *s = open_store(*state, 10);
+    put(s, "a", "aaaa");
+    put(s, "b", "bbbb");
+    assert_true(has(s, "a", "aaaa"));
+    put(s, "c", "cccc");
+    assert_true(has(s, "a", "aaaa"));
+    assert_false(has(s, "b", ""));
+    assert_true(has(s, "c", "cccc"));
+    media_store_close(s);
+}
+
+static void an_open_picture_outlives_its_name(void **state)
+{
+    char name[DIGEST_HEX_SIZE];
+    char bytes[8] = "";
+    struct media_file *file = NULL;
+    struct media_store *s = open_store(*state, 5);
+    put(s, "a", "aaaa");
+    assert_int_equal(media_store_name("a", "https://c/p.jpg", name), 0);
+    assert_int_equal(media_store_lookup(s, name, &file), 0);
+    put(s, "b", "bbbb");
+    assert_false(has(s, "a", ""));
+    media_store_close(s);
+    assert_int_equal(pread(file->fd, bytes, 8, 0), 4);
+    assert_string_equal(bytes, "aaaa");
+    media_file_unref(file);
+}
+
+static void a_renewed_signature_keeps_the_picture(void **state)
+{
+    char a[DIGEST_HEX_SIZE];
+    char b[DIGEST_HEX_SIZE];
+    assert_int_equal(media_store_name("i", "https://c/p.jpg?Expires=1", a), 0);
+    assert_int_equal(media_store_name("i", "https://c/p.jpg?Expires=2", b), 0);
+    assert_string_equal(a, b);
+    assert_int_equal(media_store_name("j", "https://c/p.jpg", b), 0);
+    assert_string_not_equal(a, b);
+    assert_int_equal(media_store_name("i", "https://c/q.jpg", b), 0);
+    assert_string_not_equal(a, b);
+}
+
+static void unfinished_files_go_at_the_start(void **state)
+{
+    char path[128];
+    struct media_store *s = open_store(*state, 10);
+    media_store_close(s);
+    (void)snprintf(path, sizeof(path), "%s/media/new-7", (char *)*state);
+    int fd = open(path, O_CREAT | O_WRONLY, 0600);
+    assert_true(fd >= 0);
+    (void)close(fd);
+    s = open_store(*state, 10);
+    assert_int_equal(access(path, F_OK), -1);
+    media_store_close(s);
+}
+
+#define store_test(name)                                                       \
+    cmocka_unit_test_setup_teardown(name, make_directory, remove_directory)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_playlist_has_one_entry),
+        cmocka_unit_test(a_title_never_breaks_the_line),
+        cmocka_unit_test(an_unclean_url_makes_no_playlist),
+        cmocka_unit_test(expiry_is_read_from_the_query),
+        store_test(what_is_kept_survives_a_restart),
+        store_test(the_least_recently_used_gives_way),
+        store_test(an_open_picture_outlives_its_name),
+        store_test(unfinished_files_go_at_the_start),
+        cmocka_unit_test(a_renewed_signature_keeps_the_picture),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
