@@ -1,0 +1,47 @@
+"""What the benchmarks share: a stand-in with an account, mounted; the same
+tree as plain files; runs interleaved, medians and ratios."""
+import os
+import pathlib
+import shutil
+import statistics
+import subprocess
+import sys
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+BUILD = pathlib.Path(os.environ.get("TWELVEFS_BUILD", ROOT / "build"))
+os.environ["TWELVEFS_BUILD"] = str(BUILD)
+sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "tests/standin")]
+
+from mounting import Mount, folders  # noqa: E402,F401
+from standin import Standin  # noqa: E402,F401
+
+
+def drop_caches():
+    """Dentries, inodes and pages; needs root."""
+    os.sync()
+    pathlib.Path("/proc/sys/vm/drop_caches").write_text("3")
+
+
+def seconds(command, cwd):
+    start = time.perf_counter()
+    subprocess.run(command, cwd=cwd, shell=True, check=False,
+                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    return time.perf_counter() - start
+
+
+def copy_tree(mount, target):
+    """The same tree on the disk's own file system; links stay links."""
+    shutil.rmtree(target, ignore_errors=True)
+    subprocess.run(["cp", "-r", "--preserve=timestamps,links", "-P",
+                    str(mount.path), str(target)], check=True)
+    subprocess.run(["chmod", "-R", "u+w", str(target)], check=True)
+
+
+def median(values):
+    return statistics.median(values)
+
+
+def rss_bytes(pid):
+    fields = pathlib.Path(f"/proc/{pid}/statm").read_text().split()
+    return int(fields[1]) * os.sysconf("SC_PAGE_SIZE")
