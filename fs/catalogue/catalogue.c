@@ -1,0 +1,216 @@
+#include "catalogue/catalogue.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/log.h"
+#include "catalogue/catalogue_internal.h"
+
+/* What the lock file says of the last daemon: */
+#define LOCK_CLEAN   'c' /* it closed the file */
+#define LOCK_OPEN    'o' /* it didn't */
+#define LOCK_DAMAGED 'd' /* it found the file damaged */
+
+static int make_directory(const char *directory)
+{
+    char path[PATH_MAX];
+    struct stat st;
+
+    if (snprintf(path, sizeof(path), "%s", directory) >= (int)sizeof(path))
+        return -ENAMETOOLONG;
+    for (char *p = path + 1; *p; p++) {
+        if (*p != '/')
+            continue;
+        *p = '\0';
+        if (mkdir(path, 0700) < 0 && errno != EEXIST)
+            return -errno;
+        *p = '/';
+    }
+    if (mkdir(path, 0700) < 0 && errno != EEXIST)
+        return -errno;
+    if (stat(path, &st) < 0)
+        return -errno;
+    if (!S_ISDIR(st.st_mode))
+        return -ENOTDIR;
+    return st.st_uid == geteuid() && !(st.st_mode & 022) ? 0 : -EACCES;
+}
+
+static void lock_write(struct catalogue *c, char word)
+{
+    if (pwrite(c->lock_fd, &word, 1, 0) != 1)
+        log_debug("catalogue: lock file not written: %s", strerror(errno));
+}
+
+/* Locks the directory; answers what the last daemon left in the lock file. */
+static int lock_directory(struct catalogue *c, char *ret_word)
+{
+    char path[PATH_MAX];
+    char word = LOCK_OPEN;
+
+    if (snprintf(path, sizeof(path), "%s/catalogue.lock", c->directory) >=
+        (int)sizeof(path))
+        return -ENAMETOOLONG;
+    c->lock_fd = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+    if (c->lock_fd < 0)
+        return -errno;
+    if (flock(c->lock_fd, LOCK_EX | LOCK_NB) < 0)
+        return errno == EWOULDBLOCK ? -EBUSY : -errno;
+    if (pread(c->lock_fd, &word, 1, 0) < 0)
+        return -errno;
+    *ret_word = word;
+    return 0;
+}
+
+void catalogue_mark_damaged(struct catalogue *c)
+{
+    atomic_store(&c->damaged, true);
+    lock_write(c, LOCK_DAMAGED);
+}
+
+static int load(struct catalogue *c, const char *name, int64_t *ret_value)
+{
+    int64_t value = 0;
+    int err = db_integer(&c->db, S_STATE_GET, VALUES(TEXT(name)), &value);
+
+    if (err && err != -ENOENT)
+        return err;
+    *ret_value = value;
+    return 0;
+}
+
+/* The counters as the last commit left them. */
+static int load_counters(struct catalogue *c)
+{
+    int64_t stored = 0, version = 0;
+    int err = load(c, "total", &c->counters.total);
+
+    if (!err)
+        err = load(c, "stored", &stored);
+    if (!err)
+        err = load(c, "version", &version);
+    for (int i = 0; !err && i <= ASSET_TYPE_COUNT; i++) {
+        char name[32];
+        int64_t changed = 0;
+        (void)snprintf(name, sizeof(name), "named.%d", i);
+        err = load(c, name, &c->counters.named[i]);
+        (void)snprintf(name, sizeof(name), "changed.%d", i);
+        if (!err)
+            err = load(c, name, &changed);
+        atomic_store(&c->changed_ns[i], changed);
+        atomic_store(&c->named[i], c->counters.named[i]);
+    }
+    c->counters.stored_bytes = (uint64_t)stored;
+    atomic_store(&c->stored_bytes, (uint64_t)stored);
+    atomic_store(&c->version, (uint64_t)version);
+    return err;
+}
+
+static int on_commit(void *ctx, sqlite3 *handle, const char *name, int pages)
+{
+    struct catalogue *c = ctx;
+
+    (void)handle;
+    (void)name;
+    c->wal_pages = pages;
+    return SQLITE_OK;
+}
+
+static int start(struct catalogue *c, char last)
+{
+    int err = schema_open(c, last == LOCK_OPEN, last == LOCK_DAMAGED);
+
+    if (err)
+        return err;
+    lock_write(c, LOCK_OPEN);
+    err = db_exec(&c->db, "PRAGMA cache_size = -8192;"
+                          "CREATE TABLE temp.mark(row INTEGER PRIMARY KEY)");
+    if (!err)
+        err = load_counters(c);
+    if (!err)
+        err = fields_load(c);
+    if (err)
+        return err;
+    (void)sqlite3_wal_hook(c->db.handle, on_commit, c);
+    return checkpoint_start(c);
+}
+
+int catalogue_open(const char *directory, struct catalogue **ret_catalogue)
+{
+    char last = LOCK_OPEN;
+    int err = make_directory(directory);
+
+    if (err)
+        return err;
+    struct catalogue *c = calloc(1, sizeof(*c));
+    if (!c)
+        return -ENOMEM;
+    c->lock_fd = -1;
+    c->db.catalogue = c;
+    (void)pthread_mutex_init(&c->pool_mutex, NULL);
+    c->directory = strdup(directory);
+    if (!c->directory ||
+        asprintf(&c->path, "%s/" CATALOGUE_FILE, directory) < 0) {
+        c->path = NULL;
+        err = -ENOMEM;
+    }
+    if (!err)
+        err = lock_directory(c, &last);
+    if (!err)
+        err = start(c, last);
+    if (err) {
+        catalogue_close(c);
+        return err;
+    }
+    *ret_catalogue = c;
+    return 0;
+}
+
+void catalogue_close(struct catalogue *c)
+{
+    if (!c)
+        return;
+    if (c->in_transaction)
+        catalogue_rollback(c);
+    checkpoint_stop(c);
+    readers_close(c);
+    bool opened = c->db.handle != NULL;
+    db_close(&c->db);
+    if (opened && !atomic_load(&c->damaged))
+        lock_write(c, LOCK_CLEAN);
+    fields_done(&c->fields);
+    changes_clear(&c->changes);
+    close_fd(&c->lock_fd);
+    (void)pthread_mutex_destroy(&c->pool_mutex);
+    free(c->directory);
+    free(c->path);
+    free(c);
+}
+
+uint64_t catalogue_version(const struct catalogue *c)
+{
+    return atomic_load(&c->version);
+}
+
+int64_t catalogue_changed_ns(const struct catalogue *c, enum asset_type type)
+{
+    return atomic_load(&c->changed_ns[type]);
+}
+
+int64_t catalogue_count(const struct catalogue *c, enum asset_type type)
+{
+    return atomic_load(&c->named[type]);
+}
+
+int64_t catalogue_stored_bytes(const struct catalogue *c)
+{
+    uint64_t bytes = atomic_load(&c->stored_bytes);
+
+    return bytes > INT64_MAX ? INT64_MAX : (int64_t)bytes;
+}

@@ -1,0 +1,326 @@
+/*
+ * catalogue_internal.h - what the catalogue's files share.
+ *
+ * catalogue.c  life: lock file, counters, commit times
+ * schema.c     the tables; opening, judging and setting aside a file
+ * statement.c  prepared statements, binding, SQLite's codes to errno
+ * writer.c     transactions, put, remove, marks, state
+ * folder.c     folder names and who inherits the bare one
+ * changes.c    rows touched by a transaction, and its difference
+ * renewal.c    whether two objects differ in signatures alone
+ * field.c      field names seen, values of the fields asked for
+ * reader.c     the pool of readers; entries, listings, queries
+ * place.c      the predicted list
+ * link.c       saved links
+ * checkpoint.c the thread that keeps the write-ahead log short
+ */
+#ifndef TWELVEFS_CATALOGUE_INTERNAL_H
+#define TWELVEFS_CATALOGUE_INTERNAL_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <sqlite3.h>
+
+#include "catalogue/catalogue.h"
+
+#define CATALOGUE_FILE    "catalogue.sqlite"
+#define CATALOGUE_SCHEMA  1
+#define CATALOGUE_APP_ID  0x74776673 /* "twfs" */
+#define CATALOGUE_MAX_ROW ((int64_t)1 << 40)
+
+/* ---- statement.c ------------------------------------------------------ */
+
+#define FIELD_MAX       200 /* bytes of a field's name */
+#define FIELD_LEVELS    8
+#define FIELD_MAX_NAMES 10000
+
+enum statement {
+    S_BEGIN_READ,
+    S_BEGIN_WRITE,
+    S_COMMIT,
+    S_ROLLBACK,
+    S_STATE_GET,
+    S_STATE_SET,
+    S_KNOWN,
+    S_BODY,
+    S_INSERT,
+    S_UPDATE,
+    S_BODY_SET,
+    S_FETCHED,
+    S_DELETE,
+    S_BODY_DELETE,
+    S_NAME_FIND,
+    S_NAME_ADD,
+    S_NAME_DELETE,
+    S_NAMESAKE_ADD,
+    S_NAMESAKE_DELETE,
+    S_NAMESAKE_FIRST,
+    S_UNNAMED_SET,
+    S_UNNAMED_DELETE,
+    S_UNNAMED_NEXT,
+    S_SET_FOLDER,
+    S_STANDING,
+    S_MARK,
+    S_UNMARKED,
+    S_KEYS,
+    S_KEY_ADD,
+    S_KEY_INDEXED,
+    S_VALUES_DELETE,
+    S_VALUES_DROP,
+    S_VALUE_ADD,
+    S_BODIES,
+    S_GET,
+    S_GET_BY_ID,
+    S_GET_BY_FOLDER,
+    S_LIST,
+    S_LIST_TYPE,
+    S_FIELD,
+    S_LINK_ADD,
+    S_LINK_REMOVE,
+    S_LINKS,
+    S_LINK_GET,
+    S_LINK_BY_NUMBER,
+    S_OLDER,
+    S_OLDER_EQUAL,
+    S_NEWER,
+    S_NEWER_EQUAL,
+    S_PLACES_EQUAL,
+    S_PLACES_OLDER,
+    S_UNFINISHED,
+    STATEMENT_COUNT
+};
+
+#define DB_RECENT 8
+
+/* A connection. One thread at a time: SQLITE_OPEN_NOMUTEX. */
+struct db {
+    struct catalogue *catalogue;
+    sqlite3 *handle;
+    sqlite3_stmt *statements[STATEMENT_COUNT];
+    struct {
+        char *sql;
+        sqlite3_stmt *statement;
+    } recent[DB_RECENT]; /* made from queries; the next to give way: */
+    unsigned recent_next;
+};
+
+struct value {
+    enum { VALUE_NULL, VALUE_INT, VALUE_REAL, VALUE_TEXT, VALUE_BLOB } kind;
+    int64_t integer;
+    double real;
+    const char *text; /* NULL binds NULL; must outlive the statement's run */
+    size_t len;
+};
+
+#define VALUE_OF(...) ((struct value){__VA_ARGS__})
+#define INT(v)        VALUE_OF(.kind = VALUE_INT, .integer = (v))
+#define REAL(v)       VALUE_OF(.kind = VALUE_REAL, .real = (v))
+#define BYTES(p, n)   VALUE_OF(.kind = VALUE_TEXT, .text = (p), .len = (n))
+#define BLOB(p, n)    VALUE_OF(.kind = VALUE_BLOB, .text = (p), .len = (n))
+#define TEXT(p)       text_value(p)
+#define VALUES_(...)                                                           \
+    (const struct value[])                                                     \
+    {                                                                          \
+        __VA_ARGS__                                                            \
+    }
+#define VALUES(...)                                                            \
+    VALUES_(__VA_ARGS__), sizeof(VALUES_(__VA_ARGS__)) / sizeof(struct value)
+
+struct value text_value(const char *text);
+
+/* Logs a failure once and says it as an errno. Damage marks the file. */
+int db_fail(struct db *d, int code, const char *what);
+int db_exec(struct db *d, const char *sql);
+
+/* Resets, binds. 0 with the statement, or a negative errno. */
+int db_bind(struct db *d, enum statement which, const struct value *values,
+            size_t count, sqlite3_stmt **ret_statement);
+/* 1 for a row, 0 at the end (the statement is reset), or a negative errno. */
+int db_step(struct db *d, sqlite3_stmt *statement);
+/* Runs to the end; rows are passed over. -EEXIST for a broken constraint. */
+int db_run(struct db *d, enum statement which, const struct value *values,
+           size_t count);
+/* The first row's first column. -ENOENT when there is no row. */
+int db_integer(struct db *d, enum statement which, const struct value *values,
+               size_t count, int64_t *ret_integer);
+/* A statement made at run time, from a small cache. */
+int db_prepare(struct db *d, const char *sql, sqlite3_stmt **ret_statement);
+
+void db_close(struct db *d);
+
+/* ---- schema.c --------------------------------------------------------- */
+
+/* Opens a connection with everything set. */
+int schema_connect(struct catalogue *c, struct db *ret_db);
+
+/* Opens the writer's connection on a sound file of this version; sets aside
+ * what isn't. suspect: the last daemon didn't close it. */
+int schema_open(struct catalogue *c, bool suspect, bool damaged);
+
+/* ---- writer.c --------------------------------------------------------- */
+
+/* After a commit: readers begin anew, the log may be cut. Needs
+ * changes_before as it was at the begin. */
+void writer_written(struct catalogue *c);
+/* One statement, as its own transaction or within the open one. */
+int writer_run(struct catalogue *c, enum statement which,
+               const struct value *values, size_t count);
+
+/* ---- changes.c -------------------------------------------------------- */
+
+/* How a row stood before the transaction first touched it. */
+struct touched {
+    int64_t row;
+    bool existed;
+    bool changed; /* its object differs */
+    bool renewed; /* … in signatures alone */
+    enum asset_type type;
+    int64_t size_bytes;
+    char *id;
+    char *folder;
+    char extension[ASSET_EXT_SIZE];
+    bool manifest;
+};
+
+struct changes {
+    struct touched *items; /* in the order of their first touch */
+    size_t count, capacity;
+    uint32_t *slots; /* open addressing by row: index + 1, 0 empty */
+    size_t slot_count;
+};
+
+struct counters {
+    int64_t named[ASSET_TYPE_COUNT + 1];
+    uint64_t stored_bytes; /* sums wrap, so that taking away is exact */
+    int64_t total;         /* rows, unnamed ones too */
+};
+
+/* Notes a row before its first change. fresh: it was just inserted. The
+ * answer is valid until the next call. */
+int changes_touch(struct catalogue *c, int64_t row, bool fresh,
+                  struct touched **ret_touched);
+/* The transaction's difference; counts into `counters`, and sets `listing`
+ * for each type whose listing is another now. */
+int changes_diff(struct catalogue *c, struct catalogue_diff *diff,
+                 struct counters *counters, bool listing[ASSET_TYPE_COUNT]);
+void changes_clear(struct changes *changes);
+
+/* ---- field.c ---------------------------------------------------------- */
+
+struct field_name {
+    char *name;
+    int64_t key;
+    int64_t indexed; /* 0, or the place in the order of building */
+};
+
+/* Every field name of field_key, sorted: a put asks no SQL for a known one. */
+struct field_names {
+    struct field_name *items;
+    size_t count, capacity;
+    bool stale; /* rolled back: read again before use */
+};
+
+int fields_load(struct catalogue *c);
+void fields_done(struct field_names *names);
+/* Notes an object's field names, writes its values of the indexed fields. */
+int fields_put(struct catalogue *c, int64_t row, bool fresh, const char *json,
+               size_t len);
+int fields_remove(struct catalogue *c, int64_t row);
+
+/* ---- folder.c --------------------------------------------------------- */
+
+/* Names a row that has no name. */
+int folder_give(struct catalogue *c, int64_t row, const char *id,
+                const char *safe);
+/* Takes a row's name away; the bare one goes to the next in line. */
+int folder_take(struct catalogue *c, int64_t row, const char *folder);
+/* Whether a folder name was made from this safe name. */
+bool folder_is_of(const char *folder, const char *safe);
+
+/* ---- renewal.c -------------------------------------------------------- */
+
+/* Whether two objects differ in nothing but the query strings of URLs within
+ * their hls and thumbnail members. */
+bool renewal_is(const char *a, size_t a_len, const char *b, size_t b_len);
+
+/* ---- checkpoint.c ----------------------------------------------------- */
+
+int checkpoint_start(struct catalogue *c);
+void checkpoint_stop(struct catalogue *c);
+/* After a commit, with the log's length in pages. */
+void checkpoint_poke(struct catalogue *c, int pages);
+
+/* ---- catalogue.c ------------------------------------------------------ */
+
+/* The next open sets the file aside. Any thread. */
+void catalogue_mark_damaged(struct catalogue *c);
+
+/* ---- the whole --------------------------------------------------------- */
+
+struct catalogue_reader {
+    struct db db;
+    struct catalogue *catalogue;
+    uint64_t commits;      /* the process's counter when the snapshot began */
+    bool open;             /* in a read transaction */
+    sqlite3_stmt *pending; /* its row is lent to the caller */
+    struct catalogue_reader *next; /* in the pool */
+};
+
+struct checkpoint {
+    pthread_mutex_t mutex;
+    pthread_cond_t wake;
+    pthread_t thread;
+    bool started;
+    bool wanted; /* under mutex, as is */
+    bool ending;
+    struct db db; /* the thread's own */
+};
+
+struct catalogue {
+    pthread_mutex_t pool_mutex;    /* a leaf: nothing is locked under it */
+    struct catalogue_reader *pool; /* under pool_mutex, as is */
+    unsigned pool_count;
+
+    char *directory;
+    char *path;
+    int lock_fd;
+    _Atomic bool damaged;
+
+    /* the writer's alone */
+    struct db db;
+    bool in_transaction;
+    int failed; /* the transaction can only be rolled back */
+    int wal_pages;
+    int64_t changes_before; /* sqlite3_total_changes64 at its begin */
+    struct changes changes;
+    struct counters counters;
+    struct field_names fields;
+
+    struct checkpoint checkpoint;
+    _Atomic bool short_reads; /* a checkpoint waits: end at release */
+
+    /* published after each commit */
+    _Atomic uint64_t commits; /* any, of this process */
+    _Atomic uint64_t version;
+    _Atomic int64_t changed_ns[ASSET_TYPE_COUNT + 1];
+    _Atomic int64_t named[ASSET_TYPE_COUNT + 1];
+    _Atomic uint64_t stored_bytes;
+};
+
+/* Binds for a reader; the row it had lent is taken back. reader_row lends the
+ * first row until the reader's next call: 0, -ENOENT, or another errno. */
+int reader_bind(struct catalogue_reader *r, enum statement which,
+                const struct value *values, size_t count,
+                sqlite3_stmt **ret_statement);
+int reader_row(struct catalogue_reader *r, enum statement which,
+               const struct value *values, size_t count,
+               sqlite3_stmt **ret_statement);
+
+/* Ends the snapshots of readers that nobody uses. reader.c, for checkpoints. */
+void readers_end_idle(struct catalogue *c);
+void readers_close(struct catalogue *c);
+
+#endif

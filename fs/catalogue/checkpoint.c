@@ -1,0 +1,124 @@
+/*
+ * Nothing is checkpointed by the writer's commits: that would stall the sync
+ * thread for a tenth of a second and more. This thread copies the log into
+ * the file when it has grown: first PASSIVE, beside writer and readers, then
+ * TRUNCATE for the little that came meanwhile, which holds the writer up only
+ * as long as that takes. TRUNCATE needs a moment in which no reader has an old
+ * snapshot: idle ones give theirs up, busy ones at release.
+ */
+#include "catalogue/catalogue_internal.h"
+
+#include <errno.h>
+#include <time.h>
+
+#include "base/cleanup.h"
+#include "base/log.h"
+
+#define LOG_MAX_PAGES ((32 << 20) / 4096)
+#define BUSY_MS       200
+#define RETRY_MS      1000
+
+/* True when the log is empty. */
+static bool cut(struct catalogue *c)
+{
+    struct checkpoint *k = &c->checkpoint;
+    sqlite3 *handle = k->db.handle;
+    int left = 0;
+
+    readers_end_idle(c);
+    (void)sqlite3_wal_checkpoint_v2(handle, NULL, SQLITE_CHECKPOINT_PASSIVE,
+                                    NULL, NULL);
+    atomic_store(&c->short_reads, true);
+    readers_end_idle(c);
+    int code = sqlite3_wal_checkpoint_v2(
+        handle, NULL, SQLITE_CHECKPOINT_TRUNCATE, &left, NULL);
+    atomic_store(&c->short_reads, false);
+    if (code != SQLITE_OK && code != SQLITE_BUSY)
+        (void)db_fail(&k->db, code, "checkpoint");
+    return code != SQLITE_BUSY;
+}
+
+static void wait_retry(struct checkpoint *k)
+{
+    struct timespec until;
+
+    (void)clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec += RETRY_MS / 1000;
+    while (!k->ending &&
+           pthread_cond_timedwait(&k->wake, &k->mutex, &until) != ETIMEDOUT)
+        ;
+}
+
+static void *run(void *ctx)
+{
+    struct catalogue *c = ctx;
+    struct checkpoint *k = &c->checkpoint;
+
+    (void)pthread_mutex_lock(&k->mutex);
+    while (!k->ending) {
+        if (!k->wanted) {
+            (void)pthread_cond_wait(&k->wake, &k->mutex);
+            continue;
+        }
+        (void)pthread_mutex_unlock(&k->mutex);
+        bool done = cut(c);
+        (void)pthread_mutex_lock(&k->mutex);
+        if (done)
+            k->wanted = false;
+        else
+            wait_retry(k);
+    }
+    (void)pthread_mutex_unlock(&k->mutex);
+    return NULL;
+}
+
+void checkpoint_poke(struct catalogue *c, int pages)
+{
+    struct checkpoint *k = &c->checkpoint;
+
+    if (pages < LOG_MAX_PAGES)
+        return;
+    guard_mutex(&k->mutex);
+    k->wanted = true;
+    (void)pthread_cond_signal(&k->wake);
+}
+
+int checkpoint_start(struct catalogue *c)
+{
+    struct checkpoint *k = &c->checkpoint;
+    pthread_condattr_t monotonic;
+    int err = schema_connect(c, &k->db);
+
+    if (err)
+        return err;
+    (void)sqlite3_busy_timeout(k->db.handle, BUSY_MS);
+    (void)pthread_mutex_init(&k->mutex, NULL);
+    (void)pthread_condattr_init(&monotonic);
+    (void)pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    (void)pthread_cond_init(&k->wake, &monotonic);
+    (void)pthread_condattr_destroy(&monotonic);
+    err = pthread_create(&k->thread, NULL, run, c);
+    if (err) {
+        db_close(&k->db);
+        return -err;
+    }
+    k->started = true;
+    return 0;
+}
+
+void checkpoint_stop(struct catalogue *c)
+{
+    struct checkpoint *k = &c->checkpoint;
+
+    if (!k->started)
+        return;
+    (void)pthread_mutex_lock(&k->mutex);
+    k->ending = true;
+    (void)pthread_cond_signal(&k->wake);
+    (void)pthread_mutex_unlock(&k->mutex);
+    (void)pthread_join(k->thread, NULL);
+    db_close(&k->db);
+    (void)pthread_cond_destroy(&k->wake);
+    (void)pthread_mutex_destroy(&k->mutex);
+    k->started = false;
+}

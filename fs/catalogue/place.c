@@ -1,0 +1,159 @@
+#include "catalogue/catalogue_internal.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+int64_t catalogue_total(struct catalogue_reader *r)
+{
+    return catalogue_state(r, "total", 0);
+}
+
+static int count_two(struct catalogue_reader *r, enum statement strictly,
+                     enum statement equally, int64_t created_s, int64_t row,
+                     int64_t *ret_count)
+{
+    int64_t apart = 0, equal = 0;
+    int err = db_integer(&r->db, strictly, VALUES(INT(created_s)), &apart);
+
+    if (!err)
+        err = db_integer(&r->db, equally, VALUES(INT(created_s), INT(row)),
+                         &equal);
+    *ret_count = apart + equal;
+    return err;
+}
+
+/* Counting is linear, so it goes from the nearer end, as far as row numbers
+ * tell: polls ask about the newest. */
+int catalogue_rank(struct catalogue_reader *r, int64_t created_s, int64_t row,
+                   int64_t *ret_rank)
+{
+    int64_t total = catalogue_total(r);
+    int64_t count;
+    int err;
+
+    if (row > total / 2) {
+        err = count_two(r, S_NEWER, S_NEWER_EQUAL, created_s, row, &count);
+        count = total - count;
+    } else {
+        err = count_two(r, S_OLDER, S_OLDER_EQUAL, created_s, row, &count);
+    }
+    if (!err)
+        *ret_rank = count;
+    return err;
+}
+
+struct places {
+    struct catalogue_place *items;
+    size_t count, capacity;
+};
+
+static int append(struct places *p, sqlite3_stmt *s)
+{
+    const char *id = (const char *)sqlite3_column_text(s, 2);
+
+    if (p->count == p->capacity) {
+        size_t capacity = p->capacity ? p->capacity * 2 : 64;
+        struct catalogue_place *items =
+            reallocarray(p->items, capacity, sizeof(*items));
+        if (!items)
+            return -ENOMEM;
+        p->items = items;
+        p->capacity = capacity;
+    }
+    struct catalogue_place *place = &p->items[p->count];
+    place->row = sqlite3_column_int64(s, 0);
+    place->created_s = sqlite3_column_int64(s, 1);
+    place->id = id ? strdup(id) : NULL;
+    if (!place->id)
+        return -ENOMEM;
+    p->count++;
+    return 0;
+}
+
+static int collect(struct catalogue_reader *r, enum statement which,
+                   const struct value *values, size_t count, struct places *p)
+{
+    sqlite3_stmt *s;
+    int err = 0;
+    int step = reader_bind(r, which, values, count, &s);
+
+    if (step >= 0)
+        step = db_step(&r->db, s);
+    while (step > 0 && !err) {
+        err = append(p, s);
+        if (err)
+            (void)sqlite3_reset(s);
+        else
+            step = db_step(&r->db, s);
+    }
+    return err ? err : step;
+}
+
+static int hand_over(struct places *p, int err,
+                     struct catalogue_place **ret_places, size_t *ret_count)
+{
+    if (err) {
+        catalogue_places_free(p->items, p->count);
+        return err;
+    }
+    *ret_places = p->items;
+    *ret_count = p->count;
+    return 0;
+}
+
+/* Three runs, each a range of the index: the rest of the newer one's second,
+ * the seconds between, the beginning of the older one's second. */
+static int collect_between(struct catalogue_reader *r, int64_t newer_s,
+                           int64_t newer_row, int64_t older_s,
+                           int64_t older_row, int64_t max, struct places *p)
+{
+    bool one = newer_s == older_s;
+    int err = collect(r, S_PLACES_EQUAL,
+                      VALUES(INT(newer_s), INT(newer_row),
+                             INT(one ? older_row : -1), INT(max)),
+                      p);
+
+    if (!err && newer_s > older_s && (int64_t)p->count < max)
+        err = collect(
+            r, S_PLACES_OLDER,
+            VALUES(INT(newer_s), INT(older_s), INT(max - (int64_t)p->count)),
+            p);
+    if (!err && newer_s > older_s && (int64_t)p->count < max)
+        err = collect(r, S_PLACES_EQUAL,
+                      VALUES(INT(older_s), INT(INT64_MAX), INT(older_row),
+                             INT(max - (int64_t)p->count)),
+                      p);
+    return err;
+}
+
+int catalogue_between(struct catalogue_reader *r,
+                      const struct catalogue_place *newer,
+                      const struct catalogue_place *older, size_t max,
+                      struct catalogue_place **ret_places, size_t *ret_count)
+{
+    struct places p = {0};
+    int err = collect_between(
+        r, newer ? newer->created_s : INT64_MAX, newer ? newer->row : INT64_MAX,
+        older ? older->created_s : INT64_MIN, older ? older->row : -1,
+        max < INT64_MAX ? (int64_t)max : INT64_MAX, &p);
+
+    return hand_over(&p, err, ret_places, ret_count);
+}
+
+int catalogue_unfinished(struct catalogue_reader *r, size_t max,
+                         struct catalogue_place **ret_places, size_t *ret_count)
+{
+    struct places p = {0};
+    int64_t limit = max < INT64_MAX ? (int64_t)max : INT64_MAX;
+    int err = collect(r, S_UNFINISHED, VALUES(INT(limit)), &p);
+
+    return hand_over(&p, err, ret_places, ret_count);
+}
+
+void catalogue_places_free(struct catalogue_place *places, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        free(places[i].id);
+    free(places);
+}

@@ -1,0 +1,279 @@
+#include "catalogue/catalogue_internal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/log.h"
+
+#define BUSY_MS         10000
+#define CHECK_MAX_BYTES (200LL << 20)
+#define CARRIED_LINKS   "10000"
+
+/* The listing's index covers what READDIRPLUS needs; the scan's covers
+ * filename queries and .assets.ndjson, so that neither touches the URLs. */
+static const char tables[] =
+    "CREATE TABLE asset("
+    " row INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE,"
+    " type INT NOT NULL, created_s INT NOT NULL, created TEXT,"
+    " changed_s INT NOT NULL, folder TEXT, fold TEXT NOT NULL,"
+    " unfinished INT NOT NULL, metadata_bytes INT NOT NULL,"
+    " line_bytes INT NOT NULL, size_bytes INT NOT NULL,"
+    " fetched_s INT NOT NULL, version INT NOT NULL,"
+    " picture_url TEXT, manifest_url TEXT) STRICT;"
+    "CREATE INDEX asset_listing ON asset(type, row, folder, created_s, id)"
+    " WHERE folder IS NOT NULL;"
+    "CREATE INDEX asset_scan ON asset(row, type, line_bytes, fold)"
+    " WHERE folder IS NOT NULL;"
+    "CREATE INDEX asset_order ON asset(created_s);"
+    "CREATE INDEX asset_unfinished ON asset(created_s) WHERE unfinished = 1;"
+    "CREATE TABLE body(row INTEGER PRIMARY KEY, json BLOB NOT NULL) STRICT;"
+    "CREATE TABLE folder(name TEXT PRIMARY KEY, row INT NOT NULL)"
+    " STRICT, WITHOUT ROWID;"
+    "CREATE TABLE namesake(safe TEXT, row INT, PRIMARY KEY(safe, row))"
+    " STRICT, WITHOUT ROWID;"
+    "CREATE TABLE unnamed(row INTEGER PRIMARY KEY, safe TEXT NOT NULL) STRICT;"
+    "CREATE TABLE field_key(key INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE,"
+    " indexed INT NOT NULL) STRICT;"
+    "CREATE TABLE field(key INT, row INT, exact TEXT, number REAL,"
+    " PRIMARY KEY(key, row, exact)) STRICT, WITHOUT ROWID;"
+    "CREATE INDEX field_exact ON field(key, exact);"
+    "CREATE INDEX field_number ON field(key, number)"
+    " WHERE number IS NOT NULL;"
+    "CREATE TABLE link(link INTEGER PRIMARY KEY AUTOINCREMENT,"
+    " place TEXT NOT NULL, name TEXT NOT NULL, target TEXT NOT NULL,"
+    " created_s INT NOT NULL, UNIQUE(place, name)) STRICT;"
+    "CREATE TABLE state(name TEXT PRIMARY KEY, value INT NOT NULL)"
+    " STRICT, WITHOUT ROWID;";
+
+static const char connection[] = "PRAGMA synchronous = NORMAL;"
+                                 "PRAGMA temp_store = MEMORY;"
+                                 "PRAGMA mmap_size = 268435456;"
+                                 "PRAGMA wal_autocheckpoint = 0;"
+                                 "PRAGMA secure_delete = OFF;"
+                                 "PRAGMA trusted_schema = OFF;";
+
+int schema_connect(struct catalogue *c, struct db *ret_db)
+{
+    struct db d = {.catalogue = c};
+    int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX;
+    int code = sqlite3_open_v2(c->path, &d.handle, flags, NULL);
+
+    if (code != SQLITE_OK) {
+        int err = db_fail(&d, code, "open");
+        db_close(&d);
+        return err;
+    }
+    (void)sqlite3_extended_result_codes(d.handle, 1);
+    (void)sqlite3_busy_timeout(d.handle, BUSY_MS);
+    (void)sqlite3_db_config(d.handle, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
+    (void)sqlite3_db_config(d.handle, SQLITE_DBCONFIG_DQS_DML, 0, NULL);
+    (void)sqlite3_db_config(d.handle, SQLITE_DBCONFIG_DQS_DDL, 0, NULL);
+    int err = db_exec(&d, connection);
+    if (err) {
+        db_close(&d);
+        return err;
+    }
+    *ret_db = d;
+    return 0;
+}
+
+/* Without logging: what is asked of a file that may be anything. -EIO when it
+ * can't answer. */
+static int probe(struct db *d, const char *sql, const char *text,
+                 int64_t *ret_integer)
+{
+    sqlite3_stmt *statement = NULL;
+    int code = sqlite3_prepare_v2(d->handle, sql, -1, &statement, NULL);
+
+    if (code == SQLITE_OK && text)
+        code = sqlite3_bind_text(statement, 1, text, -1, SQLITE_STATIC);
+    if (code == SQLITE_OK)
+        code = sqlite3_step(statement);
+    if (code == SQLITE_ROW && ret_integer)
+        *ret_integer = sqlite3_column_int64(statement, 0);
+    (void)sqlite3_finalize(statement);
+    return code == SQLITE_ROW || (code == SQLITE_DONE && !ret_integer) ? 0
+                                                                       : -EIO;
+}
+
+static bool passes_check(struct db *d)
+{
+    sqlite3_stmt *statement = NULL;
+    bool passes = false;
+
+    if (sqlite3_prepare_v2(d->handle, "PRAGMA quick_check(1)", -1, &statement,
+                           NULL) == SQLITE_OK &&
+        sqlite3_step(statement) == SQLITE_ROW) {
+        const char *word = (const char *)sqlite3_column_text(statement, 0);
+        passes = word && strcmp(word, "ok") == 0;
+    }
+    (void)sqlite3_finalize(statement);
+    return passes;
+}
+
+enum verdict { VERDICT_EMPTY, VERDICT_SOUND, VERDICT_FOREIGN, VERDICT_DAMAGED };
+
+static enum verdict judge(struct db *d, bool check)
+{
+    int64_t app = 0, version = 0, objects = 0;
+
+    if (probe(d, "SELECT count(*) FROM sqlite_schema", NULL, &objects) ||
+        probe(d, "PRAGMA application_id", NULL, &app) ||
+        probe(d, "PRAGMA user_version", NULL, &version))
+        return VERDICT_DAMAGED;
+    if (objects == 0 && app == 0 && version == 0)
+        return VERDICT_EMPTY;
+    if (app != CATALOGUE_APP_ID || version != CATALOGUE_SCHEMA)
+        return VERDICT_FOREIGN;
+    return check && !passes_check(d) ? VERDICT_DAMAGED : VERDICT_SOUND;
+}
+
+/* Takes what it can from the file that was set aside: the row numbers, so that
+ * none is given twice, and the saved links, which no server has. */
+static int64_t carry_over(struct db *d, const char *aside)
+{
+    int64_t seed = -1;
+    int64_t fallback = clock_wall_s() << 8;
+
+    if (probe(d, "ATTACH ? AS old", aside, NULL) == 0) {
+        if (probe(d,
+                  "SELECT coalesce(max(seq), 0) FROM old.sqlite_sequence "
+                  "WHERE name = 'asset'",
+                  NULL, &seed))
+            seed = -1;
+        (void)probe(d,
+                    "INSERT OR IGNORE INTO main.link SELECT link, place, name,"
+                    " target, created_s FROM old.link LIMIT " CARRIED_LINKS,
+                    NULL, NULL);
+        (void)probe(d, "DETACH old", NULL, NULL);
+    }
+    /* More rows than were ever numbered by the second: clear of them all. */
+    return seed >= 0 && seed < CATALOGUE_MAX_ROW ? seed : fallback;
+}
+
+static int create(struct db *d, const char *aside)
+{
+    char sql[256];
+    int err = db_exec(d, "PRAGMA journal_mode = WAL");
+
+    if (!err)
+        err = db_exec(d, "BEGIN IMMEDIATE");
+    if (!err)
+        err = db_exec(d, tables);
+    (void)snprintf(sql, sizeof(sql),
+                   "PRAGMA application_id = %d; PRAGMA user_version = %d;"
+                   "COMMIT",
+                   CATALOGUE_APP_ID, CATALOGUE_SCHEMA);
+    if (!err)
+        err = db_exec(d, sql);
+    if (err || !aside)
+        return err;
+
+    int64_t seed = carry_over(d, aside);
+    (void)snprintf(sql, sizeof(sql),
+                   "INSERT INTO sqlite_sequence(name, seq) "
+                   "VALUES('asset', %lld)",
+                   (long long)seed);
+    return db_exec(d, sql);
+}
+
+static int renamed(const char *from, const char *to)
+{
+    return rename(from, to) < 0 && errno != ENOENT ? -errno : 0;
+}
+
+/* The log goes first: left beside a new file it would be played into it. */
+static int set_aside(struct catalogue *c, char *aside, size_t size,
+                     const char *why)
+{
+    char from[PATH_MAX], to[PATH_MAX];
+
+    if (snprintf(aside, size, "%s.damaged", c->path) >= (int)size ||
+        snprintf(from, sizeof(from), "%s-wal", c->path) >= (int)sizeof(from) ||
+        snprintf(to, sizeof(to), "%s.damaged-wal", c->path) >= (int)sizeof(to))
+        return -ENAMETOOLONG;
+    (void)unlink(to);
+    int err = renamed(from, to);
+    (void)snprintf(from, sizeof(from), "%s-shm", c->path);
+    if (!err && unlink(from) < 0 && errno != ENOENT)
+        err = -errno;
+    (void)snprintf(to, sizeof(to), "%s.damaged-shm", c->path);
+    (void)unlink(to);
+    if (!err)
+        err = renamed(c->path, aside);
+    if (!err)
+        log_warning("catalogue: the kept file is %s; set aside as "
+                    "%s.damaged, the account is read anew",
+                    why, CATALOGUE_FILE);
+    return err;
+}
+
+/* Private from its first byte; SQLite gives its log the same mode. */
+static int make_file(const char *path, int64_t *ret_bytes)
+{
+    cleanup(close_fd) int fd =
+        open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+    struct stat st;
+
+    if (fd < 0 || fstat(fd, &st) < 0)
+        return -errno;
+    if (!S_ISREG(st.st_mode))
+        return -EACCES;
+    *ret_bytes = st.st_size;
+    return 0;
+}
+
+/* Opens what is there: -EUCLEAN when it must be set aside. */
+static int open_kept(struct catalogue *c, bool suspect, const char **ret_why)
+{
+    int64_t bytes = 0;
+    int err = make_file(c->path, &bytes);
+
+    if (err)
+        return err;
+    err = schema_connect(c, &c->db);
+    if (err == -EIO && atomic_load(&c->damaged)) {
+        *ret_why = "damaged";
+        return -EUCLEAN;
+    }
+    if (err)
+        return err;
+    switch (judge(&c->db, suspect && bytes < CHECK_MAX_BYTES)) {
+    case VERDICT_SOUND:
+        return 0;
+    case VERDICT_EMPTY:
+        return create(&c->db, NULL);
+    case VERDICT_FOREIGN:
+        *ret_why = "of another version";
+        return -EUCLEAN;
+    default:
+        *ret_why = "damaged";
+        return -EUCLEAN;
+    }
+}
+
+int schema_open(struct catalogue *c, bool suspect, bool damaged)
+{
+    const char *why = "damaged";
+    char aside[PATH_MAX];
+    int64_t bytes = 0;
+    int err = damaged ? -EUCLEAN : open_kept(c, suspect, &why);
+
+    if (err != -EUCLEAN)
+        return err;
+    db_close(&c->db);
+    atomic_store(&c->damaged, false);
+    err = set_aside(c, aside, sizeof(aside), why);
+    if (!err)
+        err = make_file(c->path, &bytes);
+    if (!err)
+        err = schema_connect(c, &c->db);
+    return err ? err : create(&c->db, aside);
+}

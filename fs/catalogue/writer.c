@@ -1,0 +1,519 @@
+#include "catalogue/catalogue_internal.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "json/metadata.h"
+#include "json/scan.h"
+
+#define CREATED_MAX     64  /* bytes of created_at that are kept */
+#define FETCHED_STALE_S 600 /* a younger fetched_s isn't written anew */
+#define FOLD_GROWTH     4   /* case folding makes a byte at most three */
+
+/* ---- transactions ------------------------------------------------------ */
+
+/* SQLite rolls back by itself after some errors: what follows would be written
+ * outside any transaction and be in no diff. So the first failure is the
+ * transaction's end. */
+static int spoil(struct catalogue *c, int err)
+{
+    if (err == -EEXIST) {
+        log_error("catalogue: its tables contradict each other");
+        catalogue_mark_damaged(c);
+        err = -EIO;
+    }
+    if (err && c->in_transaction && !c->failed)
+        c->failed = err;
+    return err;
+}
+
+int catalogue_begin(struct catalogue *c)
+{
+    int err = c->fields.stale ? fields_load(c) : 0;
+
+    if (!err)
+        err = db_run(&c->db, S_BEGIN_WRITE, VALUES());
+    if (err)
+        return err;
+    c->in_transaction = true;
+    c->failed = 0;
+    c->changes_before = sqlite3_total_changes64(c->db.handle);
+    return 0;
+}
+
+void catalogue_rollback(struct catalogue *c)
+{
+    if (!sqlite3_get_autocommit(c->db.handle))
+        (void)db_run(&c->db, S_ROLLBACK, VALUES());
+    c->in_transaction = false;
+    c->failed = 0;
+    c->fields.stale = true;
+    changes_clear(&c->changes);
+}
+
+/* number -1: a name without one. */
+static int save(struct catalogue *c, const char *name, int number,
+                int64_t value)
+{
+    char text[32];
+
+    if (number < 0)
+        (void)snprintf(text, sizeof(text), "%s", name);
+    else
+        (void)snprintf(text, sizeof(text), "%s.%d", name, number);
+    return db_run(&c->db, S_STATE_SET, VALUES(TEXT(text), INT(value)));
+}
+
+static int save_counters(struct catalogue *c, const struct counters *now)
+{
+    int err = 0;
+
+    if (now->total != c->counters.total)
+        err = save(c, "total", -1, now->total);
+    if (!err && now->stored_bytes != c->counters.stored_bytes)
+        err = save(c, "stored", -1, (int64_t)now->stored_bytes);
+    for (int i = 0; !err && i <= ASSET_TYPE_COUNT; i++) {
+        if (now->named[i] != c->counters.named[i])
+            err = save(c, "named", i, now->named[i]);
+    }
+    return err;
+}
+
+/* Wall time, but later than any commit before: clocks are set back. */
+static int64_t next_ns(const struct catalogue *c)
+{
+    int64_t ns = clock_wall_ns();
+
+    for (int i = 0; i <= ASSET_TYPE_COUNT; i++) {
+        int64_t last = atomic_load(&c->changed_ns[i]);
+        if (ns <= last)
+            ns = last + 1;
+    }
+    return ns;
+}
+
+struct commit {
+    struct catalogue_diff diff;
+    struct counters counters;
+    bool listing[ASSET_TYPE_COUNT];
+};
+
+/* Any difference may move a row into or out of a query. */
+static bool is_touched(const struct commit *m, int type)
+{
+    return type == ASSET_TYPE_COUNT ? m->diff.count > 0 : m->listing[type];
+}
+
+static int prepare_commit(struct catalogue *c, struct commit *m)
+{
+    m->counters = c->counters;
+    int err = c->failed ? c->failed
+                        : changes_diff(c, &m->diff, &m->counters, m->listing);
+
+    m->diff.version = atomic_load(&c->version) + (m->diff.count > 0);
+    m->diff.committed_ns = next_ns(c);
+    if (!err)
+        err = save_counters(c, &m->counters);
+    if (!err && m->diff.count > 0)
+        err = save(c, "version", -1, (int64_t)m->diff.version);
+    for (int i = 0; !err && i <= ASSET_TYPE_COUNT; i++) {
+        if (is_touched(m, i))
+            err = save(c, "changed", i, m->diff.committed_ns);
+    }
+    return err;
+}
+
+/* Listings first: who sees the new version must see their new times. */
+static void publish(struct catalogue *c, const struct commit *m)
+{
+    c->counters = m->counters;
+    for (int i = 0; i <= ASSET_TYPE_COUNT; i++) {
+        atomic_store(&c->named[i], m->counters.named[i]);
+        if (is_touched(m, i))
+            atomic_store(&c->changed_ns[i], m->diff.committed_ns);
+    }
+    atomic_store(&c->stored_bytes, m->counters.stored_bytes);
+    atomic_store(&c->version, m->diff.version);
+}
+
+void writer_written(struct catalogue *c)
+{
+    if (sqlite3_total_changes64(c->db.handle) == c->changes_before)
+        return;
+    (void)atomic_fetch_add(&c->commits, 1);
+    checkpoint_poke(c, c->wal_pages);
+}
+
+int catalogue_commit(struct catalogue *c, struct catalogue_diff *ret_diff)
+{
+    struct commit m = {0};
+    int err = prepare_commit(c, &m);
+
+    if (!err)
+        err = db_run(&c->db, S_COMMIT, VALUES());
+    if (err) {
+        catalogue_diff_done(&m.diff);
+        catalogue_rollback(c);
+        return err;
+    }
+    c->in_transaction = false;
+    changes_clear(&c->changes);
+    publish(c, &m);
+    writer_written(c);
+    *ret_diff = m.diff;
+    return 0;
+}
+
+/* ---- put ---------------------------------------------------------------- */
+
+/* What a row is made of besides the asset's own fields. */
+struct derived {
+    char safe[NAME_SIZE];
+    char created[CREATED_MAX];
+    size_t created_len; /* 0: no text */
+    struct buf fold;
+    size_t rendered, line;
+};
+
+static void derived_done(struct derived *d)
+{
+    buf_done(&d->fold);
+}
+
+static int derive(const struct asset *a, struct derived *d)
+{
+    const char *token;
+    size_t len;
+    int err = metadata_measure(a->json, a->json_len, &d->rendered, &d->line);
+
+    if (err)
+        return -EBADMSG;
+    if (!scan_member(a->json, a->json_len, "created_at", 10, &token, &len) &&
+        *token == '"' && len <= CREATED_MAX)
+        d->created_len = scan_unescape(token, len, d->created);
+    (void)name_make(a->filename, a->filename_len, d->safe);
+    buf_init(&d->fold, a->filename_len * FOLD_GROWTH + 64);
+    return query_fold(a->filename ? a->filename : "", a->filename_len,
+                      &d->fold);
+}
+
+/* The row of an id as it stands. */
+struct known {
+    int64_t row;
+    enum asset_type type;
+    char folder[NAME_SIZE]; /* "" unnamed */
+    int64_t fetched_s, size_bytes, created_s, changed_s;
+    bool unfinished, has_url;
+};
+
+static int find(struct catalogue *c, const char *id, struct known *k)
+{
+    sqlite3_stmt *s;
+    int step = db_bind(&c->db, S_KNOWN, VALUES(TEXT(id)), &s);
+
+    if (step < 0)
+        return step;
+    step = db_step(&c->db, s);
+    if (step <= 0)
+        return step < 0 ? step : -ENOENT;
+    k->row = sqlite3_column_int64(s, 0);
+    k->type = (enum asset_type)sqlite3_column_int(s, 1);
+    const char *folder = (const char *)sqlite3_column_text(s, 2);
+    (void)snprintf(k->folder, sizeof(k->folder), "%s", folder ? folder : "");
+    k->fetched_s = sqlite3_column_int64(s, 3);
+    k->size_bytes = sqlite3_column_int64(s, 4);
+    k->unfinished = sqlite3_column_int(s, 5) != 0;
+    k->created_s = sqlite3_column_int64(s, 6);
+    k->changed_s = sqlite3_column_int64(s, 7);
+    k->has_url = sqlite3_column_int(s, 8) != 0;
+    (void)sqlite3_reset(s);
+    return 0;
+}
+
+static int write_body(struct catalogue *c, const struct asset *a, int64_t row)
+{
+    return db_run(&c->db, S_BODY_SET,
+                  VALUES(INT(row), BLOB(a->json, a->json_len)));
+}
+
+/* which: S_INSERT (row is ignored) or S_UPDATE. */
+static int write_row(struct catalogue *c, enum statement which,
+                     const struct asset *a, const struct derived *d,
+                     int64_t changed_s, int64_t now_s, int64_t row)
+{
+    const struct value values[] = {
+        TEXT(a->id),
+        INT(a->type),
+        INT(a->created_s),
+        BYTES(d->created_len ? d->created : NULL, d->created_len),
+        INT(changed_s),
+        BYTES(buf_str(&d->fold), d->fold.len),
+        INT(a->unfinished),
+        INT((int64_t)d->rendered),
+        INT((int64_t)d->line),
+        TEXT(a->picture_url),
+        TEXT(a->manifest_url),
+        INT(a->size_bytes),
+        INT(now_s),
+        INT((int64_t)atomic_load(&c->version) + 1),
+        INT(row),
+    };
+    size_t count = array_count(values) - (which == S_INSERT);
+
+    return db_run(&c->db, which, values, count);
+}
+
+static int insert(struct catalogue *c, const struct asset *a,
+                  const struct derived *d, bool named, int64_t now_s,
+                  int64_t *ret_row)
+{
+    int err = write_row(c, S_INSERT, a, d, a->created_s, now_s, 0);
+
+    if (err)
+        return err;
+    int64_t row = sqlite3_last_insert_rowid(c->db.handle);
+    if (row >= CATALOGUE_MAX_ROW)
+        return -ENOSPC; /* an inode's asset part ends there */
+    err = changes_touch(c, row, true, NULL);
+    if (!err)
+        err = write_body(c, a, row);
+    if (!err)
+        err = fields_put(c, row, true, a->json, a->json_len);
+    if (!err)
+        err = named ? folder_give(c, row, a->id, d->safe)
+                    : db_run(&c->db, S_UNNAMED_SET,
+                             VALUES(INT(row), TEXT(d->safe)));
+    *ret_row = row;
+    return err;
+}
+
+/* The name that a known row shall have from now on. */
+static int rename_row(struct catalogue *c, const struct asset *a,
+                      const struct derived *d, const struct known *k,
+                      bool named)
+{
+    bool has = k->folder[0] != '\0';
+
+    if (!has && !named)
+        return db_run(&c->db, S_UNNAMED_SET,
+                      VALUES(INT(k->row), TEXT(d->safe)));
+    if (has && folder_is_of(k->folder, d->safe))
+        return 0;
+    int err = has ? folder_take(c, k->row, k->folder) : 0;
+    return err ? err : folder_give(c, k->row, a->id, d->safe);
+}
+
+enum sameness { SAME, RENEWED, DIFFERENT };
+
+static int compare(struct catalogue *c, const struct asset *a,
+                   const struct known *k, enum sameness *ret_sameness)
+{
+    sqlite3_stmt *s;
+    int step = db_bind(&c->db, S_BODY, VALUES(INT(k->row)), &s);
+
+    if (step < 0)
+        return step;
+    step = db_step(&c->db, s);
+    if (step <= 0) {
+        *ret_sameness = DIFFERENT;
+        return step;
+    }
+    const char *json = sqlite3_column_blob(s, 0);
+    size_t len = (size_t)sqlite3_column_bytes(s, 0);
+    bool derived_alike = a->type == k->type && a->size_bytes == k->size_bytes &&
+                         a->unfinished == k->unfinished;
+    if (!derived_alike || !json)
+        *ret_sameness = DIFFERENT;
+    else if (len == a->json_len && memcmp(json, a->json, len) == 0)
+        *ret_sameness = SAME;
+    else
+        *ret_sameness =
+            renewal_is(json, len, a->json, a->json_len) ? RENEWED : DIFFERENT;
+    (void)sqlite3_reset(s);
+    return 0;
+}
+
+/* Polls and the sweep read the same objects all day: they write nothing but,
+ * now and then, how old the URLs are. */
+static int refresh_row(struct catalogue *c, const struct asset *a,
+                       const struct derived *d, const struct known *k,
+                       bool named, int64_t now_s)
+{
+    int err = 0;
+
+    if (named && k->folder[0] == '\0')
+        err = folder_give(c, k->row, a->id, d->safe);
+    if (!err && k->has_url && now_s - k->fetched_s >= FETCHED_STALE_S)
+        err = db_run(&c->db, S_FETCHED, VALUES(INT(now_s), INT(k->row)));
+    return err;
+}
+
+static int update(struct catalogue *c, const struct asset *a,
+                  const struct derived *d, const struct known *k, bool named,
+                  int64_t now_s)
+{
+    struct touched *touched;
+    enum sameness sameness;
+    int err = compare(c, a, k, &sameness);
+
+    if (err || sameness == SAME)
+        return err ? err : refresh_row(c, a, d, k, named, now_s);
+    err = changes_touch(c, k->row, false, &touched);
+    if (err)
+        return err;
+    if (sameness == RENEWED)
+        touched->renewed = true;
+    else
+        touched->changed = true;
+    err = write_row(c, S_UPDATE, a, d,
+                    sameness == RENEWED ? k->changed_s : now_s, now_s, k->row);
+    if (!err)
+        err = write_body(c, a, k->row);
+    if (!err)
+        err = fields_put(c, k->row, false, a->json, a->json_len);
+    return err ? err : rename_row(c, a, d, k, named);
+}
+
+int catalogue_put(struct catalogue *c, const struct asset *a, bool named,
+                  int64_t now_s, int64_t *ret_row, bool *ret_new)
+{
+    cleanup(derived_done) struct derived d = {0};
+    struct known known;
+    int64_t row = 0;
+
+    if (c->failed)
+        return c->failed;
+    int err = derive(a, &d);
+    if (err)
+        return err;
+    err = find(c, a->id, &known);
+    bool fresh = err == -ENOENT;
+    if (fresh)
+        err = insert(c, a, &d, named, now_s, &row);
+    else if (!err)
+        err = update(c, a, &d, &known, named, now_s);
+    if (err)
+        return spoil(c, err);
+    *ret_row = fresh ? row : known.row;
+    *ret_new = fresh;
+    return 0;
+}
+
+/* ---- names, removal, marks, state ---------------------------------------- */
+
+static int name_next(struct catalogue *c, int64_t *after)
+{
+    char safe[NAME_SIZE];
+    sqlite3_stmt *s;
+    int step = db_bind(&c->db, S_UNNAMED_NEXT, VALUES(INT(*after)), &s);
+
+    if (step < 0)
+        return step;
+    step = db_step(&c->db, s);
+    if (step <= 0)
+        return step < 0 ? step : -ENOENT;
+    *after = sqlite3_column_int64(s, 0);
+    (void)snprintf(safe, sizeof(safe), "%s",
+                   (const char *)sqlite3_column_text(s, 1));
+    cleanup(free_ptr) char *id =
+        strdup((const char *)sqlite3_column_text(s, 2));
+    (void)sqlite3_reset(s);
+    return id ? folder_give(c, *after, id, safe) : -ENOMEM;
+}
+
+int catalogue_name_all(struct catalogue *c)
+{
+    int64_t after = 0;
+    int err = c->failed;
+
+    while (!err)
+        err = name_next(c, &after);
+    return err == -ENOENT ? 0 : spoil(c, err);
+}
+
+static int remove_row(struct catalogue *c, int64_t row)
+{
+    char folder[NAME_SIZE];
+    int err = changes_touch(c, row, false, NULL);
+
+    if (err)
+        return err;
+    sqlite3_stmt *s;
+    int step = db_bind(&c->db, S_STANDING, VALUES(INT(row)), &s);
+    if (step >= 0)
+        step = db_step(&c->db, s);
+    if (step <= 0)
+        return step < 0 ? step : -ENOENT;
+    const char *name = (const char *)sqlite3_column_text(s, 3);
+    (void)snprintf(folder, sizeof(folder), "%s", name ? name : "");
+    (void)sqlite3_reset(s);
+    err = folder[0] ? folder_take(c, row, folder)
+                    : db_run(&c->db, S_UNNAMED_DELETE, VALUES(INT(row)));
+    if (!err)
+        err = fields_remove(c, row);
+    if (!err)
+        err = db_run(&c->db, S_BODY_DELETE, VALUES(INT(row)));
+    return err ? err : db_run(&c->db, S_DELETE, VALUES(INT(row)));
+}
+
+int catalogue_remove(struct catalogue *c, int64_t row)
+{
+    if (c->failed)
+        return c->failed;
+    int err = remove_row(c, row);
+    return err == -ENOENT ? err : spoil(c, err);
+}
+
+int catalogue_mark_begin(struct catalogue *c)
+{
+    return spoil(c, db_exec(&c->db, "DELETE FROM temp.mark"));
+}
+
+int catalogue_mark(struct catalogue *c, int64_t row)
+{
+    return spoil(c, db_run(&c->db, S_MARK, VALUES(INT(row))));
+}
+
+int catalogue_unmarked(struct catalogue *c, int64_t *rows, size_t max,
+                       size_t *ret_count)
+{
+    size_t count = 0;
+    sqlite3_stmt *s;
+    int step = db_bind(&c->db, S_UNMARKED, VALUES(INT((int64_t)max)), &s);
+
+    if (step >= 0)
+        step = db_step(&c->db, s);
+    while (step > 0 && count < max) {
+        rows[count++] = sqlite3_column_int64(s, 0);
+        step = db_step(&c->db, s);
+    }
+    if (step < 0)
+        return spoil(c, step);
+    (void)sqlite3_reset(s);
+    *ret_count = count;
+    return 0;
+}
+
+int writer_run(struct catalogue *c, enum statement which,
+               const struct value *values, size_t count)
+{
+    if (c->failed)
+        return c->failed;
+    if (!c->in_transaction)
+        c->changes_before = sqlite3_total_changes64(c->db.handle);
+    int err = db_run(&c->db, which, values, count);
+    if (!err && !c->in_transaction)
+        writer_written(c);
+    return err;
+}
+
+int catalogue_state_set(struct catalogue *c, const char *name, int64_t value)
+{
+    return spoil(c, writer_run(c, S_STATE_SET, VALUES(TEXT(name), INT(value))));
+}
