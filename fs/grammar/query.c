@@ -1,0 +1,354 @@
+#include "grammar/query.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <utf8proc.h>
+
+#include "base/cleanup.h"
+#include "grammar/name.h"
+#include "grammar/query_internal.h"
+
+#define TERM_MAX   (1 << 20) /* bytes of one term's canonical text */
+#define FOLDED_MAX 8         /* code points that one folds to; 3 are known */
+
+/* ---- life ---------------------------------------------------------------- */
+
+void query_term_done(struct query_term *t)
+{
+    for (size_t i = 0; i < t->text_count; i++)
+        free(t->texts[i]);
+    free(t->texts);
+    free(t->field);
+    *t = (struct query_term){0};
+}
+
+void query_done(struct query *q)
+{
+    for (size_t i = 0; i < q->count; i++)
+        query_term_done(&q->terms[i]);
+    free(q->terms);
+    *q = (struct query){0};
+}
+
+int query_append(struct query *q, struct query_term *t)
+{
+    struct query_term *terms = NULL;
+    int err = q->count >= QUERY_MAX_TERMS ? -ENOENT : 0;
+
+    if (!err) {
+        terms = reallocarray(q->terms, q->count + 1, sizeof(*terms));
+        err = terms ? 0 : -ENOMEM;
+    }
+    if (err) {
+        query_term_done(t);
+        return err;
+    }
+    q->terms = terms;
+    q->terms[q->count++] = *t;
+    *t = (struct query_term){0};
+    return 0;
+}
+
+int query_term_text(struct query_term *t, const char *text, size_t len)
+{
+    char **texts = reallocarray(t->texts, t->text_count + 1, sizeof(*texts));
+
+    if (!texts)
+        return -ENOMEM;
+    t->texts = texts;
+    char *copy = strndup(text, len);
+    if (!copy)
+        return -ENOMEM;
+    texts[t->text_count++] = copy;
+    return 0;
+}
+
+static int copy_term(const struct query_term *from, struct query *to)
+{
+    struct query_term t = {.kind = from->kind,
+                           .types = from->types,
+                           .low = from->low,
+                           .high = from->high};
+    int err = 0;
+
+    if (from->field && !(t.field = strdup(from->field)))
+        err = -ENOMEM;
+    for (size_t i = 0; !err && i < from->text_count; i++)
+        err = query_term_text(&t, from->texts[i], strlen(from->texts[i]));
+    if (err) {
+        query_term_done(&t);
+        return err;
+    }
+    return query_append(to, &t);
+}
+
+int query_copy(const struct query *from, struct query *ret_query)
+{
+    struct query copy = {0};
+    int err = 0;
+
+    for (size_t i = 0; !err && i < from->count; i++)
+        err = copy_term(&from->terms[i], &copy);
+    if (err) {
+        query_done(&copy);
+        return err;
+    }
+    *ret_query = copy;
+    return 0;
+}
+
+int query_add_type(struct query *q, enum asset_type type)
+{
+    struct query_term t = {.kind = QUERY_TYPE, .types = 1u << type};
+
+    return query_append(q, &t);
+}
+
+int query_add_id(struct query *q, const char *id)
+{
+    struct query_term t = {.kind = QUERY_ID};
+    int err = query_term_text(&t, id, strlen(id));
+
+    if (err) {
+        query_term_done(&t);
+        return err;
+    }
+    return query_append(q, &t);
+}
+
+/* ---- folding --------------------------------------------------------------
+ */
+
+static int fold_point(utf8proc_int32_t point, struct buf *out)
+{
+    utf8proc_int32_t folded[FOLDED_MAX];
+    int boundary = 0;
+    utf8proc_ssize_t count = utf8proc_decompose_char(
+        point, folded, FOLDED_MAX, UTF8PROC_CASEFOLD, &boundary);
+    int err = 0;
+
+    if (count < 0 || count > FOLDED_MAX) {
+        folded[0] = point;
+        count = 1;
+    }
+    for (utf8proc_ssize_t i = 0; !err && i < count; i++) {
+        utf8proc_uint8_t bytes[4];
+        utf8proc_ssize_t len = utf8proc_encode_char(folded[i], bytes);
+        err = buf_append(out, bytes, len > 0 ? (size_t)len : 0);
+    }
+    return err;
+}
+
+int query_fold(const char *text, size_t len, struct buf *out)
+{
+    const utf8proc_uint8_t *at = (const utf8proc_uint8_t *)text;
+    const utf8proc_uint8_t *end = at + len;
+    size_t before = out->len;
+    int err = buf_reserve(out, len);
+
+    while (!err && at < end) {
+        utf8proc_int32_t point;
+        if (*at < 0x80) {
+            char c = (char)(*at >= 'A' && *at <= 'Z' ? *at + 32 : *at);
+            err = buf_append_char(out, c);
+            at++;
+            continue;
+        }
+        utf8proc_ssize_t n = utf8proc_iterate(at, end - at, &point);
+        err = n > 0 ? fold_point(point, out) : buf_append_char(out, (char)*at);
+        at += n > 0 ? n : 1;
+    }
+    if (err)
+        buf_truncate(out, before);
+    return err;
+}
+
+/* ---- canonical text ---------------------------------------------------------
+ */
+
+static bool is_unreserved(unsigned char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+           (c >= '0' && c <= '9') || c == '-' || c == '.' || c == '_' ||
+           c == '~';
+}
+
+static int append_encoded(struct buf *out, const char *text, size_t len)
+{
+    int err = 0;
+
+    for (size_t i = 0; !err && i < len; i++) {
+        unsigned char c = (unsigned char)text[i];
+        err = is_unreserved(c) ? buf_append_char(out, text[i])
+                               : buf_appendf(out, "%%%02X", c);
+    }
+    return err;
+}
+
+static int order_texts(const void *a, const void *b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+/* The texts as a set: sorted, each once. */
+static int append_set(struct buf *out, const struct query_term *t)
+{
+    size_t count = t->text_count;
+    cleanup(free_ptr) char **sorted = calloc(count + 1, sizeof(*sorted));
+    int err = sorted ? 0 : -ENOMEM;
+
+    if (!err && count > 0) {
+        memcpy(sorted, t->texts, count * sizeof(*sorted));
+        qsort(sorted, count, sizeof(*sorted), order_texts);
+    }
+    for (size_t i = 0; !err && i < count; i++) {
+        if (i > 0 && strcmp(sorted[i], sorted[i - 1]) == 0)
+            continue;
+        err = i > 0 ? buf_append_char(out, ',') : 0;
+        if (!err)
+            err = append_encoded(out, sorted[i], strlen(sorted[i]));
+    }
+    return err;
+}
+
+static int append_pair(struct buf *out, const struct query_term *t)
+{
+    int err = append_encoded(out, t->texts[0], strlen(t->texts[0]));
+
+    if (!err)
+        err = buf_append_str(out, "..");
+    return err ? err : append_encoded(out, t->texts[1], strlen(t->texts[1]));
+}
+
+/* ':' and '=' tell the kinds apart: a field's name has neither, encoded. */
+static int append_term(struct buf *out, const struct query_term *t)
+{
+    int err = t->field ? append_encoded(out, t->field, strlen(t->field)) : 0;
+
+    if (err)
+        return err;
+    switch (t->kind) {
+    case QUERY_TYPE:
+        return buf_appendf(out, ":type=%u", t->types);
+    case QUERY_ID:
+        err = buf_append_str(out, ":id=");
+        return err ? err : append_set(out, t);
+    case QUERY_FILENAME:
+        err = buf_append_str(out, ":filename=");
+        return err ? err
+                   : append_encoded(out, t->texts[0], strlen(t->texts[0]));
+    case QUERY_CREATED:
+        err = buf_append_str(out, ":created=");
+        return err ? err : append_pair(out, t);
+    case QUERY_RANGE:
+        return buf_appendf(out, ":range=%.17g..%.17g", t->low, t->high);
+    default:
+        err = buf_append_str(out, "=");
+        return err ? err : append_set(out, t);
+    }
+}
+
+struct term_texts {
+    char *items[QUERY_MAX_TERMS];
+};
+
+static void term_texts_done(struct term_texts *texts)
+{
+    for (size_t i = 0; i < QUERY_MAX_TERMS; i++)
+        free(texts->items[i]);
+}
+
+int query_canonical(const struct query *q, struct buf *out)
+{
+    cleanup(term_texts_done) struct term_texts owned = {{NULL}};
+    char **texts = owned.items;
+    size_t before = out->len;
+    int err = 0;
+
+    for (size_t i = 0; !err && i < q->count; i++) {
+        cleanup(buf_done) struct buf text;
+        buf_init(&text, TERM_MAX);
+        err = append_term(&text, &q->terms[i]);
+        if (!err && !(texts[i] = buf_steal(&text, NULL)))
+            err = -ENOMEM;
+    }
+    if (!err && q->count > 0)
+        qsort(texts, q->count, sizeof(*texts), order_texts);
+    for (size_t i = 0; !err && i < q->count; i++) {
+        if (i > 0 && strcmp(texts[i], texts[i - 1]) == 0)
+            continue;
+        err = buf_append_str(out, texts[i]);
+        if (!err)
+            err = buf_append_char(out, '/');
+    }
+    if (err)
+        buf_truncate(out, before);
+    return err;
+}
+
+/* ---- what a server can be asked
+ * ---------------------------------------------- */
+
+/* The id condition with the fewest ids: each holds the whole answer. */
+static const struct query_term *fewest_ids(const struct query *q)
+{
+    const struct query_term *best = NULL;
+
+    for (size_t i = 0; i < q->count; i++) {
+        const struct query_term *t = &q->terms[i];
+        if (t->kind == QUERY_ID && (!best || t->text_count < best->text_count))
+            best = t;
+    }
+    return best;
+}
+
+static int ask_ids(const struct query_term *t, struct buf *out)
+{
+    int err = 0;
+
+    for (size_t i = 0; !err && i < t->text_count; i++) {
+        err = buf_append_str(out, "&asset_ids=");
+        if (!err)
+            err = append_encoded(out, t->texts[i], strlen(t->texts[i]));
+    }
+    return err;
+}
+
+/* The longest run of all filename conditions. */
+static int ask_filename(const struct query *q, struct buf *out)
+{
+    const char *best = NULL;
+    size_t best_len = 0;
+
+    for (size_t i = 0; i < q->count; i++) {
+        const struct query_term *t = &q->terms[i];
+        const char *run;
+        size_t len;
+        if (t->kind == QUERY_FILENAME &&
+            name_ascii_run(t->texts[1], strlen(t->texts[1]), &run, &len) &&
+            len > best_len) {
+            best = run;
+            best_len = len;
+        }
+    }
+    if (!best)
+        return -EOPNOTSUPP;
+    int err = buf_append_str(out, "&filename=");
+    return err ? err : append_encoded(out, best, best_len);
+}
+
+/* Types are never asked for: the server maps MIME types by rules of its own,
+ * so its answer might lack what we count as that type; and a folder name is
+ * final only when all assets of that filename are known, of whatever type. */
+int query_ask(const struct query *q, struct buf *out)
+{
+    const struct query_term *ids = fewest_ids(q);
+    size_t before = out->len;
+    int err = ids ? ask_ids(ids, out) : ask_filename(q, out);
+
+    if (err)
+        buf_truncate(out, before);
+    return err;
+}

@@ -1,0 +1,21 @@
+/*
+ * query_internal.h - what the query's files share.
+ */
+#ifndef TWELVEFS_QUERY_INTERNAL_H
+#define TWELVEFS_QUERY_INTERNAL_H
+
+#include "grammar/query.h"
+
+void query_term_done(struct query_term *t);
+
+/* Takes ownership of what the term holds, also when it fails. */
+int query_append(struct query *q, struct query_term *t);
+
+/* Appends a copy of len bytes to the term's texts. */
+int query_term_text(struct query_term *t, const char *text, size_t len);
+
+/* Length of a segment's key: of what stands before its '='; 0 when the
+ * component has not the form of a segment. */
+size_t query_key_len(const char *component);
+
+#endif

@@ -1,0 +1,330 @@
+#include "grammar/query.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "json/scan.h"
+
+#define EXPONENT_MAX 1000000000000 /* beyond it exponents are alike */
+
+void query_values_done(struct query_values *v)
+{
+    for (size_t i = 0; i < v->count; i++)
+        free(v->items[i].text);
+    free(v->items);
+    *v = (struct query_values){0};
+}
+
+/* ---- exact texts ------------------------------------------------------------
+ */
+
+static int exact_string(const struct scan_token *t, struct buf *out)
+{
+    int err = buf_reserve(out, t->len + 1);
+
+    if (err)
+        return err;
+    cleanup(free_ptr) char *text = malloc(t->len);
+    if (!text)
+        return -ENOMEM;
+    size_t len = scan_unescape(t->text, t->len, text);
+    err = buf_append_char(out, '=');
+    return err ? err : buf_append(out, text, len);
+}
+
+struct decimal {
+    bool negative;
+    const char *digits; /* with the point, where there is one */
+    size_t len;
+    int64_t exponent;
+};
+
+static struct decimal parse_decimal(const char *at, const char *end)
+{
+    struct decimal d = {0};
+    bool negative = false;
+
+    d.negative = *at == '-';
+    at += d.negative;
+    d.digits = at;
+    while (at < end && *at != 'e' && *at != 'E')
+        at++;
+    d.len = (size_t)(at - d.digits);
+    if (at < end)
+        at++;
+    if (at < end && (*at == '-' || *at == '+'))
+        negative = *at++ == '-';
+    for (; at < end; at++) {
+        if (d.exponent < EXPONENT_MAX)
+            d.exponent = d.exponent * 10 + (*at - '0');
+    }
+    if (d.exponent > EXPONENT_MAX)
+        d.exponent = EXPONENT_MAX;
+    if (negative)
+        d.exponent = -d.exponent;
+    return d;
+}
+
+/* "#" sign, digits without zeros at either end, "e", exponent. */
+static int exact_number(const struct scan_token *t, struct buf *out)
+{
+    struct decimal d = parse_decimal(t->text, t->text + t->len);
+    size_t first = d.len, last = 0;
+    const char *point = memchr(d.digits, '.', d.len);
+    size_t whole = point ? (size_t)(point - d.digits) : d.len;
+
+    for (size_t i = 0; i < d.len; i++) {
+        if (d.digits[i] < '1' || d.digits[i] > '9')
+            continue;
+        if (first == d.len)
+            first = i;
+        last = i;
+    }
+    int err = buf_append_char(out, '#');
+    if (first == d.len)
+        return err ? err : buf_append_char(out, '0');
+    if (!err && d.negative)
+        err = buf_append_char(out, '-');
+    for (size_t i = first; !err && i <= last; i++) {
+        if (d.digits[i] != '.')
+            err = buf_append_char(out, d.digits[i]);
+    }
+    /* The last digit's place: 0 for units, -1 for tenths. */
+    int64_t place =
+        last < whole ? (int64_t)(whole - 1 - last) : -(int64_t)(last - whole);
+    return err ? err
+               : buf_appendf(out, "e%lld", (long long)(d.exponent + place));
+}
+
+int query_exact_of(const char *token, size_t len, struct buf *out)
+{
+    struct scan scan;
+    struct scan_token t;
+    size_t before = out->len;
+
+    scan_init(&scan, token, len);
+    if (scan_next(&scan, &t) || t.text != token || t.len != len)
+        return -EINVAL;
+    int err = 0;
+    switch (t.kind) {
+    case SCAN_STRING:
+        err = exact_string(&t, out);
+        break;
+    case SCAN_NUMBER:
+        err = exact_number(&t, out);
+        break;
+    case SCAN_TRUE:
+    case SCAN_FALSE:
+    case SCAN_NULL:
+        err = buf_append_char(out, '=');
+        if (!err)
+            err = buf_append(out, token, len);
+        break;
+    default:
+        return -EINVAL;
+    }
+    if (err)
+        buf_truncate(out, before);
+    return err;
+}
+
+/* ---- conditions
+ * --------------------------------------------------------------- */
+
+struct condition {
+    struct buf *sql;
+    struct query_values *values;
+    enum query_form form;
+    int err; /* the first; what follows does nothing */
+};
+
+static void put(struct condition *c, const char *sql)
+{
+    if (!c->err)
+        c->err = buf_append_str(c->sql, sql);
+}
+
+static void put_value(struct condition *c, struct query_value value)
+{
+    struct query_values *v = c->values;
+
+    put(c, "?");
+    struct query_value *items =
+        c->err ? NULL : reallocarray(v->items, v->count + 1, sizeof(*v->items));
+    if (!items) {
+        c->err = c->err ? c->err : -ENOMEM;
+        free(value.text);
+        return;
+    }
+    v->items = items;
+    v->items[v->count++] = value;
+}
+
+static void put_text(struct condition *c, const char *text, size_t len)
+{
+    char *copy = malloc(len + 1);
+
+    if (!copy) {
+        c->err = -ENOMEM;
+        return;
+    }
+    memcpy(copy, text, len);
+    copy[len] = '\0';
+    put_value(c, (struct query_value){
+                     .kind = QUERY_BIND_TEXT, .text = copy, .text_len = len});
+}
+
+static void put_string(struct condition *c, const char *text)
+{
+    put_text(c, text, strlen(text));
+}
+
+static void put_types(struct condition *c, const struct query_term *t)
+{
+    const char *separator = "";
+
+    put(c, "a.type IN (");
+    for (int i = 0; i < ASSET_TYPE_COUNT; i++) {
+        if (!(t->types & 1u << i))
+            continue;
+        put(c, separator);
+        put_value(c,
+                  (struct query_value){.kind = QUERY_BIND_INT, .integer = i});
+        separator = ", ";
+    }
+    put(c, ")");
+}
+
+static void put_ids(struct condition *c, const struct query_term *t)
+{
+    put(c, "a.id IN (");
+    for (size_t i = 0; i < t->text_count; i++) {
+        put(c, i > 0 ? ", " : "");
+        put_string(c, t->texts[i]);
+    }
+    put(c, ")");
+}
+
+static void put_created(struct condition *c, const struct query_term *t)
+{
+    put(c, "a.created >= ");
+    put_string(c, t->texts[0]);
+    if (t->texts[1][0] == '\0')
+        return;
+    put(c, " AND a.created < ");
+    put_string(c, t->texts[1]);
+}
+
+/* The rows that have a value for the field, up to what is asked of it. */
+static void put_field(struct condition *c, const char *field)
+{
+    put(c, c->form == QUERY_SCAN
+               ? "a.row IN (SELECT f.row FROM field f WHERE f.key = "
+                 "(SELECT k.key FROM field_key k WHERE k.name = "
+               : "EXISTS (SELECT 1 FROM field f WHERE f.row = a.row AND "
+                 "f.key = (SELECT k.key FROM field_key k WHERE k.name = ");
+    put_string(c, field);
+    put(c, ")");
+}
+
+static void put_range(struct condition *c, const struct query_term *t)
+{
+    put_field(c, t->field);
+    if (!isinf(t->low) || t->low > 0) {
+        put(c, " AND f.number >= ");
+        put_value(c, (struct query_value){.kind = QUERY_BIND_DOUBLE,
+                                          .number = t->low});
+    }
+    if (!isinf(t->high) || t->high < 0) {
+        put(c, " AND f.number <= ");
+        put_value(c, (struct query_value){.kind = QUERY_BIND_DOUBLE,
+                                          .number = t->high});
+    }
+    put(c, " AND f.number IS NOT NULL)");
+}
+
+/* "10" is the string's text and the number's value. */
+static void put_exact_text(struct condition *c, const char *text)
+{
+    cleanup(buf_done) struct buf exact;
+    size_t len = strlen(text);
+
+    buf_init(&exact, len + 64);
+    if (buf_append_char(&exact, '=') || buf_append(&exact, text, len)) {
+        c->err = -ENOMEM;
+        return;
+    }
+    put_text(c, exact.data, exact.len);
+    buf_reset(&exact);
+    int err = query_exact_of(text, len, &exact);
+    if (err == -ENOMEM)
+        c->err = err;
+    if (err || exact.data[0] != '#')
+        return;
+    put(c, ", ");
+    put_text(c, exact.data, exact.len);
+}
+
+static void put_exact(struct condition *c, const struct query_term *t)
+{
+    bool null = false;
+
+    put(c, "(");
+    put_field(c, t->field);
+    put(c, " AND f.exact IN (");
+    for (size_t i = 0; i < t->text_count; i++) {
+        put(c, i > 0 ? ", " : "");
+        put_exact_text(c, t->texts[i]);
+        null |= strcmp(t->texts[i], "null") == 0;
+    }
+    put(c, "))");
+    if (null) {
+        put(c, " OR NOT ");
+        put_field(c, t->field);
+        put(c, ")");
+    }
+    put(c, ")");
+}
+
+static void put_term(struct condition *c, const struct query_term *t)
+{
+    switch (t->kind) {
+    case QUERY_TYPE:
+        put_types(c, t);
+        break;
+    case QUERY_ID:
+        put_ids(c, t);
+        break;
+    case QUERY_FILENAME:
+        put(c, "instr(a.fold, ");
+        put_string(c, t->texts[0]);
+        put(c, ") > 0");
+        break;
+    case QUERY_CREATED:
+        put_created(c, t);
+        break;
+    case QUERY_RANGE:
+        put_range(c, t);
+        break;
+    case QUERY_EXACT:
+        put_exact(c, t);
+        break;
+    }
+}
+
+int query_condition(const struct query *q, enum query_form form,
+                    struct buf *sql, struct query_values *values)
+{
+    struct condition c = {.sql = sql, .values = values, .form = form};
+
+    if (q->count == 0)
+        put(&c, "1");
+    for (size_t i = 0; i < q->count; i++) {
+        put(&c, i > 0 ? " AND " : "");
+        put_term(&c, &q->terms[i]);
+    }
+    return c.err;
+}
