@@ -4,10 +4,11 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import path from "node:path";
 import readline from "node:readline";
+import { fileURLToPath } from "node:url";
 
 export async function startStandin(...options) {
   const build = process.env.TWELVEFS_BUILD ??
-    path.join(import.meta.dirname, "../../build");
+    fileURLToPath(new URL("../../build", import.meta.url));
   const binary = path.join(build, "tests/standin/twelvefs-standin");
   const child = spawn(binary, ["--die-with-parent", ...options], {
     stdio: ["pipe", "pipe", "inherit"],

@@ -41,10 +41,10 @@ void control_create(struct call *c)
     double count = control_number(c, "count", 1);
     int64_t at = creation_time(c);
     json_find(c->body, "fields", &fields);
-    int err = parse_status(control_text(c, "status"), &status) && count >= 0 &&
-                      count <= ASSETS_MAX
-                  ? 0
-                  : -EINVAL;
+    bool good = parse_status(control_text(c, "status"), &status) &&
+                count >= 0 && count <= ASSETS_MAX &&
+                (!fields.n || *fields.p == '{');
+    int err = good ? 0 : -EINVAL;
     buf_str(&c->answer->body, "{\"ok\":true,\"ids\":[");
     for (long i = 0; !err && i < (long)count; i++) {
         char id[ID_LENGTH + 1] = "";

@@ -88,10 +88,15 @@ static const char *text_of(const cJSON *object, const char *name)
     return cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(object, name));
 }
 
-static double number_of(const cJSON *object, const char *name, double or)
+/* Within ±9e15, so that every cast to an integer is defined. */
+static double number_of(const cJSON *object, const char *name,
+                        double otherwise)
 {
     const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, name);
-    return cJSON_IsNumber(item) ? item->valuedouble : or ;
+    if (!cJSON_IsNumber(item) || !(item->valuedouble > -9e15) ||
+        !(item->valuedouble < 9e15))
+        return otherwise;
+    return item->valuedouble;
 }
 
 static enum fault_kind kind_of(const char *name)
@@ -173,7 +178,7 @@ static bool strikes(struct rule *rule, const cJSON *match)
     long nth = (long)number_of(match, "nth", 0);
     long count = (long)number_of(match, "count", nth ? 1 : -1);
     double probability = number_of(match, "probability", 1);
-    uint64_t seed = (uint64_t)number_of(match, "seed", 1);
+    uint64_t seed = (uint64_t)(int64_t)number_of(match, "seed", 1);
     long seen = ++rule->seen;
     if (seen < nth || (count >= 0 && rule->applied >= count))
         return false;
@@ -191,10 +196,9 @@ static void fill_fault(const struct rule *rule, struct fault *fault)
     const cJSON *headers =
         cJSON_GetObjectItemCaseSensitive(rule->json, "headers");
     fault->kind = rule->kind;
-    fault->status = (int)number_of(rule->json, "status",
-                                   rule->kind == FAULT_REDIRECT ? 302 : 500);
-    if (fault->status < 200 || fault->status > 599)
-        fault->status = 500;
+    double status = number_of(rule->json, "status",
+                              rule->kind == FAULT_REDIRECT ? 302 : 500);
+    fault->status = status >= 200 && status <= 599 ? (int)status : 500;
     fault->ms = (int64_t)number_of(rule->json, "ms", -1);
     fault->variant = (long)number_of(rule->json, "variant", 0);
     fault->seed = hash_pair((uint64_t)rule->seen, 7);

@@ -77,6 +77,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
@@ -282,6 +283,16 @@ static bool announce(const struct server *s, const struct options *o)
     return fputs(line.data, stdout) >= 0 && !fflush(stdout);
 }
 
+/* Thousands of connections may wait at once. */
+static void raise_descriptors(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit))
+        return;
+    limit.rlim_cur = limit.rlim_max;
+    (void)setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 /* Until a signal comes or, if asked, stdin ends. */
 static void serve(const struct options *o, int signals)
 {
@@ -306,6 +317,7 @@ int main(int argc, char **argv)
     sigset_t ending;
     if (!parse_options(argc, argv, &o))
         return 2;
+    raise_descriptors();
     if (!setlocale(LC_CTYPE, "C.UTF-8"))
         fprintf(stderr, "twelvefs-standin: no C.UTF-8, ASCII folding only\n");
     /* Before any thread, so that all inherit it. */

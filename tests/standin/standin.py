@@ -64,7 +64,8 @@ class Standin:
         if select.select([self.process.stdout], [], [], START_S)[0]:
             line = self.process.stdout.readline()
         if not line:
-            raise RuntimeError(f"the stand-in did not start: {self.stop()}")
+            self.stop()
+            raise RuntimeError("the stand-in did not start")
         ready = json.loads(line)
         self.api = ready["api"]
         self.media = ready["media"]
@@ -81,7 +82,8 @@ class Standin:
         self.stop()
 
     def stop(self):
-        """Ends it; returns its exit status, None if it did not run."""
+        """Ends it; returns its exit status, None if it did not run. A crash
+        or a sanitizer's finding (neither 0 nor a plain kill) is an error."""
         process, self.process = self.process, None
         if not process:
             return None
@@ -94,7 +96,10 @@ class Standin:
                 process.kill()
         process.stdin.close()
         process.stdout.close()
-        return process.wait()
+        status = process.wait()
+        if status not in (0, -signal.SIGKILL, -signal.SIGTERM):
+            raise RuntimeError(f"the stand-in ended with {status}")
+        return status
 
     def env(self):
         """The two variables by which clients find the API."""
