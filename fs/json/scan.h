@@ -12,6 +12,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #define SCAN_MAX_DEPTH 512
 
@@ -34,17 +35,42 @@ struct scan {
 
 void scan_init(struct scan *s, const char *text, size_t len);
 
-/* Next token (lexical only). 0, or -EBADMSG for bytes that start none. */
+/* Next token (lexical only). 0, or -EBADMSG for bytes that start none; then
+ * the scanner stays where it was. So it is with scan_value. */
 int scan_next(struct scan *s, struct scan_token *ret_token);
+
+/* The grammar of one value, fed token by token: what scan_value and
+ * metadata.c share. Zero-filled is a value that hasn't begun. */
+struct scan_grammar {
+    unsigned char is_object[SCAN_MAX_DEPTH / 8]; /* a bit per open level */
+    size_t depth;
+    enum {
+        SCAN_EXPECT_VALUE, SCAN_EXPECT_VALUE_OR_CLOSE, SCAN_EXPECT_NAME,
+        SCAN_EXPECT_NAME_OR_CLOSE, SCAN_EXPECT_COLON,
+        SCAN_EXPECT_COMMA_OR_CLOSE, SCAN_EXPECT_NOTHING
+    } expect; /* SCAN_EXPECT_NOTHING: the value is complete */
+};
+
+/* 0; -EBADMSG when such a token can't stand here; -E2BIG past the depth. */
+int scan_accept(struct scan_grammar *g, enum scan_kind kind);
 
 /* Passes one whole value, checking its grammar. 0 with its bounds; -EBADMSG
  * for a malformed value (incl. the end of input); -E2BIG past the depth. */
 int scan_value(struct scan *s, const char **ret_text, size_t *ret_len);
 
 /* The value of a member of an object given by its exact text; of several with
- * one name the last. 0, -ENOENT, -EBADMSG. Names compare after unescaping. */
+ * one name the last. 0; -ENOENT; -EBADMSG when the text is no object or is
+ * malformed. Names compare after unescaping. */
 int scan_member(const char *object, size_t len, const char *name,
                 size_t name_len, const char **ret_value, size_t *ret_len);
+
+/* Whether a string token stands for exactly this text. */
+bool scan_equals(const char *token, size_t len, const char *text,
+                 size_t text_len);
+
+/* The code point of the escape that text (a backslash first) starts with, a
+ * surrogate pair taken as one. Returns the escape's length, 0 for none. */
+size_t scan_escape(const char *text, size_t len, uint32_t *ret_code);
 
 /* Decodes a string token (with its quotes) into out, which needs len bytes:
  * decoding never lengthens. A lone surrogate becomes its three bytes (WTF-8).

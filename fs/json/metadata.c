@@ -1,0 +1,185 @@
+#include "json/metadata.h"
+
+#include <errno.h>
+#include <stdbool.h>
+#include <string.h>
+
+#include "base/utf8.h"
+#include "json/scan.h"
+
+#define INDENT_BYTES 2
+
+enum form { FORM_RENDERED, FORM_LINE };
+
+/* Where the one walker below puts its bytes: measuring and making can't
+ * disagree, since they are the same walk. */
+struct sink {
+    struct buf *out; /* NULL: only the lengths are wanted */
+    enum form form;  /* of what goes to out */
+    size_t rendered; /* lengths of both forms so far */
+    size_t line;
+    int error; /* the first of out's */
+};
+
+static void write_out(struct sink *s, const char *bytes, size_t len)
+{
+    if (s->error)
+        return;
+    if (s->out->capacity - s->out->len > len) {
+        memcpy(s->out->data + s->out->len, bytes, len);
+        s->out->len += len;
+        s->out->data[s->out->len] = '\0';
+        return;
+    }
+    s->error = buf_append(s->out, bytes, len);
+}
+
+/* Bytes of both forms. */
+static inline void put(struct sink *s, const char *bytes, size_t len)
+{
+    s->rendered += len;
+    s->line += len;
+    if (s->out)
+        write_out(s, bytes, len);
+}
+
+/* White space, which the line form doesn't have. */
+static inline void put_space(struct sink *s, const char *bytes, size_t len)
+{
+    s->rendered += len;
+    if (s->out && s->form == FORM_RENDERED)
+        write_out(s, bytes, len);
+}
+
+static void put_newline(struct sink *s, size_t depth)
+{
+    static const char spaces[] = "                                ";
+    put_space(s, "\n", 1);
+    size_t left = depth * INDENT_BYTES;
+    while (left > 0) {
+        size_t len = left < sizeof(spaces) - 1 ? left : sizeof(spaces) - 1;
+        put_space(s, spaces, len);
+        left -= len;
+    }
+}
+
+static bool is_noncharacter(uint32_t code)
+{
+    return (code & 0xfffe) == 0xfffe || (code >= 0xfdd0 && code <= 0xfdef);
+}
+
+/* What may stand in the file as itself: a person who reads it sees it, no
+ * editor takes it for a line end or a byte order mark, and text around it
+ * isn't reordered. */
+static bool is_printable(uint32_t code)
+{
+    return !utf8_is_control(code) && code != '"' && code != '\\' &&
+           !utf8_is_surrogate(code) && !utf8_is_bidi_override(code) &&
+           code != 0x61c && code != 0x200e && code != 0x200f &&
+           code != 0x2028 && code != 0x2029 && code != 0xfeff &&
+           !is_noncharacter(code);
+}
+
+static void put_string(struct sink *s, const char *text, size_t len)
+{
+    const char *end = text + len;
+    const char *plain = text; /* start of what is not yet put */
+    const char *at = text;
+    while (at < end && (at = memchr(at, '\\', (size_t)(end - at)))) {
+        uint32_t code = 0;
+        size_t escape_len = scan_escape(at, (size_t)(end - at), &code);
+        if (at[1] == 'u' && is_printable(code)) {
+            char bytes[4];
+            put(s, plain, (size_t)(at - plain));
+            put(s, bytes, utf8_encode(code, bytes));
+            plain = at + escape_len;
+        }
+        at += escape_len;
+    }
+    put(s, plain, (size_t)(end - plain));
+}
+
+static void put_token(struct sink *s, const struct scan_token *token,
+                      const struct scan_grammar *after, bool after_open)
+{
+    switch (token->kind) {
+    case SCAN_OBJECT_CLOSE:
+    case SCAN_ARRAY_CLOSE:
+        if (!after_open)
+            put_newline(s, after->depth);
+        break;
+    case SCAN_COLON:
+        put(s, ":", 1);
+        put_space(s, " ", 1);
+        return;
+    case SCAN_COMMA:
+        put(s, ",", 1);
+        put_newline(s, after->depth);
+        return;
+    case SCAN_OBJECT_OPEN:
+    case SCAN_ARRAY_OPEN:
+        if (after_open)
+            put_newline(s, after->depth - 1);
+        break;
+    default:
+        if (after_open)
+            put_newline(s, after->depth);
+        break;
+    }
+    if (token->kind == SCAN_STRING)
+        put_string(s, token->text, token->len);
+    else
+        put(s, token->text, token->len);
+}
+
+static int walk(const char *json, size_t len, struct sink *s)
+{
+    struct scan scan;
+    struct scan_grammar grammar = {0};
+    bool after_open = false; /* the token before opened a container */
+    struct scan_token token;
+    scan_init(&scan, json, len);
+    while (grammar.expect != SCAN_EXPECT_NOTHING) {
+        if (scan_next(&scan, &token) || scan_accept(&grammar, token.kind))
+            return -EBADMSG;
+        put_token(s, &token, &grammar, after_open);
+        after_open =
+            token.kind == SCAN_OBJECT_OPEN || token.kind == SCAN_ARRAY_OPEN;
+    }
+    if (scan_next(&scan, &token) || token.kind != SCAN_END)
+        return -EBADMSG;
+    put(s, "\n", 1);
+    return s->error;
+}
+
+static int make(const char *json, size_t len, enum form form, struct buf *out)
+{
+    struct sink sink = {.out = out, .form = form};
+    size_t before = out->len;
+    int error = walk(json, len, &sink);
+    if (error)
+        buf_truncate(out, before);
+    return error;
+}
+
+int metadata_render(const char *json, size_t len, struct buf *out)
+{
+    return make(json, len, FORM_RENDERED, out);
+}
+
+int metadata_line(const char *json, size_t len, struct buf *out)
+{
+    return make(json, len, FORM_LINE, out);
+}
+
+int metadata_measure(const char *json, size_t len, size_t *ret_rendered,
+                     size_t *ret_line)
+{
+    struct sink sink = {0};
+    int error = walk(json, len, &sink);
+    if (error)
+        return error;
+    *ret_rendered = sink.rendered;
+    *ret_line = sink.line;
+    return 0;
+}
