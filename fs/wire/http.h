@@ -38,10 +38,12 @@ struct http_request {
     const char *accept;       /* Accept header's value or NULL */
     int64_t deadline_ms;      /* clock_mono_ms */
     size_t max_bytes;
-    int redirects;            /* how many to follow */
+    int redirects;            /* how many to follow; 0 with a secret header */
     bool public_only;         /* refuse loopback, link-local, private, multicast
                                  addresses at connect: -EHOSTUNREACH. Holds after
-                                 redirects and whatever DNS says */
+                                 redirects and whatever DNS says. Through a proxy
+                                 only the URL's own text can be judged, and
+                                 no_proxy isn't heeded */
 };
 
 struct http_response {
@@ -50,6 +52,8 @@ struct http_response {
                      names that don't resolve), -ECONNREFUSED, -ECONNRESET,
                      -EFBIG, -EBADMSG (not HTTP), -EPROTO (TLS), -ENOMEM,
                      -ELOOP (redirects) */
+    bool refused; /* with -EHOSTUNREACH: public_only turned the address down,
+                     so another try won't help */
     const char *error_text;  /* curl's words, for the log; "" */
     int status;              /* 200, 404 …; 0 when there was none */
     struct buf *body;        /* borrowed; buf_steal it to keep it */
@@ -69,15 +73,17 @@ int http_new(const struct http_limits *limits, struct http **ret_http);
 /* Cancels what is under way, ends the thread. NULL is fine. */
 void http_free(struct http *h);
 
-/* 0 and a ticket (never 0), or -ENOMEM, -EINVAL (URL), -ESHUTDOWN; then done
- * isn't called. ret_ticket may be NULL. */
+/* 0 and a ticket (never 0), or -ENOMEM (also past HTTP_MAX_LIVE requests),
+ * -EINVAL (URL), -ESHUTDOWN; then done isn't called. ret_ticket may be NULL. */
+#define HTTP_MAX_LIVE 4096
 int http_submit(struct http *h, const struct http_request *request,
                 http_done_fn *done, void *ctx, uint64_t *ret_ticket);
 /* A ticket that ended already is fine. */
 void http_cancel(struct http *h, uint64_t ticket);
 
-/* Calls fn on the http thread after delay_ms (0: as soon as may be), or at
- * http_free with cancelled true. Exactly once. */
+/* Calls fn on the http thread after delay_ms (0: as soon as may be), or with
+ * cancelled true soon after http_timer_cancel or at http_free. Exactly once.
+ * 0, or -ENOMEM, -ESHUTDOWN; then it isn't called. */
 typedef void http_timer_fn(void *ctx, bool cancelled);
 int http_after(struct http *h, int64_t delay_ms, http_timer_fn *fn, void *ctx,
                uint64_t *ret_ticket);

@@ -1,0 +1,26 @@
+/*
+ * address.h - which addresses are nobody's business of a remote's data.
+ *
+ * A URL out of an API answer must not make the host that mounts talk to its
+ * own services or its neighbours: whatever isn't globally routable unicast is
+ * private here. No shared state: any thread.
+ */
+#ifndef TWELVEFS_ADDRESS_H
+#define TWELVEFS_ADDRESS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct sockaddr;
+
+/* Loopback, link-local, private, shared, multicast, reserved and unspecified
+ * addresses, IPv6 forms that carry such an IPv4 address, and every family that
+ * isn't IP. */
+bool address_is_private(const struct sockaddr *address);
+
+/* Whether the host of an http(s) URL is written as a private address ("[::1]",
+ * "10.1", "0x7f000001"), or is localhost or a name under it. A name that only
+ * DNS could tell is not. */
+bool address_url_is_private(const char *url);
+
+#endif

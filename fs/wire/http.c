@@ -1,0 +1,504 @@
+#include "wire/http.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <limits.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/asset.h"
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "wire/address.h"
+#include "wire/http_transfer.h"
+
+#define IDLE_HANDLES        16
+#define POLL_MOST_MS        60000
+#define POLL_AFTER_ERROR_MS 100
+
+struct http_job {
+    struct http_job *prev, *next; /* protected by http.lock */
+    bool cancelled;               /* protected by http.lock */
+    uint64_t ticket;
+    int64_t deadline_ms;
+    http_done_fn *done;
+    void *ctx;
+    bool in_multi; /* the http thread's */
+    struct http_transfer transfer;
+};
+
+struct http_timer {
+    struct http_timer *next; /* protected by http.lock */
+    uint64_t ticket;
+    int64_t due_ms;
+    bool cancelled;
+    http_timer_fn *fn;
+    void *ctx;
+};
+
+struct job_list {
+    struct http_job *first, *last;
+};
+
+struct http {
+    pthread_mutex_t lock;
+    struct job_list inbox;     /* under lock: submitted, not yet started */
+    struct job_list active;    /* under lock: started */
+    struct http_timer *timers; /* under lock: soonest first */
+    size_t live;               /* under lock: jobs in both lists */
+    size_t timer_count;        /* under lock */
+    uint64_t last_ticket;      /* under lock */
+    bool stopping;             /* under lock */
+
+    struct http_limits limits;
+    struct http_proxies proxies;
+    CURLM *multi;             /* the http thread's; curl_multi_wakeup: any */
+    CURL *idle[IDLE_HANDLES]; /* the http thread's */
+    size_t idle_count;
+    pthread_t thread;
+};
+
+/* ---- lists, lock held ------------------------------------------------- */
+
+static void list_append(struct job_list *list, struct http_job *job)
+{
+    job->next = NULL;
+    job->prev = list->last;
+    *(list->last ? &list->last->next : &list->first) = job;
+    list->last = job;
+}
+
+static void list_remove(struct job_list *list, struct http_job *job)
+{
+    *(job->prev ? &job->prev->next : &list->first) = job->next;
+    *(job->next ? &job->next->prev : &list->last) = job->prev;
+    job->prev = job->next = NULL;
+}
+
+static void insert_timer(struct http *h, struct http_timer *timer)
+{
+    struct http_timer **place = &h->timers;
+    while (*place && (*place)->due_ms <= timer->due_ms)
+        place = &(*place)->next;
+    timer->next = *place;
+    *place = timer;
+}
+
+static struct http_job *find_job(struct job_list *list, uint64_t ticket)
+{
+    struct http_job *job = list->first;
+    while (job && job->ticket != ticket)
+        job = job->next;
+    return job;
+}
+
+/* ---- the http thread ---------------------------------------------------- */
+
+static CURL *take_handle(struct http *h)
+{
+    return h->idle_count > 0 ? h->idle[--h->idle_count] : curl_easy_init();
+}
+
+static void give_handle(struct http *h, CURL *easy)
+{
+    curl_easy_reset(easy);
+    if (h->idle_count < IDLE_HANDLES)
+        h->idle[h->idle_count++] = easy;
+    else
+        curl_easy_cleanup(easy);
+}
+
+/* Answers a job that is in no list any more, and frees it. */
+static void finish(struct http *h, struct http_job *job,
+                   struct http_response *response)
+{
+    CURL *easy = job->transfer.easy;
+    if (job->in_multi)
+        (void)curl_multi_remove_handle(h->multi, easy);
+    if (easy)
+        give_handle(h, easy);
+    job->transfer.easy = NULL;
+    job->done(job->ctx, response);
+    transfer_done(&job->transfer);
+    free(job);
+}
+
+static void finish_with(struct http *h, struct http_job *job, int error)
+{
+    struct http_response response;
+    const char *text = error == -ETIMEDOUT ? "the deadline passed"
+                       : error == -ENOMEM  ? "no memory"
+                                           : "cancelled";
+    transfer_result_of(&job->transfer, error, text, &response);
+    finish(h, job, &response);
+}
+
+static void unlink_active(struct http *h, struct http_job *job)
+{
+    guard_mutex(&h->lock);
+    list_remove(&h->active, job);
+    h->live--;
+}
+
+static void start(struct http *h, struct http_job *job)
+{
+    CURL *easy = take_handle(h);
+    int error = easy ? 0 : -ENOMEM;
+    job->transfer.proxies = h->proxies;
+    if (!error) {
+        error = transfer_attach(&job->transfer, easy, &h->limits);
+        if (error)
+            give_handle(h, easy);
+    }
+    if (!error && (curl_easy_setopt(easy, CURLOPT_PRIVATE, job) ||
+                   curl_multi_add_handle(h->multi, easy)))
+        error = -ENOMEM;
+    if (!error) {
+        job->in_multi = true;
+        return;
+    }
+    unlink_active(h, job);
+    finish_with(h, job, error);
+}
+
+static struct http_job *take_new(struct http *h)
+{
+    guard_mutex(&h->lock);
+    struct http_job *job = h->inbox.first;
+    if (!job)
+        return NULL;
+    list_remove(&h->inbox, job);
+    list_append(&h->active, job);
+    return job;
+}
+
+/* Jobs that were cancelled, or whose deadline is now or before. */
+static struct job_list take_ended(struct http *h, int64_t now_ms, bool all)
+{
+    struct job_list ended = {0};
+    guard_mutex(&h->lock);
+    struct http_job *next;
+    for (struct http_job *job = h->active.first; job; job = next) {
+        next = job->next;
+        if (!all && !job->cancelled && job->deadline_ms > now_ms)
+            continue;
+        list_remove(&h->active, job);
+        list_append(&ended, job);
+        h->live--;
+    }
+    return ended;
+}
+
+static void end_overdue(struct http *h, bool all)
+{
+    int64_t now_ms = clock_mono_ms();
+    struct job_list ended = take_ended(h, now_ms, all);
+    while (ended.first) {
+        struct http_job *job = ended.first;
+        list_remove(&ended, job);
+        bool cancelled = all || job->cancelled;
+        finish_with(h, job, cancelled ? -ECANCELED : -ETIMEDOUT);
+    }
+}
+
+static void take_results(struct http *h)
+{
+    int left = 0;
+    CURLMsg *message;
+    while ((message = curl_multi_info_read(h->multi, &left))) {
+        char *private = NULL;
+        CURLcode code = message->data.result;
+        if (message->msg != CURLMSG_DONE ||
+            curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE,
+                              &private) ||
+            !private)
+            continue;
+        struct http_job *job = (struct http_job *)(void *)private;
+        struct http_response response;
+        transfer_result(&job->transfer, code, &response);
+        unlink_active(h, job);
+        finish(h, job, &response);
+    }
+}
+
+static struct http_timer *take_due_timer(struct http *h, int64_t now_ms,
+                                         bool all)
+{
+    guard_mutex(&h->lock);
+    struct http_timer *timer = h->timers;
+    if (!timer || (!all && timer->due_ms > now_ms))
+        return NULL;
+    h->timers = timer->next;
+    h->timer_count--;
+    return timer;
+}
+
+/* A timer that a timer sets is for the next round, or one with delay 0 that
+ * renews itself would keep the thread from the network. */
+static void fire_timers(struct http *h, bool all)
+{
+    int64_t now_ms = clock_mono_ms();
+    size_t most;
+    {
+        guard_mutex(&h->lock);
+        most = h->timer_count;
+    }
+    struct http_timer *timer;
+    while (most-- > 0 && (timer = take_due_timer(h, now_ms, all))) {
+        timer->fn(timer->ctx, all || timer->cancelled);
+        free(timer);
+    }
+}
+
+/* How long the thread may sleep; ret_stop: it should end. */
+static int next_event_ms(struct http *h, bool *ret_stop)
+{
+    int64_t now_ms = clock_mono_ms();
+    int64_t next_ms = now_ms + POLL_MOST_MS;
+    guard_mutex(&h->lock);
+    *ret_stop = h->stopping;
+    for (const struct http_job *j = h->active.first; j; j = j->next) {
+        if (j->cancelled)
+            return 0;
+        if (j->deadline_ms < next_ms)
+            next_ms = j->deadline_ms;
+    }
+    if (h->inbox.first)
+        return 0;
+    if (h->timers && h->timers->due_ms < next_ms)
+        next_ms = h->timers->due_ms;
+    return next_ms > now_ms ? (int)(next_ms - now_ms) : 0;
+}
+
+static void end_everything(struct http *h)
+{
+    struct http_job *job;
+    while ((job = take_new(h)))
+        ;
+    end_overdue(h, true);
+    fire_timers(h, true);
+    while (h->idle_count > 0)
+        curl_easy_cleanup(h->idle[--h->idle_count]);
+}
+
+static void *run(void *ctx)
+{
+    struct http *h = ctx;
+    for (;;) {
+        struct http_job *job;
+        int running = 0;
+        bool stop = false;
+        while ((job = take_new(h)))
+            start(h, job);
+        CURLMcode code = curl_multi_perform(h->multi, &running);
+        take_results(h);
+        end_overdue(h, false);
+        fire_timers(h, false);
+        int wait_ms = next_event_ms(h, &stop);
+        if (stop)
+            break;
+        if (code != CURLM_OK && wait_ms < POLL_AFTER_ERROR_MS)
+            wait_ms = POLL_AFTER_ERROR_MS;
+        (void)curl_multi_poll(h->multi, NULL, 0, wait_ms, NULL);
+    }
+    end_everything(h);
+    return NULL;
+}
+
+/* ---- life --------------------------------------------------------------- */
+
+static void init_curl(void)
+{
+    /* Never undone: another user of curl in this process may be left. */
+    (void)curl_global_init(CURL_GLOBAL_DEFAULT);
+}
+
+/* The program's signals are the main thread's, and SIGPIPE is nobody's: TLS
+ * libraries write without MSG_NOSIGNAL. */
+static int start_thread(struct http *h)
+{
+    sigset_t all, before;
+    sigfillset(&all);
+    int error = pthread_sigmask(SIG_SETMASK, &all, &before);
+    if (error)
+        return -error;
+    error = pthread_create(&h->thread, NULL, run, h);
+    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return -error;
+}
+
+static bool set_limits(struct http *h)
+{
+    return curl_multi_setopt(h->multi, CURLMOPT_MAX_HOST_CONNECTIONS,
+                             (long)h->limits.max_host_connections) ||
+           curl_multi_setopt(h->multi, CURLMOPT_MAX_TOTAL_CONNECTIONS,
+                             (long)h->limits.max_connections) ||
+           curl_multi_setopt(h->multi, CURLMOPT_MAXCONNECTS,
+                             (long)h->limits.max_connections) ||
+           curl_multi_setopt(h->multi, CURLMOPT_PIPELINING,
+                             (long)CURLPIPE_MULTIPLEX);
+}
+
+int http_new(const struct http_limits *limits, struct http **ret_http)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    (void)pthread_once(&once, init_curl);
+
+    struct http *h = calloc(1, sizeof(*h));
+    if (!h)
+        return -ENOMEM;
+    h->limits = *limits;
+    h->proxies = http_proxies_read();
+    (void)pthread_mutex_init(&h->lock, NULL);
+    h->multi = curl_multi_init();
+    int error = h->multi && !set_limits(h) ? start_thread(h) : -ENOMEM;
+    if (error) {
+        if (h->multi)
+            (void)curl_multi_cleanup(h->multi);
+        (void)pthread_mutex_destroy(&h->lock);
+        free(h);
+        return error;
+    }
+    *ret_http = h;
+    return 0;
+}
+
+void http_free(struct http *h)
+{
+    if (!h)
+        return;
+    {
+        guard_mutex(&h->lock);
+        h->stopping = true;
+    }
+    (void)curl_multi_wakeup(h->multi);
+    (void)pthread_join(h->thread, NULL);
+    assert(!h->live && !h->timers);
+    (void)curl_multi_cleanup(h->multi);
+    (void)pthread_mutex_destroy(&h->lock);
+    free(h);
+}
+
+/* ---- requests ----------------------------------------------------------- */
+
+static void free_job(struct http_job *job)
+{
+    transfer_done(&job->transfer);
+    free(job);
+}
+
+static int enqueue(struct http *h, struct http_job *job, uint64_t *ret_ticket)
+{
+    guard_mutex(&h->lock);
+    if (h->stopping)
+        return -ESHUTDOWN;
+    if (h->live >= HTTP_MAX_LIVE)
+        return -ENOMEM;
+    job->ticket = ++h->last_ticket;
+    /* under the lock: the answer may come before we return */
+    if (ret_ticket)
+        *ret_ticket = job->ticket;
+    list_append(&h->inbox, job);
+    h->live++;
+    return 0;
+}
+
+int http_submit(struct http *h, const struct http_request *request,
+                http_done_fn *done, void *ctx, uint64_t *ret_ticket)
+{
+    if (!request->url ||
+        !asset_url_is_clean(request->url, strlen(request->url)))
+        return -EINVAL;
+    struct http_job *job = calloc(1, sizeof(*job));
+    if (!job)
+        return -ENOMEM;
+    job->deadline_ms = request->deadline_ms;
+    job->done = done;
+    job->ctx = ctx;
+    int error = transfer_init(&job->transfer, request);
+    if (!error)
+        error = enqueue(h, job, ret_ticket);
+    if (error) {
+        free_job(job);
+        return error;
+    }
+    (void)curl_multi_wakeup(h->multi);
+    return 0;
+}
+
+void http_cancel(struct http *h, uint64_t ticket)
+{
+    {
+        guard_mutex(&h->lock);
+        struct http_job *job = find_job(&h->active, ticket);
+        if (!job)
+            job = find_job(&h->inbox, ticket);
+        if (!job)
+            return;
+        job->cancelled = true;
+    }
+    (void)curl_multi_wakeup(h->multi);
+}
+
+/* ---- timers ------------------------------------------------------------- */
+
+static int add_timer(struct http *h, struct http_timer *timer,
+                     uint64_t *ret_ticket)
+{
+    guard_mutex(&h->lock);
+    if (h->stopping)
+        return -ESHUTDOWN;
+    if (h->timer_count >= HTTP_MAX_LIVE)
+        return -ENOMEM;
+    timer->ticket = ++h->last_ticket;
+    if (ret_ticket)
+        *ret_ticket = timer->ticket;
+    insert_timer(h, timer);
+    h->timer_count++;
+    return 0;
+}
+
+int http_after(struct http *h, int64_t delay_ms, http_timer_fn *fn, void *ctx,
+               uint64_t *ret_ticket)
+{
+    struct http_timer *timer = calloc(1, sizeof(*timer));
+    if (!timer)
+        return -ENOMEM;
+    int64_t now_ms = clock_mono_ms();
+    timer->due_ms =
+        delay_ms < CLOCK_NEVER_MS - now_ms ? now_ms + delay_ms : CLOCK_NEVER_MS;
+    timer->fn = fn;
+    timer->ctx = ctx;
+    int error = add_timer(h, timer, ret_ticket);
+    if (error) {
+        free(timer);
+        return error;
+    }
+    (void)curl_multi_wakeup(h->multi);
+    return 0;
+}
+
+void http_timer_cancel(struct http *h, uint64_t ticket)
+{
+    {
+        guard_mutex(&h->lock);
+        struct http_timer **place = &h->timers;
+        while (*place && (*place)->ticket != ticket)
+            place = &(*place)->next;
+        struct http_timer *timer = *place;
+        if (!timer)
+            return;
+        *place = timer->next;
+        timer->cancelled = true;
+        timer->due_ms = INT64_MIN;
+        insert_timer(h, timer);
+    }
+    (void)curl_multi_wakeup(h->multi);
+}
+
+bool http_address_is_private(const struct sockaddr *address)
+{
+    return address_is_private(address);
+}

@@ -1,0 +1,168 @@
+#include "wire/http_headers.h"
+
+#include <errno.h>
+#include <stdbool.h>
+#include <string.h>
+#include <strings.h>
+
+#include "base/clock.h"
+#include "wire/http.h"
+
+static void forget_fields(struct http_headers *h)
+{
+    h->retry_after_ms = -1;
+    h->retry_after_exact_ms = -1;
+    h->limit = -1;
+    h->limit_remaining = -1;
+    h->request_remaining = -1;
+    h->limit_reset_s = -1;
+    h->content_type[0] = '\0';
+}
+
+void http_headers_init(struct http_headers *h)
+{
+    h->bytes = 0;
+    forget_fields(h);
+}
+
+static bool is_digit(char c)
+{
+    return c >= '0' && c <= '9';
+}
+
+static void trim(const char **text, size_t *len)
+{
+    while (*len > 0 && ((*text)[0] == ' ' || (*text)[0] == '\t')) {
+        (*text)++;
+        (*len)--;
+    }
+    while (*len > 0 && strchr(" \t\r\n", (*text)[*len - 1]))
+        (*len)--;
+}
+
+/* Digits alone; -1 for all else. Numbers past 2^53 are absurd here. */
+static int64_t parse_count(const char *text, size_t len)
+{
+    int64_t number = 0;
+    if (len == 0)
+        return -1;
+    for (size_t i = 0; i < len; i++) {
+        if (!is_digit(text[i]))
+            return -1;
+        number = number * 10 + (text[i] - '0');
+        if (number >= (int64_t)1 << 53)
+            return -1;
+    }
+    return number;
+}
+
+static int64_t cap_wait(int64_t ms)
+{
+    return ms < HTTP_RETRY_AFTER_MAX_MS ? ms : HTTP_RETRY_AFTER_MAX_MS;
+}
+
+/* A number with its fraction dropped after `decimals` places, as an integer of
+ * the smaller unit; -1 when it is none. */
+static int64_t parse_decimal(const char *text, size_t len, int decimals)
+{
+    int64_t scale = 1;
+    for (int i = 0; i < decimals; i++)
+        scale *= 10;
+
+    const char *point = memchr(text, '.', len);
+    size_t whole_len = point ? (size_t)(point - text) : len;
+    int64_t whole = parse_count(text, whole_len);
+    if (whole < 0 || (point && whole_len + 1 == len))
+        return -1;
+    if (whole > HTTP_RETRY_AFTER_MAX_MS)
+        whole = HTTP_RETRY_AFTER_MAX_MS;
+    int64_t number = whole * scale;
+    for (size_t i = whole_len + 1; i < len; i++) {
+        if (!is_digit(text[i]))
+            return -1;
+        scale /= 10;
+        number += (text[i] - '0') * scale;
+    }
+    return number;
+}
+
+int64_t http_parse_retry_after(const char *value, size_t len,
+                               int64_t now_wall_s)
+{
+    trim(&value, &len);
+    int64_t ms = parse_decimal(value, len, 3);
+    if (ms >= 0)
+        return cap_wait(ms);
+    int64_t when_s = 0;
+    if (clock_parse_http_date(value, len, &when_s) != 0)
+        return -1;
+    if (when_s <= now_wall_s)
+        return 0;
+    int64_t wait_s = when_s - now_wall_s;
+    return wait_s < HTTP_RETRY_AFTER_MAX_MS / 1000 ? wait_s * 1000
+                                                   : HTTP_RETRY_AFTER_MAX_MS;
+}
+
+static void keep_text(char *out, size_t size, const char *text, size_t len)
+{
+    if (len >= size)
+        len = size - 1;
+    for (size_t i = 0; i < len; i++) {
+        bool printable = text[i] >= 0x20 && text[i] < 0x7f;
+        out[i] = printable ? text[i] : '?';
+    }
+    out[len] = '\0';
+}
+
+static bool is_name(const char *line, size_t len, const char *name)
+{
+    return strlen(name) == len && strncasecmp(line, name, len) == 0;
+}
+
+static void take_field(struct http_headers *h, const char *name,
+                       size_t name_len, const char *value, size_t len,
+                       int64_t now_wall_s)
+{
+    if (is_name(name, name_len, "content-type")) {
+        keep_text(h->content_type, sizeof(h->content_type), value, len);
+    } else if (is_name(name, name_len, "retry-after")) {
+        h->retry_after_ms = http_parse_retry_after(value, len, now_wall_s);
+    } else if (is_name(name, name_len, "retry-after-ms")) {
+        int64_t ms = parse_decimal(value, len, 0);
+        h->retry_after_exact_ms = ms < 0 ? -1 : cap_wait(ms);
+    } else if (is_name(name, name_len, "x-ratelimit-limit")) {
+        h->limit = parse_count(value, len);
+    } else if (is_name(name, name_len, "x-ratelimit-remaining")) {
+        h->limit_remaining = parse_count(value, len);
+    } else if (is_name(name, name_len, "x-ratelimit-request-remaining")) {
+        h->request_remaining = parse_count(value, len);
+    } else if (is_name(name, name_len, "x-ratelimit-reset")) {
+        h->limit_reset_s = parse_count(value, len);
+    }
+}
+
+int http_headers_line(struct http_headers *h, const char *line, size_t len,
+                      int64_t now_wall_s)
+{
+    if (len > HTTP_HEADERS_MAX - h->bytes)
+        return -E2BIG;
+    h->bytes += len;
+    if (len >= 5 && memcmp(line, "HTTP/", 5) == 0) {
+        forget_fields(h);
+        return 0;
+    }
+    const char *colon = memchr(line, ':', len);
+    if (!colon)
+        return 0;
+    const char *value = colon + 1;
+    size_t value_len = len - (size_t)(value - line);
+    trim(&value, &value_len);
+    take_field(h, line, (size_t)(colon - line), value, value_len, now_wall_s);
+    return 0;
+}
+
+int64_t http_headers_retry_after_ms(const struct http_headers *h)
+{
+    return h->retry_after_exact_ms >= 0 ? h->retry_after_exact_ms
+                                        : h->retry_after_ms;
+}

@@ -1,0 +1,57 @@
+/*
+ * http_transfer.h - one request as curl sees it: options, callbacks, result.
+ *
+ * Private to http.c, which owns each transfer and calls everything here on
+ * the http thread, transfer_init and transfer_done aside. The `transfer` must
+ * not move while it has a handle: curl's callbacks point at it.
+ */
+#ifndef TWELVEFS_HTTP_TRANSFER_H
+#define TWELVEFS_HTTP_TRANSFER_H
+
+#include <curl/curl.h>
+
+#include "wire/http.h"
+#include "wire/http_headers.h"
+
+/* Whether curl will use a proxy, by the scheme of the URL. */
+struct http_proxies {
+    bool http;
+    bool https;
+};
+
+struct http_transfer {
+    CURL *easy; /* NULL before the start and after the end */
+    char *url;
+    struct curl_slist *header_lines; /* may hold the secret */
+    size_t max_bytes;
+    int redirects;
+    bool public_only;
+    struct http_proxies proxies;
+    struct buf body;
+    struct http_headers headers;
+    int abort_error; /* why a callback of ours stopped it; 0 it didn't */
+    bool refused;    /* public_only turned an address down */
+    char error_text[CURL_ERROR_SIZE];
+};
+
+/* As curl reads the environment. */
+struct http_proxies http_proxies_read(void);
+
+/* Copies what the request says. 0 or -ENOMEM; done is due in both cases. */
+int transfer_init(struct http_transfer *t, const struct http_request *request);
+/* Frees all but the handle, wipes the secret. */
+void transfer_done(struct http_transfer *t);
+
+/* Sets up a handle for it. 0 or -ENOMEM. */
+int transfer_attach(struct http_transfer *t, CURL *easy,
+                    const struct http_limits *limits);
+
+/* What came of it; borrows from t, whose handle must still be there when
+ * curl has ended it with `code`. */
+void transfer_result(struct http_transfer *t, CURLcode code,
+                     struct http_response *ret_response);
+/* The response of a transfer that http.c itself ends. */
+void transfer_result_of(struct http_transfer *t, int error, const char *text,
+                        struct http_response *ret_response);
+
+#endif
