@@ -252,6 +252,9 @@ int checkpoint_start(struct catalogue *c);
 void checkpoint_stop(struct catalogue *c);
 /* After a commit, with the log's length in pages. */
 void checkpoint_poke(struct catalogue *c, int pages);
+/* Before a transaction: lets a cut of the log, a matter of milliseconds,
+ * end. */
+void checkpoint_let(struct catalogue *c);
 
 /* ---- catalogue.c ------------------------------------------------------ */
 
@@ -274,7 +277,8 @@ struct checkpoint {
     pthread_cond_t wake;
     pthread_t thread;
     bool started;
-    bool wanted; /* under mutex, as is */
+    bool wanted; /* under mutex, as are */
+    bool cutting;
     bool ending;
     struct db db; /* the thread's own */
 };

@@ -4,7 +4,9 @@
  * the file when it has grown: first PASSIVE, beside writer and readers, then
  * TRUNCATE for the little that came meanwhile, which holds the writer up only
  * as long as that takes. TRUNCATE needs a moment in which no reader has an old
- * snapshot: idle ones give theirs up, busy ones at release.
+ * snapshot: idle ones give theirs up, busy ones at release. It needs the
+ * writer's lock too, and a writer in full swing would never leave it: its next
+ * transaction begins after the cut (checkpoint_let).
  */
 #include "catalogue/catalogue_internal.h"
 
@@ -18,6 +20,22 @@
 #define BUSY_MS       200
 #define RETRY_MS      1000
 
+static void set_cutting(struct checkpoint *k, bool cutting)
+{
+    guard_mutex(&k->mutex);
+    k->cutting = cutting;
+    (void)pthread_cond_broadcast(&k->wake);
+}
+
+void checkpoint_let(struct catalogue *c)
+{
+    struct checkpoint *k = &c->checkpoint;
+
+    guard_mutex(&k->mutex);
+    while (k->cutting)
+        (void)pthread_cond_wait(&k->wake, &k->mutex);
+}
+
 /* True when the log is empty. */
 static bool cut(struct catalogue *c)
 {
@@ -28,11 +46,13 @@ static bool cut(struct catalogue *c)
     readers_end_idle(c);
     (void)sqlite3_wal_checkpoint_v2(handle, NULL, SQLITE_CHECKPOINT_PASSIVE,
                                     NULL, NULL);
+    set_cutting(k, true);
     atomic_store(&c->short_reads, true);
     readers_end_idle(c);
     int code = sqlite3_wal_checkpoint_v2(
         handle, NULL, SQLITE_CHECKPOINT_TRUNCATE, &left, NULL);
     atomic_store(&c->short_reads, false);
+    set_cutting(k, false);
     if (code != SQLITE_OK && code != SQLITE_BUSY)
         (void)db_fail(&k->db, code, "checkpoint");
     return code != SQLITE_BUSY;
@@ -80,7 +100,7 @@ void checkpoint_poke(struct catalogue *c, int pages)
         return;
     guard_mutex(&k->mutex);
     k->wanted = true;
-    (void)pthread_cond_signal(&k->wake);
+    (void)pthread_cond_broadcast(&k->wake);
 }
 
 int checkpoint_start(struct catalogue *c)
@@ -114,7 +134,7 @@ void checkpoint_stop(struct catalogue *c)
         return;
     (void)pthread_mutex_lock(&k->mutex);
     k->ending = true;
-    (void)pthread_cond_signal(&k->wake);
+    (void)pthread_cond_broadcast(&k->wake);
     (void)pthread_mutex_unlock(&k->mutex);
     (void)pthread_join(k->thread, NULL);
     db_close(&k->db);

@@ -37,6 +37,7 @@ int catalogue_begin(struct catalogue *c)
 {
     int err = c->fields.stale ? fields_load(c) : 0;
 
+    checkpoint_let(c);
     if (!err)
         err = db_run(&c->db, S_BEGIN_WRITE, VALUES());
     if (err)

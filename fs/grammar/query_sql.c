@@ -182,11 +182,14 @@ static void put_string(struct condition *c, const char *text)
     put_text(c, text, strlen(text));
 }
 
-static void put_types(struct condition *c, const struct query_term *t)
+/* Beside other terms the type must not drive the query: a '+' keeps it from
+ * an index. */
+static void put_types(struct condition *c, const struct query_term *t,
+                      bool alone)
 {
     const char *separator = "";
 
-    put(c, "a.type IN (");
+    put(c, alone ? "a.type IN (" : "+a.type IN (");
     for (int i = 0; i < ASSET_TYPE_COUNT; i++) {
         if (!(t->types & 1u << i))
             continue;
@@ -232,18 +235,27 @@ static void put_field(struct condition *c, const char *field)
 
 static void put_range(struct condition *c, const struct query_term *t)
 {
+    /* Of one row the primary key finds the values; '+' says so. */
+    const char *number = c->form == QUERY_SCAN ? "f.number" : "+f.number";
+
     put_field(c, t->field);
     if (!isinf(t->low) || t->low > 0) {
-        put(c, " AND f.number >= ");
+        put(c, " AND ");
+        put(c, number);
+        put(c, " >= ");
         put_value(c, (struct query_value){.kind = QUERY_BIND_DOUBLE,
                                           .number = t->low});
     }
     if (!isinf(t->high) || t->high < 0) {
-        put(c, " AND f.number <= ");
+        put(c, " AND ");
+        put(c, number);
+        put(c, " <= ");
         put_value(c, (struct query_value){.kind = QUERY_BIND_DOUBLE,
                                           .number = t->high});
     }
-    put(c, " AND f.number IS NOT NULL)");
+    put(c, " AND ");
+    put(c, number);
+    put(c, " IS NOT NULL)");
 }
 
 /* "10" is the string's text and the number's value. */
@@ -289,11 +301,12 @@ static void put_exact(struct condition *c, const struct query_term *t)
     put(c, ")");
 }
 
-static void put_term(struct condition *c, const struct query_term *t)
+static void put_term(struct condition *c, const struct query_term *t,
+                     bool alone)
 {
     switch (t->kind) {
     case QUERY_TYPE:
-        put_types(c, t);
+        put_types(c, t, alone);
         break;
     case QUERY_ID:
         put_ids(c, t);
@@ -324,7 +337,7 @@ int query_condition(const struct query *q, enum query_form form,
         put(&c, "1");
     for (size_t i = 0; i < q->count; i++) {
         put(&c, i > 0 ? " AND " : "");
-        put_term(&c, &q->terms[i]);
+        put_term(&c, &q->terms[i], q->count == 1);
     }
     return c.err;
 }
