@@ -1,0 +1,58 @@
+/*
+ * attr.h - struct stat of every kind of node, and how long the kernel may
+ * believe what it was told.
+ *
+ * What notifications keep true (the root, the type directories, their folders
+ * and all assets' files) is believed for a day; the rest, which validates
+ * itself, for `refresh`. Sizes are exact: OPEN is never asked, so a reader
+ * sees what stat said. Pure functions but for the mount they take.
+ */
+#ifndef TWELVEFS_MOUNT_ATTR_H
+#define TWELVEFS_MOUNT_ATTR_H
+
+#include <stdint.h>
+#include <sys/stat.h>
+
+#include "base/buf.h"
+#include "catalogue/catalogue.h"
+#include "mount/node.h"
+#include "mount/view.h"
+
+#define ATTR_DAY_S        86400.0
+#define ATTR_STATUS_BYTES 4096
+
+/* Whose files they are, and the one clock that isn't the catalogue's. */
+struct attr_owner {
+    uid_t uid;
+    gid_t gid;
+};
+
+/* A directory; nlink 1 means "not counted". */
+void attr_directory(const struct attr_owner *owner, uint64_t number,
+                    mode_t mode, nlink_t nlink, struct timespec mtime,
+                    struct stat *ret);
+void attr_file(const struct attr_owner *owner, uint64_t number, mode_t mode,
+               int64_t size_bytes, struct timespec mtime, struct stat *ret);
+void attr_symlink(const struct attr_owner *owner, uint64_t number,
+                  int64_t size_bytes, struct timespec mtime, struct stat *ret);
+
+/* mtime of a folder. In a type's directory it is created_s. Elsewhere nobody
+ * notifies, so the nanoseconds tell which links there are: a cached listing
+ * is then known to be old when they change. */
+struct timespec attr_folder_time(const struct view *v,
+                                 const struct catalogue_entry *e);
+
+/* mtime of a directory that validates itself: the last commit's. */
+struct timespec attr_commit_time(const struct catalogue *c);
+struct timespec attr_ns_time(int64_t ns);
+
+/* The text of a .url file. Appends. */
+int attr_url_text(const char *url, struct buf *out);
+int64_t attr_url_bytes(const char *url);
+
+/* Where the links of a folder (depth: of the folder in the tree) lead. name
+ * is the last component. Appends. -ENAMETOOLONG for an id that has none. */
+int attr_media_target(unsigned depth, const char *id, const char *name,
+                      struct buf *out);
+
+#endif

@@ -1,0 +1,235 @@
+#include "mount/entry.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+
+#define LINK_MAX_BYTES  4096
+#define PLAYLIST_ATTR_S 1.0 /* its URL may expire: ask often */
+
+double entry_timeout(const struct mount *m, const struct view *v)
+{
+    return v->number == VIEW_ROOT || v->type != ASSET_TYPE_COUNT ? ATTR_DAY_S
+                                                                 : m->refresh_s;
+}
+
+static void begin(struct fuse_entry_param *e, uint64_t number,
+                  double entry_timeout_s, double attr_timeout_s)
+{
+    *e = (struct fuse_entry_param){.ino = number,
+                                   .generation = 1,
+                                   .entry_timeout = entry_timeout_s,
+                                   .attr_timeout = attr_timeout_s};
+}
+
+static nlink_t count_links(const struct mount *m, const struct view *v)
+{
+    if (v->number == VIEW_ROOT)
+        return 2 + ASSET_TYPE_COUNT - (m->other_shown ? 0 : 1);
+    if (v->type != ASSET_TYPE_COUNT)
+        return 2 + (nlink_t)catalogue_count(m->catalogue, v->type);
+    return v->number == VIEW_ID ? 2 : 1;
+}
+
+static struct timespec view_time(const struct mount *m, const struct view *v)
+{
+    if (v->number == VIEW_ROOT)
+        return attr_ns_time(m->root_changed_ns);
+    if (v->number == VIEW_ID)
+        return attr_ns_time(m->started_ns);
+    if (v->type != ASSET_TYPE_COUNT)
+        return attr_ns_time(catalogue_changed_ns(m->catalogue, v->type));
+    return attr_commit_time(m->catalogue);
+}
+
+void entry_view(const struct mount *m, const struct view *v,
+                struct fuse_entry_param *e)
+{
+    uint64_t number = node_number(NODE_VIEW, v->number, 1);
+    double timeout_s = view_is_query(v) ? m->refresh_s : ATTR_DAY_S;
+    begin(e, number, timeout_s, timeout_s);
+    /* Writable by their owner, for ln -s. */
+    attr_directory(&m->owner, number, view_is_listing(v) ? 0755 : 0555,
+                   count_links(m, v), view_time(m, v), &e->attr);
+}
+
+void entry_pictures(const struct mount *m, const struct view *v,
+                    struct fuse_entry_param *e)
+{
+    uint64_t number = node_number(NODE_PICTURES, v->number, 1);
+    begin(e, number, m->refresh_s, m->refresh_s);
+    attr_directory(&m->owner, number, 0555, 2, attr_commit_time(m->catalogue),
+                   &e->attr);
+}
+
+void entry_folder(const struct mount *m, const struct view *v,
+                  const struct catalogue_entry *asset,
+                  struct fuse_entry_param *e)
+{
+    uint64_t number = node_number(NODE_FOLDER, v->number, asset->row);
+    double timeout_s = entry_timeout(m, v);
+    begin(e, number, timeout_s, timeout_s);
+    attr_directory(&m->owner, number, 0555, 2, attr_folder_time(v, asset),
+                   &e->attr);
+}
+
+int entry_file(const struct mount *m, const struct view *v, enum node_kind kind,
+               const struct catalogue_entry *asset, struct fuse_entry_param *e)
+{
+    int64_t size = asset->metadata_bytes;
+    if (kind != NODE_METADATA) {
+        const char *url =
+            kind == NODE_PICTURE_URL ? asset->picture_url : asset->manifest_url;
+        if (!url)
+            return -ENOENT;
+        size = attr_url_bytes(url);
+    }
+    uint64_t number = node_number(kind, 0, asset->row);
+    begin(e, number, v ? entry_timeout(m, v) : 0, ATTR_DAY_S);
+    attr_file(&m->owner, number, 0444, size,
+              (struct timespec){.tv_sec = asset->changed_s}, &e->attr);
+    return 0;
+}
+
+int entry_picture_name(const struct catalogue_entry *asset,
+                       char out[ENTRY_PICTURE_SIZE])
+{
+    if (!asset->picture_url)
+        return -ENOENT;
+    char extension[ASSET_EXT_SIZE];
+    asset_picture_extension(asset->picture_url, extension);
+    (void)snprintf(out, ENTRY_PICTURE_SIZE, "thumbnail.%s", extension);
+    return 0;
+}
+
+/* A folder's name too long to take an extension gives way to its suffix. */
+int entry_contact_name(const struct catalogue_entry *asset, char out[NAME_SIZE])
+{
+    char component[NAME_SIZE], extension[ASSET_EXT_SIZE];
+    if (!asset->picture_url || !asset->folder ||
+        name_of_id(asset->id, component))
+        return -ENOENT;
+    asset_picture_extension(asset->picture_url, extension);
+    int len = snprintf(out, NAME_SIZE, "%s.%s", asset->folder, extension);
+    size_t safe_len;
+    if (len >= NAME_SIZE && name_has_suffix(asset->folder, &safe_len))
+        len = snprintf(out, NAME_SIZE, "%s.%s", asset->folder + safe_len,
+                       extension);
+    return len < NAME_SIZE ? 0 : -ENOENT;
+}
+
+int entry_link_target(const struct view *v, enum node_kind kind,
+                      const struct catalogue_entry *asset, struct buf *out)
+{
+    char name[ENTRY_PICTURE_SIZE] = "manifest.m3u8";
+    if (kind == NODE_MANIFEST_LINK ? !asset->manifest_url
+                                   : entry_picture_name(asset, name) != 0)
+        return -ENOENT;
+    int err = attr_media_target(v->depth + 1, asset->id, name, out);
+    return err == -ENAMETOOLONG ? -ENOENT : err;
+}
+
+/* The kernel keeps a link's target with its inode. Another extension is
+ * another target, so it is another generation of that inode. */
+static uint64_t link_generation(const char *target)
+{
+    const char *dot = strrchr(target, '.');
+    uint64_t generation = 1;
+    for (; dot && *dot; dot++)
+        generation = generation * 131 + (unsigned char)*dot;
+    return generation;
+}
+
+int entry_link(const struct mount *m, const struct view *v, enum node_kind kind,
+               const struct catalogue_entry *asset, struct fuse_entry_param *e)
+{
+    cleanup(buf_done) struct buf target = {.max = LINK_MAX_BYTES};
+    int err = entry_link_target(v, kind, asset, &target);
+    if (err)
+        return err;
+    uint64_t number = node_number(kind, v->number, asset->row);
+    double timeout_s =
+        kind == NODE_CONTACT ? m->refresh_s : entry_timeout(m, v);
+    begin(e, number, timeout_s, timeout_s);
+    e->generation = link_generation(buf_str(&target));
+    attr_symlink(&m->owner, number, (int64_t)target.len,
+                 (struct timespec){.tv_sec = asset->created_s}, &e->attr);
+    return 0;
+}
+
+void entry_saved(const struct mount *m, const struct view *v,
+                 const struct catalogue_link *link, struct fuse_entry_param *e)
+{
+    uint64_t number = node_number(NODE_SAVED, 0, link->link);
+    double timeout_s = v ? entry_timeout(m, v) : m->refresh_s;
+    begin(e, number, timeout_s, timeout_s);
+    attr_symlink(&m->owner, number, (int64_t)strlen(link->target),
+                 (struct timespec){.tv_sec = link->created_s}, &e->attr);
+}
+
+void entry_lines(const struct mount *m, const struct view *v, uint64_t version,
+                 int64_t size, struct fuse_entry_param *e)
+{
+    uint64_t number = node_number(NODE_LINES, v->number,
+                                  (int64_t)(version % (uint64_t)NODE_ROW_END));
+    begin(e, number, 0, m->refresh_s);
+    attr_file(&m->owner, number, 0444, size, attr_commit_time(m->catalogue),
+              &e->attr);
+}
+
+void entry_fixed(const struct mount *m, enum node_fixed which,
+                 struct fuse_entry_param *e)
+{
+    uint64_t number = node_number(NODE_FIXED, 0, which);
+    struct timespec started = attr_ns_time(m->started_ns);
+    begin(e, number, ATTR_DAY_S, ATTR_DAY_S);
+    switch (which) {
+    case NODE_FIXED_STATUS:
+        begin(e, number, 0, 0);
+        attr_file(&m->owner, number, 0444, ATTR_STATUS_BYTES,
+                  attr_ns_time(clock_wall_ns()), &e->attr);
+        break;
+    case NODE_FIXED_REFRESH:
+        /* The kernel counts what was written; the next look finds none. */
+        e->attr_timeout = 0;
+        attr_file(&m->owner, number, 0200, 0, started, &e->attr);
+        break;
+    default:
+        attr_directory(&m->owner, number, 0555, 2, started, &e->attr);
+        break;
+    }
+}
+
+void entry_media(const struct mount *m, const struct catalogue_entry *asset,
+                 struct fuse_entry_param *e)
+{
+    uint64_t number = node_number(NODE_MEDIA, 0, asset->row);
+    struct timespec mtime = attr_commit_time(m->catalogue);
+    begin(e, number, m->refresh_s, m->refresh_s);
+    attr_directory(&m->owner, number, 0555, 2, mtime, &e->attr);
+}
+
+int entry_in_media(const struct mount *m, enum node_kind kind,
+                   const struct catalogue_entry *asset, const struct pin *pin,
+                   struct fuse_entry_param *e)
+{
+    if (kind == NODE_PICTURE ? !asset->picture_url : !asset->manifest_url)
+        return -ENOENT;
+    uint64_t number = node_number(kind, 0, asset->row);
+    struct timespec mtime = {.tv_sec = asset->changed_s};
+    int64_t size = 0;
+    begin(e, number, m->refresh_s, 0);
+    if (pin && kind == NODE_PICTURE) {
+        e->attr_timeout = m->refresh_s;
+        size = pin->file->size_bytes;
+        mtime = attr_ns_time(pin->file->fetched_ns);
+    } else if (pin) {
+        e->attr_timeout = PLAYLIST_ATTR_S;
+        size = (int64_t)pin->text_len;
+        mtime.tv_sec = pin->fetched_s;
+    }
+    attr_file(&m->owner, number, 0444, size, mtime, &e->attr);
+    return 0;
+}

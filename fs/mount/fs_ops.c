@@ -1,0 +1,357 @@
+#include "mount/fs_ops.h"
+
+#include <errno.h>
+
+static struct request begin(fuse_req_t req, fuse_ino_t ino, request_fn *run)
+{
+    return (struct request){
+        .mount = fuse_req_userdata(req), .req = req, .run = run, .ino = ino};
+}
+
+static void finish(struct request *r, int result)
+{
+    if (result < 0)
+        (void)fuse_reply_err(r->req, -result);
+    parked_free(r);
+}
+
+void request_serve(struct request *r)
+{
+    int result = r->run(r);
+    if (result != REQUEST_PARKED)
+        finish(r, result);
+}
+
+void request_resume(struct request *r)
+{
+    if (r->answer && !r->tolerant)
+        finish(r, r->answer);
+    else
+        request_serve(r);
+}
+
+int fs_node(struct request *r, struct node *ret_node,
+            struct view_hold *ret_hold)
+{
+    struct node n;
+    if (!node_parse(r->ino, &n))
+        return -ESTALE;
+    ret_hold->table = r->mount->views;
+    ret_hold->view = view_get(r->mount->views, n.view);
+    if (!ret_hold->view)
+        return -ESTALE;
+    *ret_node = n;
+    return 0;
+}
+
+int fs_need_fields(struct request *r, const struct view *v,
+                   struct catalogue_reader *reader)
+{
+    if (request_has_asked(r, SYNC_FIELDS))
+        return 0;
+    for (size_t i = 0; i < v->query.count; i++) {
+        const struct query_term *term = &v->query.terms[i];
+        if (term->kind != QUERY_RANGE && term->kind != QUERY_EXACT)
+            continue;
+        if (!catalogue_field_indexed(reader, term->field))
+            return park_ask(r, &(struct sync_question){.want = SYNC_FIELDS,
+                                                       .query = &v->query});
+    }
+    return 0;
+}
+
+int fs_need_cover(struct request *r, const struct view *v)
+{
+    if (request_has_asked(r, SYNC_QUERY) ||
+        sync_covers(r->mount->sync, &v->query))
+        return 0;
+    return park_ask(
+        r, &(struct sync_question){.want = SYNC_QUERY, .query = &v->query});
+}
+
+/* Counted before it is told: the kernel may forget at once. */
+int fs_reply_entry(struct request *r, const struct fuse_entry_param *e)
+{
+    struct node n = {0};
+    struct view_table *views = r->mount->views;
+    bool counted = node_parse(e->ino, &n) && node_is_per_view(n.kind);
+    if (counted)
+        view_remember(views, n.view, 1);
+    if (fuse_reply_entry(r->req, e) && counted)
+        view_forget(views, n.view, 1);
+    return 0;
+}
+
+int fs_reply_negative(struct request *r, double timeout_s)
+{
+    struct fuse_entry_param e = {.entry_timeout = timeout_s};
+    (void)fuse_reply_entry(r->req, &e);
+    return 0;
+}
+
+static void op_init(void *userdata, struct fuse_conn_info *conn)
+{
+    (void)userdata;
+    static const unsigned wanted =
+        FUSE_CAP_READDIRPLUS | FUSE_CAP_AUTO_INVAL_DATA |
+        FUSE_CAP_CACHE_SYMLINKS | FUSE_CAP_PARALLEL_DIROPS |
+        FUSE_CAP_NO_OPEN_SUPPORT | FUSE_CAP_NO_OPENDIR_SUPPORT |
+        FUSE_CAP_ASYNC_READ;
+    /* Splicing would go past the hooks in session.c; a truncating open would
+     * not be seen, with OPEN unanswered. */
+    static const unsigned unwanted =
+        FUSE_CAP_READDIRPLUS_AUTO | FUSE_CAP_ATOMIC_O_TRUNC |
+        FUSE_CAP_SPLICE_READ | FUSE_CAP_SPLICE_WRITE | FUSE_CAP_SPLICE_MOVE |
+        FUSE_CAP_WRITEBACK_CACHE | FUSE_CAP_EXPLICIT_INVAL_DATA;
+#if FUSE_VERSION >= FUSE_MAKE_VERSION(3, 17)
+    for (unsigned bit = 0; bit < 32; bit++) {
+        uint64_t flag = UINT64_C(1) << bit;
+        if (wanted & flag)
+            (void)fuse_set_feature_flag(conn, flag);
+        if (unwanted & flag)
+            fuse_unset_feature_flag(conn, flag);
+    }
+#else
+    conn->want |= wanted & conn->capable;
+    conn->want &= ~unwanted;
+#endif
+    conn->max_background = 64;
+    conn->congestion_threshold = 48;
+}
+
+static void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
+{
+    struct request r = begin(req, parent, fs_lookup);
+    r.name = name;
+    request_serve(&r);
+}
+
+static void forget_one(struct mount *m, fuse_ino_t ino, uint64_t count)
+{
+    struct node n;
+    if (!node_parse(ino, &n))
+        return;
+    if (n.kind == NODE_LINES)
+        lines_forget(m->lines, n.view, (uint64_t)n.row);
+    if (n.kind == NODE_PICTURE || n.kind == NODE_PLAYLIST)
+        pin_drop(m->pins, ino);
+    if (node_is_per_view(n.kind))
+        view_forget(m->views, n.view, count);
+}
+
+static void op_forget(fuse_req_t req, fuse_ino_t ino, uint64_t count)
+{
+    forget_one(fuse_req_userdata(req), ino, count);
+    fuse_reply_none(req);
+}
+
+static void op_forget_multi(fuse_req_t req, size_t count,
+                            struct fuse_forget_data *forgets)
+{
+    for (size_t i = 0; i < count; i++)
+        forget_one(fuse_req_userdata(req), forgets[i].ino, forgets[i].nlookup);
+    fuse_reply_none(req);
+}
+
+static void op_getattr(fuse_req_t req, fuse_ino_t ino,
+                       struct fuse_file_info *fi)
+{
+    (void)fi;
+    struct request r = begin(req, ino, fs_getattr);
+    request_serve(&r);
+}
+
+/* Truncating .twelvefs/refresh is what a shell's > does before it writes. */
+static void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr,
+                       int to_set, struct fuse_file_info *fi)
+{
+    (void)attr;
+    (void)fi;
+    static const int others =
+        FUSE_SET_ATTR_MODE | FUSE_SET_ATTR_UID | FUSE_SET_ATTR_GID;
+    struct request r = begin(req, ino, fs_getattr);
+    if (ino == node_number(NODE_FIXED, 0, NODE_FIXED_REFRESH) &&
+        (to_set & FUSE_SET_ATTR_SIZE) && !(to_set & others))
+        request_serve(&r);
+    else
+        (void)fuse_reply_err(req, EROFS);
+}
+
+static void op_readlink(fuse_req_t req, fuse_ino_t ino)
+{
+    struct request r = begin(req, ino, fs_readlink);
+    request_serve(&r);
+}
+
+/* From then on the kernel opens by itself and keeps what it has cached. */
+static void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+    (void)ino;
+    (void)fi;
+    (void)fuse_reply_err(req, ENOSYS);
+}
+
+static void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
+                    struct fuse_file_info *fi)
+{
+    (void)fi;
+    struct request r = begin(req, ino, fs_read);
+    r.size = size;
+    r.off = off;
+    request_serve(&r);
+}
+
+static void op_write(fuse_req_t req, fuse_ino_t ino, const char *bytes,
+                     size_t size, off_t off, struct fuse_file_info *fi)
+{
+    (void)bytes;
+    (void)off;
+    (void)fi;
+    struct request r = begin(req, ino, fs_write);
+    r.size = size;
+    request_serve(&r);
+}
+
+static void op_readdir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
+                       struct fuse_file_info *fi)
+{
+    (void)fi;
+    struct request r = begin(req, ino, fs_readdir);
+    r.size = size;
+    r.off = off;
+    request_serve(&r);
+}
+
+static void op_readdirplus(fuse_req_t req, fuse_ino_t ino, size_t size,
+                           off_t off, struct fuse_file_info *fi)
+{
+    (void)fi;
+    struct request r = begin(req, ino, fs_readdirplus);
+    r.size = size;
+    r.off = off;
+    request_serve(&r);
+}
+
+static void op_statfs(fuse_req_t req, fuse_ino_t ino)
+{
+    struct request r = begin(req, ino, fs_statfs);
+    request_serve(&r);
+}
+
+static void op_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name,
+                        size_t size)
+{
+    struct request r = begin(req, ino, fs_getxattr);
+    r.name = name;
+    r.size = size;
+    request_serve(&r);
+}
+
+static void op_listxattr(fuse_req_t req, fuse_ino_t ino, size_t size)
+{
+    struct request r = begin(req, ino, fs_listxattr);
+    r.size = size;
+    request_serve(&r);
+}
+
+static void op_symlink(fuse_req_t req, const char *target, fuse_ino_t parent,
+                       const char *name)
+{
+    struct request r = begin(req, parent, fs_symlink);
+    r.name = name;
+    r.text = target;
+    request_serve(&r);
+}
+
+static void op_unlink(fuse_req_t req, fuse_ino_t parent, const char *name)
+{
+    struct request r = begin(req, parent, fs_unlink);
+    r.name = name;
+    request_serve(&r);
+}
+
+static void op_rmdir(fuse_req_t req, fuse_ino_t parent, const char *name)
+{
+    (void)parent;
+    (void)name;
+    (void)fuse_reply_err(req, EROFS);
+}
+
+static void op_mkdir(fuse_req_t req, fuse_ino_t parent, const char *name,
+                     mode_t mode)
+{
+    (void)mode;
+    op_rmdir(req, parent, name);
+}
+
+static void op_mknod(fuse_req_t req, fuse_ino_t parent, const char *name,
+                     mode_t mode, dev_t device)
+{
+    (void)mode;
+    (void)device;
+    op_rmdir(req, parent, name);
+}
+
+static void op_create(fuse_req_t req, fuse_ino_t parent, const char *name,
+                      mode_t mode, struct fuse_file_info *fi)
+{
+    (void)mode;
+    (void)fi;
+    op_rmdir(req, parent, name);
+}
+
+static void op_rename(fuse_req_t req, fuse_ino_t parent, const char *name,
+                      fuse_ino_t new_parent, const char *new_name,
+                      unsigned flags)
+{
+    (void)new_parent;
+    (void)new_name;
+    (void)flags;
+    op_rmdir(req, parent, name);
+}
+
+static void op_link(fuse_req_t req, fuse_ino_t ino, fuse_ino_t parent,
+                    const char *name)
+{
+    (void)ino;
+    op_rmdir(req, parent, name);
+}
+
+static void op_setxattr(fuse_req_t req, fuse_ino_t ino, const char *name,
+                        const char *value, size_t size, int flags)
+{
+    (void)value;
+    (void)size;
+    (void)flags;
+    op_rmdir(req, ino, name);
+}
+
+/* FLUSH and ACCESS are left out: the kernel hears ENOSYS once and stops. */
+const struct fuse_lowlevel_ops fs_ops = {
+    .init = op_init,
+    .lookup = op_lookup,
+    .forget = op_forget,
+    .forget_multi = op_forget_multi,
+    .getattr = op_getattr,
+    .setattr = op_setattr,
+    .readlink = op_readlink,
+    .open = op_open,
+    .opendir = op_open,
+    .read = op_read,
+    .write = op_write,
+    .readdir = op_readdir,
+    .readdirplus = op_readdirplus,
+    .statfs = op_statfs,
+    .getxattr = op_getxattr,
+    .listxattr = op_listxattr,
+    .setxattr = op_setxattr,
+    .removexattr = op_rmdir,
+    .symlink = op_symlink,
+    .unlink = op_unlink,
+    .rmdir = op_rmdir,
+    .mkdir = op_mkdir,
+    .mknod = op_mknod,
+    .create = op_create,
+    .rename = op_rename,
+    .link = op_link,
+};

@@ -1,0 +1,54 @@
+/*
+ * fs_ops.h - the request functions (request_fn), one for each FUSE operation
+ * that needs the catalogue, and what they share. Private to the room.
+ */
+#ifndef TWELVEFS_MOUNT_FS_OPS_H
+#define TWELVEFS_MOUNT_FS_OPS_H
+
+#include "mount/mount.h"
+
+extern const struct fuse_lowlevel_ops fs_ops;
+
+#define FS_PARKED_NEGATIVE_S 1.0 /* an absence that was waited for */
+
+/* fs_ops_lookup.c */
+int fs_lookup(struct request *r);
+/* fs_ops_attr.c */
+int fs_getattr(struct request *r);
+int fs_statfs(struct request *r);
+/* fs_ops_dir.c */
+int fs_readdir(struct request *r);
+int fs_readdirplus(struct request *r);
+/* fs_ops_read.c */
+int fs_read(struct request *r);
+int fs_readlink(struct request *r);
+/* Pushes the small files of a row to the kernel: notify_kernel's push. */
+void fs_push(void *mount, int64_t row);
+/* fs_ops_link.c */
+int fs_symlink(struct request *r);
+int fs_unlink(struct request *r);
+int fs_write(struct request *r);
+/* fs_ops_xattr.c */
+int fs_getxattr(struct request *r);
+int fs_listxattr(struct request *r);
+/* fs_ops_media.c: what stands in .media/<id>, sized; with a reference. May
+ * park. */
+int fs_media_pin(struct request *r, const struct node *n, bool renew,
+                 struct pin **ret_pin);
+
+/* The node of r->ino and its view, held; -ESTALE when it isn't there. */
+int fs_node(struct request *r, struct node *ret_node,
+            struct view_hold *ret_hold);
+
+/* Parks until table field serves a view's query; 0 when it does. */
+int fs_need_fields(struct request *r, const struct view *v,
+                   struct catalogue_reader *reader);
+/* Parks until the catalogue has all that a view's query selects. */
+int fs_need_cover(struct request *r, const struct view *v);
+
+/* Replies a name's node, counting it to its view. 0. */
+int fs_reply_entry(struct request *r, const struct fuse_entry_param *e);
+/* Replies that there is no such name, for so long. 0. */
+int fs_reply_negative(struct request *r, double timeout_s);
+
+#endif

@@ -1,0 +1,138 @@
+#include "mount/fs_ops.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <sys/statvfs.h>
+
+#include "mount/entry.h"
+
+#define STATFS_BLOCK 4096
+
+/* The nodes that are an asset's, from its row. */
+static int attr_of_asset(const struct mount *m, const struct node *n,
+                         const struct view *v, struct fuse_entry_param *e)
+{
+    cleanup(release_reader) struct catalogue_reader *reader =
+        catalogue_reader_acquire(m->catalogue);
+    if (!reader)
+        return -ENOMEM;
+    struct catalogue_entry asset;
+    int err = catalogue_get(reader, n->row, &asset);
+    if (err)
+        return err == -ENOENT ? -ESTALE : err;
+    switch (n->kind) {
+    case NODE_FOLDER:
+        entry_folder(m, v, &asset, e);
+        break;
+    case NODE_MEDIA:
+        entry_media(m, &asset, e);
+        break;
+    case NODE_PICTURE_LINK:
+    case NODE_MANIFEST_LINK:
+    case NODE_CONTACT:
+        err = entry_link(m, v, n->kind, &asset, e);
+        break;
+    default:
+        err = entry_file(m, NULL, n->kind, &asset, e);
+        break;
+    }
+    return err == -ENOENT ? -ESTALE : err;
+}
+
+static int attr_of_saved(const struct mount *m, int64_t number,
+                         struct fuse_entry_param *e)
+{
+    cleanup(release_reader) struct catalogue_reader *reader =
+        catalogue_reader_acquire(m->catalogue);
+    if (!reader)
+        return -ENOMEM;
+    struct catalogue_link link;
+    int err = catalogue_link_by_number(reader, number, &link);
+    if (!err)
+        entry_saved(m, NULL, &link, e);
+    return err == -ENOENT ? -ESTALE : err;
+}
+
+/* Its size is learnt here: by fetching the picture, by making the playlist. */
+static int attr_of_media(struct request *r, const struct node *n,
+                         struct fuse_entry_param *e)
+{
+    struct mount *m = r->mount;
+    struct pin *pin;
+    int err = fs_media_pin(r, n, true, &pin);
+    if (err)
+        return err;
+    cleanup(release_reader) struct catalogue_reader *reader =
+        catalogue_reader_acquire(m->catalogue);
+    struct catalogue_entry asset;
+    err = reader ? catalogue_get(reader, n->row, &asset) : -ENOMEM;
+    if (!err)
+        err = entry_in_media(m, n->kind, &asset, pin, e);
+    pin_unref(m->pins, pin);
+    return err == -ENOENT ? -ESTALE : err;
+}
+
+static int attr_of_lines(const struct mount *m, const struct node *n,
+                         const struct view *v, struct fuse_entry_param *e)
+{
+    int64_t size;
+    int err = lines_size(m->lines, n->view, (uint64_t)n->row, &size);
+    if (!err)
+        entry_lines(m, v, (uint64_t)n->row, size, e);
+    return err;
+}
+
+static int find_attr(struct request *r, struct fuse_entry_param *e)
+{
+    struct mount *m = r->mount;
+    struct node n;
+    cleanup(view_hold_done) struct view_hold hold = {0};
+    int err = fs_node(r, &n, &hold);
+    if (err)
+        return err;
+    switch (n.kind) {
+    case NODE_VIEW:
+        entry_view(m, hold.view, e);
+        return 0;
+    case NODE_PICTURES:
+        entry_pictures(m, hold.view, e);
+        return 0;
+    case NODE_FIXED:
+        entry_fixed(m, (enum node_fixed)n.row, e);
+        return 0;
+    case NODE_SAVED:
+        return attr_of_saved(m, n.row, e);
+    case NODE_LINES:
+        return attr_of_lines(m, &n, hold.view, e);
+    case NODE_PICTURE:
+    case NODE_PLAYLIST:
+        return attr_of_media(r, &n, e);
+    default:
+        return attr_of_asset(m, &n, hold.view, e);
+    }
+}
+
+int fs_getattr(struct request *r)
+{
+    struct fuse_entry_param e;
+    int result = find_attr(r, &e);
+    if (!result)
+        (void)fuse_reply_attr(r->req, &e.attr, e.attr_timeout);
+    return result;
+}
+
+int fs_statfs(struct request *r)
+{
+    const struct catalogue *c = r->mount->catalogue;
+    int64_t bytes = catalogue_stored_bytes(c);
+    int64_t count = catalogue_count(c, ASSET_TYPE_COUNT);
+    const struct statvfs st = {
+        .f_bsize = STATFS_BLOCK,
+        .f_frsize = STATFS_BLOCK,
+        .f_blocks = (fsblkcnt_t)((bytes + STATFS_BLOCK - 1) / STATFS_BLOCK),
+        .f_files = (fsfilcnt_t)count,
+        .f_namemax = NAME_MAX,
+    };
+    (void)fuse_reply_statfs(r->req, &st);
+    return 0;
+}

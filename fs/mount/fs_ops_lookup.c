@@ -1,0 +1,364 @@
+#include "mount/fs_ops.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "mount/entry.h"
+
+/* Before the catalogue is read: the commit that ends an absence must know
+ * that the kernel may hold it. */
+static bool note_complete(struct mount *m)
+{
+    bool complete = sync_is_complete(m->sync);
+    if (complete)
+        m->long_negatives = true;
+    return complete;
+}
+
+static int lookup_lines(struct request *r, const struct view *v)
+{
+    struct mount *m = r->mount;
+    for (int attempt = 0;; attempt++) {
+        uint64_t version = catalogue_version(m->catalogue);
+        cleanup(release_reader) struct catalogue_reader *reader =
+            catalogue_reader_acquire(m->catalogue);
+        if (!reader)
+            return -ENOMEM;
+        int waits = fs_need_fields(r, v, reader);
+        if (!waits)
+            waits = fs_need_cover(r, v);
+        if (waits)
+            return waits;
+        /* Another commit in between: its rows would be too new. */
+        if (version != catalogue_version(m->catalogue) && attempt < 3)
+            continue;
+        int64_t size;
+        int err = lines_open(m->lines, v, reader, version, &size);
+        if (err)
+            return err;
+        struct fuse_entry_param e;
+        entry_lines(m, v, version, size, &e);
+        return fs_reply_entry(r, &e);
+    }
+}
+
+static int lookup_segment(struct request *r, struct view *parent)
+{
+    struct mount *m = r->mount;
+    struct view_hold hold = {.table = m->views};
+    bool complete = sync_is_complete(m->sync);
+    cleanup(release_reader) struct catalogue_reader *reader =
+        catalogue_reader_acquire(m->catalogue);
+    if (!reader)
+        return -ENOMEM;
+    int err = view_enter(m->views, parent, r->name, catalogue_field_known,
+                         reader, &hold.view);
+    /* Not for long: the field may be seen in the next commit. */
+    if (err == -ENOENT)
+        return fs_reply_negative(r, complete ? m->refresh_s
+                                             : FS_PARKED_NEGATIVE_S);
+    if (err)
+        return err;
+    struct fuse_entry_param e;
+    entry_view(m, hold.view, &e);
+    err = fs_reply_entry(r, &e);
+    view_hold_done(&hold);
+    return err;
+}
+
+/* 0 with the asset that has this folder name and meets the view's query; a
+ * wait; -ENOENT: not known; -ENODATA: known not to be there. */
+static int find_asset(struct request *r, const struct view *v,
+                      struct catalogue_reader *reader, const char *folder,
+                      struct catalogue_entry *ret)
+{
+    int err = catalogue_get_by_folder(reader, folder, ret);
+    if (err)
+        return err;
+    if (v->type != ASSET_TYPE_COUNT)
+        return ret->type == v->type ? 0 : -ENODATA;
+    if (v->number == VIEW_ROOT)
+        return 0;
+    int64_t row = ret->row;
+    int waits = fs_need_fields(r, v, reader);
+    if (waits)
+        return waits;
+    err = catalogue_matches(reader, &v->query, row);
+    if (err)
+        return err == -ENOENT ? -ENODATA : err;
+    return catalogue_get(reader, row, ret);
+}
+
+/* The end of a lookup that found nothing: wait, or say so. err is
+ * find_asset's; timeout_s: how long an absence may be believed that the whole
+ * catalogue shows. */
+static int settle_absence(struct request *r, const struct view *v, int err,
+                          bool complete, const char *folder, double timeout_s)
+{
+    struct mount *m = r->mount;
+    bool settled = complete || err == -ENODATA;
+    if (!settled && view_is_query(v))
+        settled = sync_covers(m->sync, &v->query);
+    if (!settled && !request_has_asked(r, SYNC_NAME) && !name_is_probe(r->name))
+        return park_ask(r, &(struct sync_question){.want = SYNC_NAME,
+                                                   .query = &v->query,
+                                                   .text = folder});
+    return fs_reply_negative(r, complete && !r->asked ? timeout_s
+                                                      : FS_PARKED_NEGATIVE_S);
+}
+
+static int lookup_asset(struct request *r, const struct view *v)
+{
+    struct mount *m = r->mount;
+    bool complete = note_complete(m);
+    cleanup(release_reader) struct catalogue_reader *reader =
+        catalogue_reader_acquire(m->catalogue);
+    if (!reader)
+        return -ENOMEM;
+    struct catalogue_entry asset;
+    struct fuse_entry_param e;
+    int err = v->number == VIEW_ROOT
+                  ? -ENODATA
+                  : find_asset(r, v, reader, r->name, &asset);
+    if (err == 0) {
+        entry_folder(m, v, &asset, &e);
+        return fs_reply_entry(r, &e);
+    }
+    if (err != -ENOENT && err != -ENODATA)
+        return err;
+    struct catalogue_link link;
+    int link_err = catalogue_link_get(reader, v->place, r->name, &link);
+    if (link_err == 0) {
+        entry_saved(m, v, &link, &e);
+        return fs_reply_entry(r, &e);
+    }
+    if (link_err != -ENOENT)
+        return link_err;
+    return settle_absence(r, v, err, complete || v->number == VIEW_ROOT,
+                          r->name, entry_timeout(m, v));
+}
+
+/* What only the root has: 0 when it was replied, -ENOENT for another name. */
+static int lookup_root_name(struct request *r)
+{
+    static const struct {
+        const char *name;
+        enum node_fixed which;
+    } fixed[] = {{".media", NODE_FIXED_MEDIA},
+                 {".twelvefs", NODE_FIXED_CONTROL}};
+    struct mount *m = r->mount;
+    struct fuse_entry_param e;
+    for (size_t i = 0; i < array_count(fixed); i++) {
+        if (strcmp(r->name, fixed[i].name) == 0) {
+            entry_fixed(m, fixed[i].which, &e);
+            return fs_reply_entry(r, &e);
+        }
+    }
+    enum asset_type type;
+    uint32_t number = VIEW_ID;
+    if (strcmp(r->name, ".id") != 0) {
+        if (asset_type_parse(r->name, &type))
+            return -ENOENT;
+        number = VIEW_FIRST_TYPE + (uint32_t)type;
+        if (type == ASSET_OTHER) {
+            bool complete = note_complete(m);
+            if (!m->other_shown)
+                return fs_reply_negative(r, complete ? ATTR_DAY_S
+                                                     : FS_PARKED_NEGATIVE_S);
+        }
+    }
+    struct view_hold hold = {.table = m->views,
+                             .view = view_get(m->views, number)};
+    entry_view(m, hold.view, &e);
+    view_hold_done(&hold);
+    return fs_reply_entry(r, &e);
+}
+
+static int lookup_in_listing(struct request *r, struct view *v)
+{
+    struct fuse_entry_param e;
+    if (v->number == VIEW_ROOT) {
+        int err = lookup_root_name(r);
+        if (err != -ENOENT)
+            return err;
+    }
+    if (strcmp(r->name, ".assets.ndjson") == 0)
+        return lookup_lines(r, v);
+    if (strcmp(r->name, ".pictures") == 0) {
+        entry_pictures(r->mount, v, &e);
+        return fs_reply_entry(r, &e);
+    }
+    if (query_is_segment(r->name))
+        return lookup_segment(r, v);
+    return lookup_asset(r, v);
+}
+
+/* VIEW/.pictures/<folder name>.<ext>, or @<id>.<ext> (entry_contact_name). */
+static int lookup_contact(struct request *r, const struct view *v)
+{
+    struct mount *m = r->mount;
+    char folder[NAME_SIZE], name[NAME_SIZE];
+    const char *dot = strrchr(r->name, '.');
+    if (!dot || dot == r->name || (size_t)(dot - r->name) >= sizeof(folder))
+        return fs_reply_negative(r, m->refresh_s);
+    memcpy(folder, r->name, (size_t)(dot - r->name));
+    folder[dot - r->name] = '\0';
+
+    bool complete = sync_is_complete(m->sync);
+    cleanup(release_reader) struct catalogue_reader *reader =
+        catalogue_reader_acquire(m->catalogue);
+    if (!reader)
+        return -ENOMEM;
+    struct catalogue_entry asset;
+    int err = 0;
+    if (folder[0] == '@') {
+        err = catalogue_get_by_id(reader, folder + 1, &asset);
+        if (!err && asset.folder)
+            (void)strcpy(folder, asset.folder);
+    }
+    if (!err)
+        err = find_asset(r, v, reader, folder, &asset);
+    if (!err &&
+        (entry_contact_name(&asset, name) || strcmp(name, r->name) != 0))
+        err = -ENODATA;
+    if (err == -ENOENT || err == -ENODATA)
+        return settle_absence(r, v, err, complete, folder, m->refresh_s);
+    struct fuse_entry_param e;
+    if (!err)
+        err = entry_link(m, v, NODE_CONTACT, &asset, &e);
+    return err ? err : fs_reply_entry(r, &e);
+}
+
+/* .id/<id> and .media/<id> */
+static int lookup_id(struct request *r, const struct view *v)
+{
+    struct mount *m = r->mount;
+    char id[NAME_SIZE];
+    if (name_to_id(r->name, id))
+        return fs_reply_negative(r, m->refresh_s);
+    bool complete = sync_is_complete(m->sync);
+    cleanup(release_reader) struct catalogue_reader *reader =
+        catalogue_reader_acquire(m->catalogue);
+    if (!reader)
+        return -ENOMEM;
+    struct catalogue_entry asset;
+    struct fuse_entry_param e;
+    int err = catalogue_get_by_id(reader, id, &asset);
+    if (err == 0) {
+        if (v)
+            entry_folder(m, v, &asset, &e);
+        else
+            entry_media(m, &asset, &e);
+        return fs_reply_entry(r, &e);
+    }
+    if (err != -ENOENT)
+        return err;
+    if (!complete && !request_has_asked(r, SYNC_ID) && !name_is_probe(r->name))
+        return park_ask(r,
+                        &(struct sync_question){.want = SYNC_ID, .text = id});
+    return fs_reply_negative(r, complete ? m->refresh_s : FS_PARKED_NEGATIVE_S);
+}
+
+static int get_asset(struct catalogue_reader *reader, int64_t row,
+                     struct catalogue_entry *ret)
+{
+    if (!reader)
+        return -ENOMEM;
+    int err = catalogue_get(reader, row, ret);
+    return err == -ENOENT ? -ESTALE : err;
+}
+
+static int lookup_in_folder(struct request *r, const struct view *v,
+                            int64_t row)
+{
+    struct mount *m = r->mount;
+    cleanup(release_reader) struct catalogue_reader *reader =
+        catalogue_reader_acquire(m->catalogue);
+    struct catalogue_entry asset;
+    struct fuse_entry_param e;
+    char picture[ENTRY_PICTURE_SIZE];
+    int err = get_asset(reader, row, &asset);
+    if (err)
+        return err;
+    if (strcmp(r->name, "metadata.json") == 0)
+        err = entry_file(m, v, NODE_METADATA, &asset, &e);
+    else if (strcmp(r->name, "thumbnail.url") == 0)
+        err = entry_file(m, v, NODE_PICTURE_URL, &asset, &e);
+    else if (strcmp(r->name, "manifest.url") == 0)
+        err = entry_file(m, v, NODE_MANIFEST_URL, &asset, &e);
+    else if (strcmp(r->name, "manifest.m3u8") == 0)
+        err = entry_link(m, v, NODE_MANIFEST_LINK, &asset, &e);
+    else if (entry_picture_name(&asset, picture) == 0 &&
+             strcmp(r->name, picture) == 0)
+        err = entry_link(m, v, NODE_PICTURE_LINK, &asset, &e);
+    else
+        err = -ENOENT;
+    if (err == -ENOENT)
+        return fs_reply_negative(r, entry_timeout(m, v));
+    return err ? err : fs_reply_entry(r, &e);
+}
+
+static int lookup_in_media(struct request *r, int64_t row)
+{
+    struct mount *m = r->mount;
+    cleanup(release_reader) struct catalogue_reader *reader =
+        catalogue_reader_acquire(m->catalogue);
+    struct catalogue_entry asset;
+    struct fuse_entry_param e;
+    char picture[ENTRY_PICTURE_SIZE];
+    int err = get_asset(reader, row, &asset);
+    if (err)
+        return err;
+    enum node_kind kind = NODE_KIND_COUNT;
+    if (entry_picture_name(&asset, picture) == 0 &&
+        strcmp(r->name, picture) == 0)
+        kind = NODE_PICTURE;
+    else if (strcmp(r->name, "manifest.m3u8") == 0 && asset.manifest_url)
+        kind = NODE_PLAYLIST;
+    else
+        return fs_reply_negative(r, m->refresh_s);
+    struct pin *pin = pin_get(m->pins, node_number(kind, 0, row));
+    err = entry_in_media(m, kind, &asset, pin, &e);
+    pin_unref(m->pins, pin);
+    return err ? err : fs_reply_entry(r, &e);
+}
+
+static int lookup_fixed(struct request *r, int64_t which)
+{
+    struct fuse_entry_param e;
+    if (which == NODE_FIXED_MEDIA)
+        return lookup_id(r, NULL);
+    if (which != NODE_FIXED_CONTROL)
+        return -ENOTDIR;
+    if (strcmp(r->name, "status.json") == 0)
+        entry_fixed(r->mount, NODE_FIXED_STATUS, &e);
+    else if (strcmp(r->name, "refresh") == 0)
+        entry_fixed(r->mount, NODE_FIXED_REFRESH, &e);
+    else
+        return fs_reply_negative(r, ATTR_DAY_S);
+    return fs_reply_entry(r, &e);
+}
+
+int fs_lookup(struct request *r)
+{
+    struct node n;
+    cleanup(view_hold_done) struct view_hold hold = {0};
+    int err = fs_node(r, &n, &hold);
+    if (err)
+        return err;
+    switch (n.kind) {
+    case NODE_VIEW:
+        return view_is_listing(hold.view) ? lookup_in_listing(r, hold.view)
+                                          : lookup_id(r, hold.view);
+    case NODE_PICTURES:
+        return lookup_contact(r, hold.view);
+    case NODE_FOLDER:
+        return lookup_in_folder(r, hold.view, n.row);
+    case NODE_MEDIA:
+        return lookup_in_media(r, n.row);
+    case NODE_FIXED:
+        return lookup_fixed(r, n.row);
+    default:
+        return -ENOTDIR;
+    }
+}

@@ -1,0 +1,208 @@
+#include "mount/fs_ops.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "json/metadata.h"
+#include "mount/entry.h"
+#include "mount/status.h"
+
+#define TEXT_MAX_BYTES (256u << 20) /* of one object, rendered */
+#define PUSH_MAX_BYTES 65536        /* larger files are read when wanted */
+#define LINK_MAX_BYTES 4096
+
+/* The part of a text that a READ asks for. */
+static int reply_part(struct request *r, const char *text, size_t len)
+{
+    size_t begin = r->off < 0 || (uint64_t)r->off > len ? len : (size_t)r->off;
+    size_t size = len - begin < r->size ? len - begin : r->size;
+    (void)fuse_reply_buf(r->req, text + begin, size);
+    return 0;
+}
+
+/* The whole text of a regular file that list answers alone give. */
+static int file_text(struct catalogue_reader *reader, enum node_kind kind,
+                     const struct catalogue_entry *asset, struct buf *out)
+{
+    if (kind == NODE_PICTURE_URL || kind == NODE_MANIFEST_URL) {
+        const char *url =
+            kind == NODE_PICTURE_URL ? asset->picture_url : asset->manifest_url;
+        return url ? attr_url_text(url, out) : -ENOENT;
+    }
+    cleanup(buf_done) struct buf body = {.max = TEXT_MAX_BYTES};
+    int err = catalogue_body(reader, asset->row, &body);
+    if (!err)
+        err = buf_reserve(out, (size_t)asset->metadata_bytes);
+    return err ? err : metadata_render(buf_str(&body), body.len, out);
+}
+
+static int read_file(struct request *r, const struct node *n)
+{
+    cleanup(release_reader) struct catalogue_reader *reader =
+        catalogue_reader_acquire(r->mount->catalogue);
+    if (!reader)
+        return -ENOMEM;
+    cleanup(buf_done) struct buf text = {.max = TEXT_MAX_BYTES};
+    struct catalogue_entry asset;
+    int err = catalogue_get(reader, n->row, &asset);
+    if (!err)
+        err = file_text(reader, n->kind, &asset, &text);
+    if (err)
+        return err == -ENOENT ? -ESTALE : err;
+    return reply_part(r, buf_str(&text), text.len);
+}
+
+static int read_lines(struct request *r, const struct node *n)
+{
+    struct mount *m = r->mount;
+    cleanup(release_reader) struct catalogue_reader *reader =
+        catalogue_reader_acquire(m->catalogue);
+    if (!reader)
+        return -ENOMEM;
+    cleanup(buf_done) struct buf out = {.max = r->size + 1};
+    int err = buf_reserve(&out, r->size);
+    if (!err)
+        err = lines_read(m->lines, n->view, (uint64_t)n->row, reader, r->off,
+                         r->size, &out);
+    if (err)
+        return err;
+    (void)fuse_reply_buf(r->req, buf_str(&out), out.len);
+    return 0;
+}
+
+static int read_picture(struct request *r, const struct media_file *file)
+{
+    cleanup(free_ptr) char *bytes = malloc(r->size ? r->size : 1);
+    if (!bytes)
+        return -ENOMEM;
+    size_t got = 0;
+    while (got < r->size) {
+        ssize_t n =
+            pread(file->fd, bytes + got, r->size - got, r->off + (off_t)got);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return -EIO;
+        if (n == 0)
+            break;
+        got += (size_t)n;
+    }
+    (void)fuse_reply_buf(r->req, bytes, got);
+    return 0;
+}
+
+static int read_media(struct request *r, const struct node *n)
+{
+    struct mount *m = r->mount;
+    struct pin *pin = NULL;
+    /* GETATTR looked whether the URL is fresh; this is what it measured. */
+    int err = fs_media_pin(r, n, false, &pin);
+    if (err)
+        return err;
+    err = pin->file ? read_picture(r, pin->file)
+                    : reply_part(r, pin->text, pin->text_len);
+    pin_unref(m->pins, pin);
+    return err;
+}
+
+static int read_fixed(struct request *r, int64_t which)
+{
+    if (which == NODE_FIXED_REFRESH)
+        return reply_part(r, "", 0);
+    if (which != NODE_FIXED_STATUS)
+        return -EISDIR;
+    char text[ATTR_STATUS_BYTES];
+    int err = status_text(r->mount, text);
+    return err ? err : reply_part(r, text, sizeof(text));
+}
+
+int fs_read(struct request *r)
+{
+    struct node n;
+    cleanup(view_hold_done) struct view_hold hold = {0};
+    int err = fs_node(r, &n, &hold);
+    if (err)
+        return err;
+    switch (n.kind) {
+    case NODE_METADATA:
+    case NODE_PICTURE_URL:
+    case NODE_MANIFEST_URL:
+        return read_file(r, &n);
+    case NODE_LINES:
+        return read_lines(r, &n);
+    case NODE_PICTURE:
+    case NODE_PLAYLIST:
+        return read_media(r, &n);
+    case NODE_FIXED:
+        return read_fixed(r, n.row);
+    default:
+        return -EISDIR;
+    }
+}
+
+int fs_readlink(struct request *r)
+{
+    struct node n;
+    cleanup(view_hold_done) struct view_hold hold = {0};
+    int err = fs_node(r, &n, &hold);
+    if (err)
+        return err;
+    cleanup(release_reader) struct catalogue_reader *reader =
+        catalogue_reader_acquire(r->mount->catalogue);
+    if (!reader)
+        return -ENOMEM;
+    cleanup(buf_done) struct buf target = {.max = LINK_MAX_BYTES};
+    struct catalogue_entry asset;
+    struct catalogue_link link;
+    switch (n.kind) {
+    case NODE_SAVED:
+        err = catalogue_link_by_number(reader, n.row, &link);
+        if (!err)
+            err = buf_append_str(&target, link.target);
+        break;
+    case NODE_PICTURE_LINK:
+    case NODE_MANIFEST_LINK:
+    case NODE_CONTACT:
+        err = catalogue_get(reader, n.row, &asset);
+        if (!err)
+            err = entry_link_target(hold.view, n.kind, &asset, &target);
+        break;
+    default:
+        return -EINVAL;
+    }
+    if (err)
+        return err == -ENOENT ? -ESTALE : err;
+    (void)fuse_reply_readlink(r->req, buf_str(&target));
+    return 0;
+}
+
+static void push_file(struct mount *m, struct catalogue_reader *reader,
+                      enum node_kind kind, const struct catalogue_entry *asset)
+{
+    cleanup(buf_done) struct buf text = {.max = PUSH_MAX_BYTES};
+    if (file_text(reader, kind, asset, &text) || !text.len)
+        return;
+    struct fuse_bufvec bytes = FUSE_BUFVEC_INIT(text.len);
+    bytes.buf[0].mem = text.data;
+    (void)fuse_lowlevel_notify_store(
+        m->session, node_number(kind, 0, asset->row), 0, &bytes, 0);
+}
+
+/* Read now, not when the folder was listed: a commit since then is told of
+ * after this. */
+void fs_push(void *mount, int64_t row)
+{
+    struct mount *m = mount;
+    cleanup(release_reader) struct catalogue_reader *reader =
+        catalogue_reader_acquire(m->catalogue);
+    struct catalogue_entry asset;
+    if (!reader || catalogue_get(reader, row, &asset))
+        return;
+    push_file(m, reader, NODE_PICTURE_URL, &asset);
+    push_file(m, reader, NODE_MANIFEST_URL, &asset);
+    /* Last: it ends the texts that asset borrows. */
+    if (asset.metadata_bytes <= PUSH_MAX_BYTES)
+        push_file(m, reader, NODE_METADATA, &asset);
+}

@@ -1,0 +1,130 @@
+/*
+ * mount.h - what the files of this room share: struct mount, and a FUSE
+ * request on its way. Private to the room.
+ *
+ * A request is a plain struct and a function that answers it from the
+ * catalogue. Where the catalogue doesn't hold the answer yet the function
+ * asks (park.h) and returns REQUEST_PARKED; when the answer is in, a serving
+ * thread calls the same function again, which now finds it. `asked` keeps it
+ * from asking one question twice.
+ */
+#ifndef TWELVEFS_MOUNT_MOUNT_H
+#define TWELVEFS_MOUNT_MOUNT_H
+
+#define FUSE_USE_VERSION FUSE_MAKE_VERSION(3, 14)
+
+#include <fuse_lowlevel.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/cleanup.h"
+#include "catalogue/catalogue.h"
+#include "media/media.h"
+#include "mount/attr.h"
+#include "mount/listing.h"
+#include "mount/ndjson.h"
+#include "mount/node.h"
+#include "mount/notify.h"
+#include "mount/park.h"
+#include "mount/pin.h"
+#include "mount/session.h"
+#include "mount/view.h"
+#include "sync/sync.h"
+#include "wire/api.h"
+
+#define MOUNT_THREADS 2
+
+struct mount {
+    struct catalogue *catalogue; /* borrowed, and so are the next three */
+    struct sync *sync;
+    struct media *media;
+    struct api *api;
+
+    struct attr_owner owner;
+    double refresh_s;
+    int64_t timeout_ms;
+    int64_t started_ns;
+
+    struct view_table *views;
+    struct listing_table *listings;
+    struct lines_table *lines;
+    struct pin_table *pins;
+    struct park *park;
+    struct notify *notify;
+
+    _Atomic int64_t root_changed_ns;
+    _Atomic bool other_shown;    /* the root has other/ */
+    _Atomic bool long_negatives; /* the kernel may hold day-long absences */
+
+    /* session.c's */
+    char *mountpoint;
+    char *options;
+    struct fuse_session *session;
+    pthread_t threads[MOUNT_THREADS];
+    int thread_count;
+    int stop_fd;                  /* eventfd: mount_wait should end */
+    int wake_fd;                  /* eventfd: a parked answer, or leaving */
+    _Atomic bool leaving;         /* serving threads end */
+    _Atomic int failure;          /* errno that ended the service, or 0 */
+    atomic_flag spinning;         /* one thread at a time */
+    bool may_spin;                /* there is more than one processor */
+    _Atomic uint64_t init_unique; /* of the INIT request, until answered */
+    _Atomic uint32_t init_flags;  /* what the kernel offered in it */
+};
+
+struct request;
+
+/* 0: replied. A negative errno: not replied, the caller does. REQUEST_PARKED:
+ * the request is no longer the caller's. */
+typedef int request_fn(struct request *r);
+#define REQUEST_PARKED 1
+
+struct request {
+    struct mount *mount;
+    fuse_req_t req;
+    request_fn *run;
+    uint64_t ino;
+    const char *name; /* borrowed, or the parked copy's own */
+    const char *text; /* likewise */
+    size_t size;
+    off_t off;
+    int64_t deadline_ms; /* 0 until it first waits */
+    unsigned asked;      /* bits: 1 << enum sync_want, REQUEST_ASKED_PICTURE */
+    bool tolerant;       /* run also when the answer is an error */
+    int answer;          /* of the last question */
+    struct media_file *file; /* of a picture that was asked for */
+    struct parked *parked;   /* the copy that waits; NULL on the stack */
+};
+
+#define REQUEST_ASKED_PICTURE (1u << 31)
+
+static inline bool request_has_asked(const struct request *r,
+                                     enum sync_want want)
+{
+    return r->asked & 1u << want;
+}
+
+/* Runs a request and replies its error, if it has one. */
+void request_serve(struct request *r);
+
+/* Goes on with one whose answer came (park_take). */
+void request_resume(struct request *r);
+
+/* A view with a reference, for a scope. */
+struct view_hold {
+    struct view_table *table;
+    struct view *view;
+};
+static inline __attribute__((unused)) void view_hold_done(struct view_hold *h)
+{
+    if (h->view)
+        view_unref(h->table, h->view);
+}
+
+DEFINE_CLEANUP(release_reader, struct catalogue_reader *,
+               catalogue_reader_release)
+
+#endif

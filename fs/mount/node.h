@@ -1,0 +1,67 @@
+/*
+ * node.h - inode numbers by arithmetic.
+ *
+ *   bits 63-60  kind
+ *   bits 59-40  view: which listing directory it was reached through
+ *   bits 39-0   row of the asset, number of the saved link, or version
+ *
+ * The root is 1, as FUSE wants it: kind NODE_VIEW, view 0, row 1. Regular
+ * files of an asset have view 0 in every view, so that their pages are cached
+ * once. Pure functions.
+ */
+#ifndef TWELVEFS_MOUNT_NODE_H
+#define TWELVEFS_MOUNT_NODE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum node_kind {
+    NODE_VIEW,          /* a listing directory, or .id; row 1 */
+    NODE_PICTURES,      /* VIEW/.pictures; row 1 */
+    NODE_FOLDER,        /* an asset's folder in a view */
+    NODE_PICTURE_LINK,  /* thumbnail.<ext> in it */
+    NODE_MANIFEST_LINK, /* manifest.m3u8 in it */
+    NODE_CONTACT,       /* a link in VIEW/.pictures */
+    NODE_METADATA,      /* metadata.json */
+    NODE_PICTURE_URL,   /* thumbnail.url */
+    NODE_MANIFEST_URL,  /* manifest.url */
+    NODE_SAVED,         /* a saved link; row is its number */
+    NODE_LINES,         /* VIEW/.assets.ndjson; row is the version */
+    NODE_MEDIA,         /* .media/<id> */
+    NODE_PICTURE,       /* .media/<id>/thumbnail.<ext> */
+    NODE_PLAYLIST,      /* .media/<id>/manifest.m3u8 */
+    NODE_FIXED,         /* row is an enum node_fixed */
+    NODE_KIND_COUNT
+};
+
+enum node_fixed {
+    NODE_FIXED_MEDIA = 1, /* .media */
+    NODE_FIXED_CONTROL,   /* .twelvefs */
+    NODE_FIXED_STATUS,    /* .twelvefs/status.json */
+    NODE_FIXED_REFRESH,   /* .twelvefs/refresh */
+    NODE_FIXED_END
+};
+
+#define NODE_VIEW_BITS 20
+#define NODE_ROW_BITS  40
+#define NODE_VIEW_END  (UINT32_C(1) << NODE_VIEW_BITS)
+#define NODE_ROW_END   (INT64_C(1) << NODE_ROW_BITS)
+#define NODE_ROOT      UINT64_C(1)
+
+struct node {
+    enum node_kind kind;
+    uint32_t view;
+    int64_t row;
+};
+
+/* view < NODE_VIEW_END and 0 <= row < NODE_ROW_END, by the caller's word. */
+uint64_t node_number(enum node_kind kind, uint32_t view, int64_t row);
+
+/* False for a number that node_number never gives. */
+bool node_parse(uint64_t number, struct node *ret_node);
+
+/* Whether a number of this kind belongs to one view, which must then live as
+ * long as the kernel knows the number. */
+bool node_is_per_view(enum node_kind kind);
+
+#endif

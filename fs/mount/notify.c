@@ -1,0 +1,382 @@
+#include "mount/notify.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "base/cleanup.h"
+#include "base/log.h"
+#include "mount/node.h"
+
+enum item_kind { ITEM_ENTRY, ITEM_DELETE, ITEM_PAGES, ITEM_LISTING };
+
+struct item {
+    enum item_kind kind;
+    uint64_t ino;   /* the inode, or the directory */
+    uint64_t child; /* DELETE's */
+    char *name;     /* ENTRY's and DELETE's */
+};
+
+struct notify {
+    pthread_mutex_t lock; /* guards everything up to `kernel` */
+    pthread_cond_t more;
+    struct item *items; /* a ring */
+    size_t first, count, capacity;
+    unsigned directories; /* attributes to drop: bits 1 << view number */
+    bool coarse;          /* drop everything instead */
+    int64_t *pushes;      /* a ring of NOTIFY_MAX_PUSH rows */
+    size_t first_push, push_count;
+    bool running, stopping;
+
+    struct notify_kernel kernel;
+    void *ctx;
+    struct view_table *views;
+    pthread_t thread;
+};
+
+int notify_new(const struct notify_kernel *kernel, void *ctx,
+               struct view_table *views, struct notify **ret_notify)
+{
+    struct notify *n = calloc(1, sizeof(*n));
+    int64_t *pushes = calloc(NOTIFY_MAX_PUSH, sizeof(*pushes));
+    if (!n || !pushes) {
+        free(pushes);
+        free(n);
+        return -ENOMEM;
+    }
+    (void)pthread_mutex_init(&n->lock, NULL);
+    (void)pthread_cond_init(&n->more, NULL);
+    n->pushes = pushes;
+    n->kernel = *kernel;
+    n->ctx = ctx;
+    n->views = views;
+    *ret_notify = n;
+    return 0;
+}
+
+static void drop_items(struct notify *n)
+{
+    for (; n->count; n->count--) {
+        free(n->items[n->first].name);
+        n->first = (n->first + 1) % n->capacity;
+    }
+}
+
+void notify_free(struct notify *n)
+{
+    if (!n)
+        return;
+    notify_stop(n);
+    drop_items(n);
+    free(n->items);
+    free(n->pushes);
+    (void)pthread_cond_destroy(&n->more);
+    (void)pthread_mutex_destroy(&n->lock);
+    free(n);
+}
+
+static void go_coarse(struct notify *n)
+{
+    drop_items(n);
+    n->coarse = true;
+}
+
+static int grow(struct notify *n)
+{
+    size_t capacity = n->capacity ? n->capacity * 2 : 256;
+    if (capacity > NOTIFY_MAX)
+        return -E2BIG;
+    struct item *items = calloc(capacity, sizeof(*items));
+    if (!items)
+        return -ENOMEM;
+    for (size_t i = 0; i < n->count; i++)
+        items[i] = n->items[(n->first + i) % n->capacity];
+    free(n->items);
+    n->items = items;
+    n->first = 0;
+    n->capacity = capacity;
+    return 0;
+}
+
+/* Under the lock. What can't be queued makes all of it coarse. */
+static void add(struct notify *n, enum item_kind kind, uint64_t ino,
+                uint64_t child, const char *name)
+{
+    if (n->coarse)
+        return;
+    char *copy = name ? strdup(name) : NULL;
+    if ((name && !copy) || (n->count == n->capacity && grow(n))) {
+        free(copy);
+        go_coarse(n);
+        return;
+    }
+    n->items[(n->first + n->count++) % n->capacity] =
+        (struct item){.kind = kind, .ino = ino, .child = child, .name = copy};
+}
+
+static uint32_t view_of(enum asset_type type)
+{
+    return VIEW_FIRST_TYPE + (uint32_t)type;
+}
+
+static void add_directory(struct notify *n, uint32_t view)
+{
+    n->directories |= 1u << view;
+}
+
+static void add_appeared(struct notify *n, enum asset_type type,
+                         const char *folder, bool negatives)
+{
+    if (!folder)
+        return;
+    add_directory(n, view_of(type));
+    if (negatives)
+        add(n, ITEM_ENTRY, node_number(NODE_VIEW, view_of(type), 1), 0, folder);
+}
+
+static void add_vanished(struct notify *n, enum asset_type type, int64_t row,
+                         const char *folder, bool deleted)
+{
+    if (!folder)
+        return;
+    add_directory(n, view_of(type));
+    add(n, deleted ? ITEM_DELETE : ITEM_ENTRY,
+        node_number(NODE_VIEW, view_of(type), 1),
+        node_number(NODE_FOLDER, view_of(type), row), folder);
+}
+
+static void add_files(struct notify *n, const struct catalogue_change *c)
+{
+    add(n, ITEM_PAGES, node_number(NODE_METADATA, 0, c->row), 0, NULL);
+    if (c->extension[0] || c->old_extension[0])
+        add(n, ITEM_PAGES, node_number(NODE_PICTURE_URL, 0, c->row), 0, NULL);
+    if (c->manifest || c->old_manifest)
+        add(n, ITEM_PAGES, node_number(NODE_MANIFEST_URL, 0, c->row), 0, NULL);
+}
+
+static void add_picture_name(struct notify *n, uint64_t folder,
+                             const char *extension)
+{
+    if (!extension[0])
+        return;
+    char name[32];
+    (void)snprintf(name, sizeof(name), "thumbnail.%s", extension);
+    add(n, ITEM_ENTRY, folder, 0, name);
+}
+
+/* The links that came or went, in the folder of the type's directory. */
+static void add_links(struct notify *n, const struct catalogue_change *c)
+{
+    bool pictures = strcmp(c->extension, c->old_extension) != 0;
+    bool manifests = c->manifest != c->old_manifest;
+    if (!pictures && !manifests)
+        return;
+    uint64_t folder = node_number(NODE_FOLDER, view_of(c->type), c->row);
+    if (pictures) {
+        add(n, ITEM_ENTRY, folder, 0, "thumbnail.url");
+        add_picture_name(n, folder, c->old_extension);
+        add_picture_name(n, folder, c->extension);
+    }
+    if (manifests) {
+        add(n, ITEM_ENTRY, folder, 0, "manifest.url");
+        add(n, ITEM_ENTRY, folder, 0, "manifest.m3u8");
+    }
+    add(n, ITEM_LISTING, folder, 0, NULL);
+}
+
+static void add_change(struct notify *n, const struct catalogue_change *c,
+                       bool negatives)
+{
+    switch (c->kind) {
+    case CATALOGUE_ADDED:
+        add_appeared(n, c->type, c->folder, negatives);
+        break;
+    case CATALOGUE_REMOVED:
+        add_vanished(n, c->old_type, c->row, c->old_folder, true);
+        add_files(n, c);
+        break;
+    case CATALOGUE_MOVED:
+        /* A folder that is but renamed keeps its inode: deleting would leave
+         * that one dead under the new name. */
+        add_vanished(n, c->old_type, c->row, c->old_folder,
+                     c->type != c->old_type);
+        add_appeared(n, c->type, c->folder, negatives);
+        add_files(n, c);
+        add_links(n, c);
+        break;
+    case CATALOGUE_CHANGED:
+        add_files(n, c);
+        add_links(n, c);
+        break;
+    case CATALOGUE_RENEWED:
+        add_files(n, c);
+        break;
+    }
+}
+
+void notify_commit(struct notify *n, const struct catalogue_diff *diff,
+                   bool negatives)
+{
+    guard_mutex(&n->lock);
+    if (!n->running)
+        return;
+    for (size_t i = 0; i < diff->count; i++)
+        add_change(n, &diff->changes[i], negatives);
+    (void)pthread_cond_signal(&n->more);
+}
+
+void notify_other(struct notify *n, bool shown)
+{
+    static const uint32_t other = VIEW_FIRST_TYPE + ASSET_OTHER;
+    guard_mutex(&n->lock);
+    if (!n->running)
+        return;
+    add(n, shown ? ITEM_ENTRY : ITEM_DELETE, NODE_ROOT,
+        node_number(NODE_VIEW, other, 1), asset_type_name(ASSET_OTHER));
+    add_directory(n, VIEW_ROOT);
+    (void)pthread_cond_signal(&n->more);
+}
+
+void notify_push(struct notify *n, int64_t row)
+{
+    guard_mutex(&n->lock);
+    if (!n->running || n->push_count == NOTIFY_MAX_PUSH)
+        return;
+    n->pushes[(n->first_push + n->push_count++) % NOTIFY_MAX_PUSH] = row;
+    (void)pthread_cond_signal(&n->more);
+}
+
+/* The kernel resets a cached listing when a name that it knows goes. The link
+ * that came wasn't known; metadata.json is, wherever the listing was read, or
+ * was dropped from memory since: then the pages of the listing are dropped. */
+static void reset_listing(struct notify *n, uint64_t folder)
+{
+    int err = n->kernel.inval_entry(n->ctx, folder, "metadata.json");
+    if (err)
+        (void)n->kernel.inval_inode(n->ctx, folder, 0);
+}
+
+static void tell(struct notify *n, const struct item *item)
+{
+    int err;
+    switch (item->kind) {
+    case ITEM_ENTRY:
+        (void)n->kernel.inval_entry(n->ctx, item->ino, item->name);
+        break;
+    case ITEM_DELETE:
+        /* -ENOENT: not cached. Else something in there is in use. */
+        err =
+            n->kernel.delete_entry(n->ctx, item->ino, item->child, item->name);
+        if (err && err != -ENOENT)
+            (void)n->kernel.inval_entry(n->ctx, item->ino, item->name);
+        break;
+    case ITEM_PAGES:
+        (void)n->kernel.inval_inode(n->ctx, item->ino, 0);
+        break;
+    case ITEM_LISTING:
+        reset_listing(n, item->ino);
+        break;
+    }
+}
+
+static void collect_name(void *ctx, const char *segment)
+{
+    struct buf *names = ctx;
+    size_t size = strlen(segment) + 1;
+    if (buf_append(names, segment, size))
+        log_warning("a query directory stays in the kernel's cache");
+}
+
+/* Every name in the root: whatever stands below goes with it. */
+static void tell_everything(struct notify *n)
+{
+    cleanup(buf_done) struct buf names = {.max = VIEW_MAX * NAME_SIZE};
+    log_warning("too many changes at once: the kernel's cache begins anew");
+    for (int i = 0; i < ASSET_TYPE_COUNT; i++)
+        (void)n->kernel.inval_entry(n->ctx, NODE_ROOT,
+                                    asset_type_name((enum asset_type)i));
+    (void)n->kernel.inval_entry(n->ctx, NODE_ROOT, ".id");
+    (void)n->kernel.inval_entry(n->ctx, NODE_ROOT, ".media");
+    view_each_of_root(n->views, collect_name, &names);
+    for (size_t at = 0; at < names.len; at += strlen(names.data + at) + 1)
+        (void)n->kernel.inval_entry(n->ctx, NODE_ROOT, names.data + at);
+}
+
+static void tell_directories(struct notify *n, unsigned directories)
+{
+    for (uint32_t view = 0; directories >> view; view++)
+        if (directories >> view & 1)
+            (void)n->kernel.inval_inode(n->ctx, node_number(NODE_VIEW, view, 1),
+                                        -1);
+}
+
+/* One thing at a time, the lock dropped while the kernel is told. Directories
+ * wait for the items: their new mtime shouldn't be read with old names. */
+static void step(struct notify *n)
+{
+    if (n->coarse) {
+        n->coarse = false;
+        n->directories |= (1u << VIEW_ID) - 1;
+        (void)pthread_mutex_unlock(&n->lock);
+        tell_everything(n);
+    } else if (n->count) {
+        struct item item = n->items[n->first];
+        n->first = (n->first + 1) % n->capacity;
+        n->count--;
+        (void)pthread_mutex_unlock(&n->lock);
+        tell(n, &item);
+        free(item.name);
+    } else if (n->directories) {
+        unsigned directories = n->directories;
+        n->directories = 0;
+        (void)pthread_mutex_unlock(&n->lock);
+        tell_directories(n, directories);
+    } else {
+        int64_t row = n->pushes[n->first_push];
+        n->first_push = (n->first_push + 1) % NOTIFY_MAX_PUSH;
+        n->push_count--;
+        (void)pthread_mutex_unlock(&n->lock);
+        n->kernel.push(n->ctx, row);
+    }
+    (void)pthread_mutex_lock(&n->lock);
+}
+
+static void *run(void *ctx)
+{
+    struct notify *n = ctx;
+    (void)pthread_mutex_lock(&n->lock);
+    while (!n->stopping) {
+        if (n->coarse || n->count || n->directories || n->push_count)
+            step(n);
+        else
+            (void)pthread_cond_wait(&n->more, &n->lock);
+    }
+    (void)pthread_mutex_unlock(&n->lock);
+    return NULL;
+}
+
+int notify_start(struct notify *n)
+{
+    guard_mutex(&n->lock);
+    int err = pthread_create(&n->thread, NULL, run, n);
+    if (err)
+        return -err;
+    n->running = true;
+    return 0;
+}
+
+void notify_stop(struct notify *n)
+{
+    {
+        guard_mutex(&n->lock);
+        if (!n->running)
+            return;
+        n->running = false;
+        n->stopping = true;
+        (void)pthread_cond_signal(&n->more);
+    }
+    (void)pthread_join(n->thread, NULL);
+}

@@ -1,0 +1,64 @@
+/*
+ * notify.h - tells the kernel what a commit changed, and hands it the small
+ * files of a folder that was just listed.
+ *
+ * One thread does it, and nobody else may: a notification waits for kernel
+ * locks that the request being served may hold. Callers only queue. Commits
+ * come first, then pushes. The queue is bounded: where it would overflow, all
+ * of it is replaced by dropping whole directories; a push that doesn't fit is
+ * left out, since it only saves a READ.
+ *
+ * What it tells (row: the asset; TYPE: its type's directory):
+ *   added    TYPE's name, if the kernel may hold its absence; TYPE's attributes
+ *   removed  TYPE's name as deleted; TYPE's attributes; the files
+ *   moved    as removed there and added here
+ *   changed  the files' pages; in the folder the names of links that came or
+ *            went, and its listing
+ *   renewed  the files' pages
+ * Query directories and .id, .media aren't told: they validate themselves.
+ */
+#ifndef TWELVEFS_MOUNT_NOTIFY_H
+#define TWELVEFS_MOUNT_NOTIFY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "catalogue/catalogue.h"
+#include "mount/view.h"
+
+#define NOTIFY_MAX      65536 /* notifications that wait */
+#define NOTIFY_MAX_PUSH 4096  /* folders whose files are to be pushed */
+
+struct notify;
+
+/* The kernel's side, negative errno as libfuse gives it. On the notify
+ * thread. inval_inode with off -1 is about the attributes alone. push stores
+ * the small files of a row. */
+struct notify_kernel {
+    int (*inval_inode)(void *ctx, uint64_t ino, int64_t off);
+    int (*inval_entry)(void *ctx, uint64_t parent, const char *name);
+    int (*delete_entry)(void *ctx, uint64_t parent, uint64_t child,
+                        const char *name);
+    void (*push)(void *ctx, int64_t row);
+};
+
+int notify_new(const struct notify_kernel *kernel, void *ctx,
+               struct view_table *views, struct notify **ret_notify);
+/* Stops first. NULL is fine. */
+void notify_free(struct notify *n);
+
+int notify_start(struct notify *n);
+/* Ends the thread; what is queued is dropped, and so is what comes later. */
+void notify_stop(struct notify *n);
+
+/* Any thread; quick. Before notify_start and after notify_stop nothing is
+ * queued: there is no kernel to tell. negatives: the kernel may have been told
+ * absences that it believes until it hears otherwise. */
+void notify_commit(struct notify *n, const struct catalogue_diff *diff,
+                   bool negatives);
+/* The root's other/ came or went. */
+void notify_other(struct notify *n, bool shown);
+void notify_push(struct notify *n, int64_t row);
+
+#endif

@@ -1,0 +1,323 @@
+#include "mount/park.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "mount/mount.h"
+
+enum parked_state {
+    PARKED_ASKING, /* its question is being put; nobody else may end it */
+    PARKED_WAITING,
+    PARKED_READY
+};
+
+/* Everything but `request` is guarded by the park's lock. */
+struct parked {
+    struct request request;
+    struct park *park;
+    struct parked *next, *previous; /* among those that wait, or are ready */
+    enum parked_state state;
+    bool answered;    /* while ASKING */
+    bool interrupted; /* while ASKING */
+    bool picture;     /* the ticket is media's */
+    uint64_t ticket;
+    int answer;
+    struct media_file *file;
+    char *name, *text;
+};
+
+struct park {
+    pthread_mutex_t lock; /* guards the lists, count, closed */
+    pthread_cond_t idle;  /* nobody waits any more */
+    struct parked *waiting;
+    struct parked *ready, **ready_end;
+    size_t count; /* on `waiting` */
+    bool closed;
+    _Atomic size_t ready_count;
+    struct sync *sync;
+    struct media *media;
+    park_wake_fn *wake;
+    void *ctx;
+};
+
+int park_new(struct sync *sync, struct media *media, park_wake_fn *wake,
+             void *ctx, struct park **ret_park)
+{
+    struct park *p = calloc(1, sizeof(*p));
+    if (!p)
+        return -ENOMEM;
+    (void)pthread_mutex_init(&p->lock, NULL);
+    (void)pthread_cond_init(&p->idle, NULL);
+    p->ready_end = &p->ready;
+    p->sync = sync;
+    p->media = media;
+    p->wake = wake;
+    p->ctx = ctx;
+    *ret_park = p;
+    return 0;
+}
+
+void park_free(struct park *p)
+{
+    if (!p)
+        return;
+    (void)pthread_cond_destroy(&p->idle);
+    (void)pthread_mutex_destroy(&p->lock);
+    free(p);
+}
+
+void parked_free(struct request *r)
+{
+    if (!r || !r->parked)
+        return;
+    struct parked *k = r->parked;
+    media_file_unref(k->request.file);
+    free(k->name);
+    free(k->text);
+    free(k);
+}
+
+static void join_waiting(struct park *p, struct parked *k)
+{
+    k->previous = NULL;
+    k->next = p->waiting;
+    if (k->next)
+        k->next->previous = k;
+    p->waiting = k;
+    p->count++;
+}
+
+static void leave_waiting(struct park *p, struct parked *k)
+{
+    if (k->previous)
+        k->previous->next = k->next;
+    else
+        p->waiting = k->next;
+    if (k->next)
+        k->next->previous = k->previous;
+    k->next = k->previous = NULL;
+    p->count--;
+    if (p->count == 0)
+        (void)pthread_cond_broadcast(&p->idle);
+}
+
+static void make_ready(struct park *p, struct parked *k, int answer)
+{
+    leave_waiting(p, k);
+    k->state = PARKED_READY;
+    k->answer = answer;
+    *p->ready_end = k;
+    p->ready_end = &k->next;
+    p->ready_count++;
+    p->wake(p->ctx);
+}
+
+/* Where the cancellation comes too late the answer is on its way, and makes
+ * the request ready itself. */
+static void cancel(struct park *p, struct parked *k, int answer)
+{
+    bool cancelled = k->picture ? media_cancel(p->media, k->ticket)
+                                : sync_cancel(p->sync, k->ticket);
+    if (cancelled)
+        make_ready(p, k, answer);
+}
+
+static void on_answer(void *ctx, int err)
+{
+    struct parked *k = ctx;
+    struct park *p = k->park;
+    guard_mutex(&p->lock);
+    if (k->state == PARKED_WAITING) {
+        make_ready(p, k, err);
+        return;
+    }
+    k->answered = true;
+    k->answer = err;
+}
+
+static void on_picture(void *ctx, int err, struct media_file *file)
+{
+    struct parked *k = ctx;
+    {
+        guard_mutex(&k->park->lock);
+        k->file = file;
+    }
+    on_answer(k, err);
+}
+
+/* libfuse calls this under the request's lock, from fuse_req_interrupt_func
+ * too: no reply may be sent here. */
+static void on_interrupt(fuse_req_t req, void *data)
+{
+    (void)req;
+    struct parked *k = data;
+    struct park *p = k->park;
+    guard_mutex(&p->lock);
+    if (k->state == PARKED_ASKING)
+        k->interrupted = true;
+    else if (k->state == PARKED_WAITING)
+        cancel(p, k, -EINTR);
+}
+
+static char *copy_text(const char *text, bool *failed)
+{
+    char *copy = text ? strdup(text) : NULL;
+    *failed |= text && !copy;
+    return copy;
+}
+
+/* The request moves to the heap the first time it waits. */
+static struct parked *move(struct request *r)
+{
+    if (r->parked)
+        return r->parked;
+    struct parked *k = calloc(1, sizeof(*k));
+    if (!k)
+        return NULL;
+    bool failed = false;
+    k->name = copy_text(r->name, &failed);
+    k->text = copy_text(r->text, &failed);
+    k->park = r->mount->park;
+    k->request = *r;
+    k->request.name = k->name;
+    k->request.text = k->text;
+    k->request.parked = k;
+    if (!k->request.deadline_ms)
+        k->request.deadline_ms = clock_mono_ms() + r->mount->timeout_ms;
+    if (failed) {
+        parked_free(&k->request);
+        return NULL;
+    }
+    return k;
+}
+
+static int begin(struct request *r, bool picture, struct parked **ret)
+{
+    struct parked *k = move(r);
+    if (!k)
+        return -ENOMEM;
+    struct park *p = k->park;
+    int err = 0;
+    {
+        guard_mutex(&p->lock);
+        if (p->closed)
+            err = -ESHUTDOWN;
+        else if (p->count >= PARK_MAX)
+            err = -EAGAIN;
+        else
+            join_waiting(p, k);
+        k->state = PARKED_ASKING;
+        k->answered = k->interrupted = false;
+        k->picture = picture;
+    }
+    if (err) {
+        if (!r->parked)
+            parked_free(&k->request);
+        return err;
+    }
+    fuse_req_interrupt_func(k->request.req, on_interrupt, k);
+    *ret = k;
+    return 0;
+}
+
+/* After the question was put. The request may be gone once this returns. */
+static int settle(struct request *r, struct parked *k, int err, uint64_t ticket)
+{
+    struct park *p = k->park;
+    if (err) {
+        fuse_req_interrupt_func(k->request.req, NULL, NULL);
+        {
+            guard_mutex(&p->lock);
+            leave_waiting(p, k);
+        }
+        if (!r->parked)
+            parked_free(&k->request);
+        return err;
+    }
+    guard_mutex(&p->lock);
+    k->ticket = ticket;
+    if (k->answered) {
+        make_ready(p, k, k->answer);
+        return REQUEST_PARKED;
+    }
+    k->state = PARKED_WAITING;
+    if (p->closed)
+        cancel(p, k, -ESHUTDOWN);
+    else if (k->interrupted)
+        cancel(p, k, -EINTR);
+    return REQUEST_PARKED;
+}
+
+int park_ask(struct request *r, const struct sync_question *question)
+{
+    struct parked *k;
+    uint64_t ticket = 0;
+    int err = begin(r, false, &k);
+    if (err)
+        return err;
+    k->request.asked |= 1u << question->want;
+    err = sync_ask(k->park->sync, question, k->request.deadline_ms, on_answer,
+                   k, &ticket);
+    return settle(r, k, err, ticket);
+}
+
+int park_fetch(struct request *r, const char *id)
+{
+    struct parked *k;
+    uint64_t ticket = 0;
+    int err = begin(r, true, &k);
+    if (err)
+        return err;
+    k->request.asked |= REQUEST_ASKED_PICTURE;
+    err = media_fetch(k->park->media, id, k->request.deadline_ms, on_picture, k,
+                      &ticket);
+    return settle(r, k, err, ticket);
+}
+
+bool park_is_ready(const struct park *p)
+{
+    return p->ready_count > 0;
+}
+
+struct request *park_take(struct park *p)
+{
+    struct parked *k;
+    {
+        guard_mutex(&p->lock);
+        k = p->ready;
+        if (!k)
+            return NULL;
+        p->ready = k->next;
+        if (!p->ready)
+            p->ready_end = &p->ready;
+        p->ready_count--;
+        k->next = NULL;
+    }
+    /* Waits for an interrupt handler that is just looking at k. */
+    fuse_req_interrupt_func(k->request.req, NULL, NULL);
+    media_file_unref(k->request.file);
+    k->request.file = steal_ptr(k->file);
+    k->request.answer = k->answer;
+    return &k->request;
+}
+
+void park_close(struct park *p)
+{
+    guard_mutex(&p->lock);
+    p->closed = true;
+    for (struct parked *k = p->waiting, *next; k; k = next) {
+        next = k->next;
+        if (k->state == PARKED_WAITING)
+            cancel(p, k, -ESHUTDOWN);
+    }
+    while (p->count > 0)
+        (void)pthread_cond_wait(&p->idle, &p->lock);
+}
+
+size_t park_count(struct park *p)
+{
+    guard_mutex(&p->lock);
+    return p->count;
+}

@@ -1,0 +1,59 @@
+/*
+ * session.h - the mount: made, fed with commits, served, ended.
+ *
+ * Threads. mount_start opens three: two that serve FUSE requests and one that
+ * notifies the kernel (notify.h). Requests that must wait are parked (park.h)
+ * and taken up again by a serving thread.
+ *
+ * Order. mount_new needs neither a started sync nor a mount point, so that
+ * sync's commits have somewhere to go from the first on. mount_wait ends the
+ * threads and answers whoever is parked; then sync and media may be freed,
+ * then the mount, since callbacks of theirs may still arrive until they are.
+ */
+#ifndef TWELVEFS_MOUNT_SESSION_H
+#define TWELVEFS_MOUNT_SESSION_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "catalogue/catalogue.h"
+#include "media/media.h"
+#include "sync/sync.h"
+#include "wire/api.h"
+
+struct mount;
+
+struct mount_config {
+    const char *mountpoint; /* absolute */
+    const char *source;     /* as mount(8) shows it */
+    bool allow_other;
+    const char *fuse_options; /* more -o options, comma separated, or NULL */
+    int64_t refresh_ms; /* how long what nobody notifies may be believed */
+    int64_t timeout_ms; /* of an operation that waits */
+};
+
+/* Borrows everything until mount_free; the config is copied. -ENOMEM, or
+ * -errno for want of an eventfd. */
+int mount_new(const struct mount_config *config, struct catalogue *catalogue,
+              struct sync *sync, struct media *media, struct api *api,
+              struct mount **ret_mount);
+
+/* A sync_committed_fn (ctx is the mount): tells the kernel what changed. Any
+ * time between mount_new and mount_free; quick. */
+void mount_committed(void *ctx, const struct catalogue_diff *diff);
+
+/* Mounts and starts to serve. -ENOENT, -ENOTDIR, -ENOTCONN (a dead mount is
+ * there), -EPERM, -EINVAL (an option libfuse doesn't know), -ENOMEM, -EIO. */
+int mount_start(struct mount *m);
+
+/* Until it is unmounted or stopped; leaves nothing mounted and no thread. 0, or
+ * the negative errno that ended the service. */
+int mount_wait(struct mount *m);
+
+/* Makes mount_wait end. Any thread, any time; async-signal-safe. */
+void mount_stop(struct mount *m);
+
+/* NULL is fine, and so is a mount that never started. */
+void mount_free(struct mount *m);
+
+#endif

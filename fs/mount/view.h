@@ -1,0 +1,82 @@
+/*
+ * view.h - the listing directories: the root, the types, .id, and one view for
+ * each path of query segments that somebody entered.
+ *
+ * A view has a number, which is part of the inode numbers of what stands in
+ * it. Two orders of the same segments are two views: one number for two paths
+ * would make the kernel move the directory. Query views live while they are
+ * referenced, while the kernel remembers an inode number of theirs
+ * (view_remember, view_forget), and while a child view lives; the others live
+ * always. A struct view doesn't change once it is made. Any thread.
+ */
+#ifndef TWELVEFS_MOUNT_VIEW_H
+#define TWELVEFS_MOUNT_VIEW_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/asset.h"
+#include "grammar/query.h"
+
+enum view_number {
+    VIEW_ROOT = 0,
+    VIEW_FIRST_TYPE = 1, /* + enum asset_type */
+    VIEW_ID = VIEW_FIRST_TYPE + ASSET_TYPE_COUNT,
+    VIEW_FIRST_QUERY = 16
+};
+
+/* Views alive at once; more are -ENFILE. */
+#define VIEW_MAX 65536
+
+struct view {
+    uint32_t number;
+    struct view *parent; /* NULL for the root; a reference */
+    const char *segment; /* its name in the parent; "" for the root */
+    const char *place;   /* its path from the root: "", "video", "a=b/c=d" */
+    unsigned depth;      /* components of place */
+    struct query query;
+    enum asset_type type; /* of a type's directory; else ASSET_TYPE_COUNT */
+};
+
+struct view_table;
+
+int view_table_new(struct view_table **ret_table);
+/* Frees every view, whoever holds it. NULL is fine. */
+void view_table_free(struct view_table *t);
+
+static inline bool view_is_query(const struct view *v)
+{
+    return v->number >= VIEW_FIRST_QUERY;
+}
+
+/* A directory that lists assets under a query: all but .id. */
+static inline bool view_is_listing(const struct view *v)
+{
+    return v->number != VIEW_ID;
+}
+
+/* A view by its number, with a reference; NULL when there is none. */
+struct view *view_get(struct view_table *t, uint32_t number);
+
+/* The query view `segment` of a parent, made where needed; with a reference.
+ * query_add's errors, -ENOENT below .id, -ENAMETOOLONG, -ENFILE, -ENOMEM. */
+int view_enter(struct view_table *t, struct view *parent, const char *segment,
+               query_known_fn *known, void *ctx, struct view **ret_view);
+
+/* NULL is fine. */
+void view_unref(struct view_table *t, struct view *v);
+
+/* The kernel was told a number of this view, or forgot one, count times. */
+void view_remember(struct view_table *t, uint32_t number, uint64_t count);
+void view_forget(struct view_table *t, uint32_t number, uint64_t count);
+
+/* Query views alive. */
+size_t view_count(struct view_table *t);
+
+/* The names of the query views right under the root. fn is called under the
+ * table's lock: it may copy the name, no more. */
+typedef void view_name_fn(void *ctx, const char *segment);
+void view_each_of_root(struct view_table *t, view_name_fn *fn, void *ctx);
+
+#endif
