@@ -334,7 +334,7 @@ static int write_memory(const void *bytes, size_t len, int *ret_fd)
 int media_store_put(struct media_store *s, const char *name, const void *bytes,
                     size_t len, struct media_file **ret_file)
 {
-    int fd;
+    int fd = -1;
     int err = write_kept(s, name, bytes, len, &fd);
     if (!err) {
         guard_mutex(&s->lock);
