@@ -112,6 +112,11 @@ static int on_progress(void *ctx, curl_off_t total, curl_off_t now,
     return 1;
 }
 
+static bool is_https(const char *url)
+{
+    return strncasecmp(url, "https:", 6) == 0;
+}
+
 /* Behind a proxy the peer is the proxy, whom the user chose, and only the
  * proxy knows the address: all that can be judged is the URL's own text. */
 static bool is_refused(struct http_transfer *t, const struct sockaddr *peer)
@@ -121,8 +126,7 @@ static bool is_refused(struct http_transfer *t, const struct sockaddr *peer)
         return false;
     if (curl_easy_getinfo(t->easy, CURLINFO_EFFECTIVE_URL, &url) || !url)
         return true;
-    bool https = strncasecmp(url, "https:", 6) == 0;
-    bool proxied = https ? t->proxies.https : t->proxies.http;
+    bool proxied = is_https(url) ? t->proxies.https : t->proxies.http;
     return proxied ? address_url_is_private(url) : address_is_private(peer);
 }
 
@@ -190,15 +194,20 @@ static bool set_request(struct http_transfer *t, CURL *easy)
            (t->public_only && curl_easy_setopt(easy, CURLOPT_NOPROXY, ""));
 }
 
-static bool set_connection(CURL *easy, const struct http_limits *limits)
+static bool set_connection(struct http_transfer *t, CURL *easy,
+                           const struct http_limits *limits)
 {
+    /* Over TLS the handshake says whether one connection will do for all;
+     * without TLS others would wait for the first one's answer. */
+    long wait_for_pipe = is_https(t->url) ? 1L : 0L;
+
     /* QUICK_EXIT: or taking out a transfer whose name isn't resolved yet
      * waits for the resolver, and everyone else with it. */
     return curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L) ||
            curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L) ||
            curl_easy_setopt(easy, CURLOPT_HTTP_VERSION,
                             (long)CURL_HTTP_VERSION_2TLS) ||
-           curl_easy_setopt(easy, CURLOPT_PIPEWAIT, 1L) ||
+           curl_easy_setopt(easy, CURLOPT_PIPEWAIT, wait_for_pipe) ||
            curl_easy_setopt(easy, CURLOPT_SSLVERSION,
                             (long)CURL_SSLVERSION_TLSv1_2) ||
            curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L) ||
@@ -230,7 +239,7 @@ static bool set_callbacks(struct http_transfer *t, CURL *easy)
 int transfer_attach(struct http_transfer *t, CURL *easy,
                     const struct http_limits *limits)
 {
-    if (set_request(t, easy) || set_connection(easy, limits) ||
+    if (set_request(t, easy) || set_connection(t, easy, limits) ||
         set_callbacks(t, easy))
         return -ENOMEM;
     t->easy = easy;

@@ -1,0 +1,275 @@
+#include <dlfcn.h>
+#include <errno.h>
+#include <netdb.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "http_outcome.h"
+
+static struct {
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    bool asked, release;
+} resolver = {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, false,
+              false};
+
+/* Stands before libc's: "stuck.test" hangs. */
+__attribute__((visibility("default"))) int
+getaddrinfo(const char *node, const char *service, const struct addrinfo *hints,
+            struct addrinfo **result)
+{
+    int (*real)(const char *, const char *, const struct addrinfo *,
+                struct addrinfo **);
+    *(void **)&real = dlsym(RTLD_NEXT, "getaddrinfo");
+    if (node && strcmp(node, "stuck.test") == 0) {
+        pthread_mutex_lock(&resolver.lock);
+        resolver.asked = true;
+        pthread_cond_broadcast(&resolver.changed);
+        while (!resolver.release)
+            pthread_cond_wait(&resolver.changed, &resolver.lock);
+        pthread_mutex_unlock(&resolver.lock);
+        return EAI_NONAME;
+    }
+    return real(node, service, hints, result);
+}
+
+static bool say_hello(struct loopback *s, int fd, int number, const char *r)
+{
+    loopback_reply(fd, "hello",
+                   "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n"
+                   "X-Ratelimit-Limit: 100\r\nx-ratelimit-remaining: 42\r\n"
+                   "X-RateLimit-Reset: 1700000000\r\nRetry-After: 3\r\n"
+                   "x-ratelimit-request-remaining: 7\r\n");
+    return true;
+}
+
+static bool say_nothing(struct loopback *s, int fd, int number, const char *r)
+{
+    loopback_hold(fd);
+    return false;
+}
+
+static void soon(struct http_request *r)
+{
+    r->deadline_ms = clock_mono_ms() + 100;
+}
+
+static void cancelling_ends_a_request_in_flight_once(void **state)
+{
+    char url[256];
+    uint64_t ticket = 0;
+    struct outcome o;
+    struct http *h = new_http();
+    struct loopback *s = loopback_start(say_nothing, NULL);
+    struct http_request r = request_of(url, sizeof(url), s->port, "/");
+    outcome_init(&o);
+    assert_int_equal(http_submit(h, &r, on_done, &o, &ticket), 0);
+    loopback_wait_requests(s, 1);
+    http_cancel(h, ticket);
+    outcome_wait(&o);
+    assert_int_equal(o.error, -ECANCELED);
+    http_cancel(h, ticket);
+    http_cancel(h, 12345);
+    http_free(h);
+    assert_int_equal(o.calls, 1);
+    outcome_done(&o);
+    loopback_stop(s);
+}
+
+static void freeing_answers_everyone(void **state)
+{
+    char url[256];
+    struct outcome o[20];
+    struct http *h = new_http();
+    struct loopback *s = loopback_start(say_nothing, NULL);
+    struct http_request r = request_of(url, sizeof(url), s->port, "/");
+    for (int i = 0; i < 20; i++) {
+        outcome_init(&o[i]);
+        assert_int_equal(http_submit(h, &r, on_done, &o[i], NULL), 0);
+    }
+    loopback_wait_requests(s, 4); /* the host's limit: 16 wait for their turn */
+    http_free(h);
+    for (int i = 0; i < 20; i++) {
+        assert_int_equal(o[i].calls, 1);
+        assert_int_equal(o[i].error, -ECANCELED);
+        outcome_done(&o[i]);
+    }
+    assert_int_equal(s->most_handling, 4);
+    loopback_stop(s);
+}
+
+static void a_request_that_waits_for_a_connection_keeps_its_deadline(void **st)
+{
+    char url[256];
+    struct outcome o[5];
+    struct http *h = new_http();
+    struct loopback *s = loopback_start(say_nothing, NULL);
+    struct http_request r = request_of(url, sizeof(url), s->port, "/");
+    for (int i = 0; i < 4; i++) {
+        outcome_init(&o[i]);
+        assert_int_equal(http_submit(h, &r, on_done, &o[i], NULL), 0);
+    }
+    loopback_wait_requests(s, 4);
+    outcome_init(&o[4]);
+    soon(&r);
+    assert_int_equal(http_submit(h, &r, on_done, &o[4], NULL), 0);
+    outcome_wait(&o[4]);
+    assert_int_equal(o[4].error, -ETIMEDOUT);
+    http_free(h);
+    for (int i = 0; i < 5; i++)
+        outcome_done(&o[i]);
+    loopback_stop(s);
+}
+
+static void a_stuck_resolver_stalls_nobody(void **state)
+{
+    char url[256];
+    struct outcome stuck, other;
+    struct http *h = new_http();
+    struct loopback *s = loopback_start(say_hello, NULL);
+    struct http_request r = {.url = "http://stuck.test/",
+                             .deadline_ms = clock_mono_ms() + 60000,
+                             .max_bytes = 100};
+    uint64_t ticket = 0;
+    outcome_init(&stuck);
+    outcome_init(&other);
+    int64_t start = clock_mono_ms();
+    assert_int_equal(http_submit(h, &r, on_done, &stuck, &ticket), 0);
+    pthread_mutex_lock(&resolver.lock);
+    while (!resolver.asked)
+        pthread_cond_wait(&resolver.changed, &resolver.lock);
+    pthread_mutex_unlock(&resolver.lock);
+
+    r = request_of(url, sizeof(url), s->port, "/");
+    assert_int_equal(http_submit(h, &r, on_done, &other, NULL), 0);
+    outcome_wait(&other);
+    assert_int_equal(other.error, 0);
+    http_cancel(h, ticket);
+    outcome_wait(&stuck);
+    assert_int_equal(stuck.error, -ECANCELED);
+    http_free(h);
+    assert_true(clock_mono_ms() - start < 20000);
+
+    pthread_mutex_lock(&resolver.lock);
+    resolver.release = true;
+    pthread_cond_broadcast(&resolver.changed);
+    pthread_mutex_unlock(&resolver.lock);
+    outcome_done(&stuck);
+    outcome_done(&other);
+    loopback_stop(s);
+}
+
+struct chain {
+    struct http *http;
+    struct http_request request;
+    struct outcome last;
+    int left;
+};
+
+static void on_link(void *ctx, struct http_response *r)
+{
+    struct chain *c = ctx;
+    if (c->left-- == 0) {
+        on_done(&c->last, r);
+        return;
+    }
+    assert_int_equal(http_submit(c->http, &c->request, on_link, c, NULL), 0);
+}
+
+static void a_callback_may_submit(void **state)
+{
+    char url[256];
+    struct chain c = {.left = 50};
+    c.http = new_http();
+    struct loopback *s = loopback_start(say_hello, NULL);
+    c.request = request_of(url, sizeof(url), s->port, "/");
+    outcome_init(&c.last);
+    assert_int_equal(http_submit(c.http, &c.request, on_link, &c, NULL), 0);
+    outcome_wait(&c.last);
+    assert_int_equal(c.last.error, 0);
+    assert_int_equal(loopback_requests(s), 51);
+    assert_int_equal(s->connections, 1); /* kept and used again */
+    http_free(c.http);
+    outcome_done(&c.last);
+    loopback_stop(s);
+}
+
+struct ticks {
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    int fired[8], cancelled[8];
+    int count;
+};
+
+struct tick {
+    struct ticks *ticks;
+    int number;
+};
+
+static void on_tick(void *ctx, bool cancelled)
+{
+    struct tick *t = ctx;
+    pthread_mutex_lock(&t->ticks->lock);
+    t->ticks->cancelled[t->ticks->count] = cancelled;
+    t->ticks->fired[t->ticks->count++] = t->number;
+    pthread_cond_broadcast(&t->ticks->changed);
+    pthread_mutex_unlock(&t->ticks->lock);
+}
+
+static void ticks_wait(struct ticks *t, int count)
+{
+    pthread_mutex_lock(&t->lock);
+    while (t->count < count)
+        pthread_cond_wait(&t->changed, &t->lock);
+    pthread_mutex_unlock(&t->lock);
+}
+
+static void timers_fire_in_order_and_once(void **state)
+{
+    struct ticks t = {
+        PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, {0}, {0}, 0};
+    struct tick tick[5];
+    uint64_t ticket = 0;
+    struct http *h = new_http();
+    for (int i = 0; i < 5; i++)
+        tick[i] = (struct tick){&t, i};
+    int64_t start = clock_mono_ms();
+    assert_int_equal(http_after(h, 60, on_tick, &tick[0], NULL), 0);
+    assert_int_equal(http_after(h, 20, on_tick, &tick[1], NULL), 0);
+    assert_int_equal(http_after(h, 0, on_tick, &tick[2], NULL), 0);
+    ticks_wait(&t, 3);
+    assert_true(clock_mono_ms() - start >= 60);
+    assert_int_equal(t.fired[0], 2);
+    assert_int_equal(t.fired[1], 1);
+    assert_int_equal(t.fired[2], 0);
+
+    assert_int_equal(http_after(h, INT64_MAX, on_tick, &tick[3], &ticket), 0);
+    assert_int_equal(http_after(h, 3600000, on_tick, &tick[4], NULL), 0);
+    http_timer_cancel(h, ticket);
+    ticks_wait(&t, 4);
+    assert_int_equal(t.fired[3], 3);
+    assert_true(t.cancelled[3]);
+    http_timer_cancel(h, ticket);
+    http_free(h);
+    assert_int_equal(t.count, 5);
+    assert_true(t.cancelled[4]);
+    assert_false(t.cancelled[0]);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(cancelling_ends_a_request_in_flight_once),
+        cmocka_unit_test(freeing_answers_everyone),
+        cmocka_unit_test(
+            a_request_that_waits_for_a_connection_keeps_its_deadline),
+        cmocka_unit_test(a_stuck_resolver_stalls_nobody),
+        cmocka_unit_test(a_callback_may_submit),
+        cmocka_unit_test(timers_fire_in_order_and_once),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
