@@ -292,6 +292,7 @@ struct catalogue {
     char *path;
     int lock_fd;
     _Atomic bool damaged;
+    bool judging; /* opening: damage is no news, it is looked for */
 
     /* the writer's alone */
     struct db db;

@@ -109,6 +109,9 @@ static int collect_between(struct catalogue_reader *r, int64_t newer_s,
                            int64_t older_row, int64_t max, struct places *p)
 {
     bool one = newer_s == older_s;
+
+    if (newer_s < older_s)
+        return 0;
     int err = collect(r, S_PLACES_EQUAL,
                       VALUES(INT(newer_s), INT(newer_row),
                              INT(one ? older_row : -1), INT(max)),
@@ -119,7 +122,7 @@ static int collect_between(struct catalogue_reader *r, int64_t newer_s,
             r, S_PLACES_OLDER,
             VALUES(INT(newer_s), INT(older_s), INT(max - (int64_t)p->count)),
             p);
-    if (!err && newer_s > older_s && (int64_t)p->count < max)
+    if (!err && !one && (int64_t)p->count < max)
         err = collect(r, S_PLACES_EQUAL,
                       VALUES(INT(older_s), INT(INT64_MAX), INT(older_row),
                              INT(max - (int64_t)p->count)),

@@ -238,7 +238,9 @@ static int open_kept(struct catalogue *c, bool suspect, const char **ret_why)
 
     if (err)
         return err;
+    c->judging = true;
     err = schema_connect(c, &c->db);
+    c->judging = false;
     if (err == -EIO && atomic_load(&c->damaged)) {
         *ret_why = "damaged";
         return -EUCLEAN;

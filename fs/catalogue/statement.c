@@ -140,7 +140,8 @@ int db_fail(struct db *d, int code, const char *what)
 
     /* Each reading of a damaged file fails: say it once. */
     if (primary == SQLITE_CORRUPT || primary == SQLITE_NOTADB) {
-        if (atomic_exchange(&d->catalogue->damaged, true))
+        if (atomic_exchange(&d->catalogue->damaged, true) ||
+            d->catalogue->judging)
             return err;
         catalogue_mark_damaged(d->catalogue);
     }

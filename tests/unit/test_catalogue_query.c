@@ -1,0 +1,337 @@
+#include "catalogue_fixture.h"
+
+/* ---- queries ----------------------------------------------------- */
+
+/* The rows that segments (parted by '/') select, as "1 2 ". */
+static const char *selected(const char *path)
+{
+    static char text[256];
+    cleanup(release) struct catalogue_reader *r = reader();
+    cleanup(query_done) struct query q = {0};
+    cleanup(free_ptr) int64_t *rows = NULL;
+    cleanup(free_ptr) uint32_t *lines = NULL;
+    char copy[512], *rest = copy, *segment;
+    size_t count, len = 0;
+
+    (void)snprintf(copy, sizeof(copy), "%s", path);
+    while ((segment = strsep(&rest, "/")))
+        assert_int_equal(query_add(&q, segment, catalogue_field_known, r), 0);
+    assert_int_equal(catalogue_select(r, &q, 0, &rows, &lines, &count), 0);
+    text[0] = '\0';
+    for (size_t i = 0; i < count; i++) {
+        struct catalogue_entry e;
+        len += (size_t)snprintf(text + len, sizeof(text) - len, "%lld ",
+                                (long long)rows[i]);
+        assert_int_equal(catalogue_get(r, rows[i], &e), 0);
+        assert_int_equal(e.line_bytes, lines[i]);
+    }
+    /* asking row by row says the same */
+    for (int64_t row = 1, i = 0; row < 10; row++) {
+        bool in = (size_t)i < count && rows[i] == row;
+        struct catalogue_entry e;
+        if (catalogue_get(r, row, &e) == 0 && e.folder)
+            assert_int_equal(catalogue_matches(r, &q, row), in ? 0 : -ENOENT);
+        i += in;
+    }
+    return text;
+}
+
+static void put_library(void)
+{
+    begin();
+    PUT("a", .filename = "Caf\xc3\x89 1.mp4",
+        .created_s = 1767225600, /* 2026-01-01 */
+        .extra = ",\"status\":\"ready\",\"duration\":60.5,\"tags\":[\"x\","
+                 "{\"deep\":1}],\"user_metadata\":{\"n\":10,\"big\":"
+                 "9007199254740993}");
+    PUT("b", .filename = "cafe 2.mp4", .created_s = 1769904000, /* 2026-02-01 */
+        .type = ASSET_IMAGE,
+        .extra = ",\"status\":\"failed\",\"duration\":600,\"tags\":[\"y\","
+                 "\"z\"],\"user_metadata\":{\"n\":\"10\",\"flag\":true}");
+    PUT("c", .filename = "tea.mp4", .created_s = 1772323200, /* 2026-03-01 */
+        .extra = ",\"status\":null,\"duration\":1e3,"
+                 "\"user_metadata\":{\"n\":1e1,\"big\":9007199254740992}");
+    PUT_ANON("d", .filename = "unnamed caf.mp4",
+             .extra = ",\"status\":\"ready\"");
+    done();
+}
+
+static void index_fields(void)
+{
+    static const char *const fields[] = {"status",
+                                         "duration",
+                                         "tags",
+                                         "tags.deep",
+                                         "user_metadata.n",
+                                         "user_metadata.big",
+                                         "user_metadata.flag"};
+
+    for (size_t i = 0; i < array_count(fields); i++)
+        assert_int_equal(catalogue_index_field(cat, fields[i]), 0);
+}
+
+static void check_library(void)
+{
+    static const struct {
+        const char *path, *rows;
+    } cases[] = {
+        {"filename=CAF", "1 2 "},
+        {"filename=caf\xc3\xa9", "1 "},
+        {"filename=mp4", "1 2 3 "},
+        {"type=image", "2 "},
+        {"type=image,video", "1 2 3 "},
+        {"type=audio", ""},
+        {"type=video/filename=caf", "1 "},
+        {"id=a00000000000000000000000,zz", "1 "},
+        {"created=2026", "1 2 3 "},
+        {"created=2026-02", "2 "},
+        {"created=2026-02..2026-03", "2 3 "},
+        {"created=..2026-01", "1 "},
+        {"status=ready", "1 "},
+        {"status=ready,failed", "1 2 "},
+        {"status=null", "3 "},
+        {"user_metadata.flag=null", "1 3 "},
+        {"user_metadata.flag=null,true", "1 2 3 "},
+        {"duration=60..600", "1 2 "},
+        {"duration=10m..", "2 3 "},
+        {"duration=1000", "3 "},
+        {"user_metadata.n=10", "1 2 3 "},
+        {"user_metadata.n=1e1", "1 3 "},
+        {"user_metadata.n=5..15", "1 3 "},
+        {"user_metadata.big=9007199254740993", "1 "},
+        {"tags=y", "2 "},
+        {"tags=x,z", "1 2 "},
+        {"tags.deep=1", "1 "},
+        {"tags=z/status=failed/filename=2/type=image/created=2026", "2 "},
+        {"status=ready/status=failed", ""},
+    };
+    for (size_t i = 0; i < array_count(cases); i++) {
+        const char *rows = selected(cases[i].path);
+        if (strcmp(rows, cases[i].rows) != 0)
+            fail_msg("%s: \"%s\", not \"%s\"", cases[i].path, rows,
+                     cases[i].rows);
+    }
+}
+
+static void queries_select_what_they_say(void **state)
+{
+    put_library();
+    index_fields();
+    check_library();
+    reopen();
+    check_library();
+}
+
+static void fields_indexed_before_are_kept_right(void **state)
+{
+    index_fields();
+    put_library();
+    check_library();
+    begin();
+    PUT("a", .filename = "Caf\xc3\x89 1.mp4",
+        .extra = ",\"status\":\"failed\"");
+    assert_int_equal(catalogue_remove(cat, 2), 0);
+    done();
+    assert_string_equal(selected("status=failed"), "1 ");
+    assert_string_equal(selected("status=ready"), "");
+    assert_string_equal(selected("duration=0.."), "3 ");
+    assert_string_equal(selected("tags=x,y,z"), "");
+    int64_t left;
+    assert_int_equal(
+        db_integer(&cat->db, S_NAME_FIND, VALUES(TEXT("none")), &left),
+        -ENOENT);
+}
+
+static void any_field_path_seen_is_known(void **state)
+{
+    begin();
+    PUT("a", .extra = ",\"a\":{\"b.c\":1,\"\\u0064\":[[{\"e\":2}]],\"f\":{}},"
+                      "\"l1\":{\"2\":{\"3\":{\"4\":{\"5\":{\"6\":{\"7\":{"
+                      "\"8\":1,\"x\":{\"9\":1}}}}}}}}");
+    done();
+    cleanup(release) struct catalogue_reader *r = reader();
+    assert_true(catalogue_field_known(r, "a.b.c"));
+    assert_true(catalogue_field_known(r, "a.d.e"));
+    assert_true(catalogue_field_known(r, "_id"));
+    assert_true(catalogue_field_known(r, "l1.2.3.4.5.6.7.8"));
+    assert_false(catalogue_field_known(r, "l1.2.3.4.5.6.7.x.9"));
+    assert_false(catalogue_field_known(r, "a"));
+    assert_false(catalogue_field_known(r, "a.f"));
+}
+
+static void of_many_indexed_fields_the_first_gives_way(void **state)
+{
+    char name[32];
+
+    put_library();
+    for (int i = 0; i <= CATALOGUE_MAX_INDEXED; i++) {
+        (void)snprintf(name, sizeof(name), "user_metadata.f%d", i);
+        assert_int_equal(catalogue_index_field(cat, name), 0);
+    }
+    cleanup(release) struct catalogue_reader *r = reader();
+    assert_false(catalogue_field_indexed(r, "user_metadata.f0"));
+    assert_true(catalogue_field_indexed(r, "user_metadata.f1"));
+    assert_true(catalogue_field_indexed(r, name));
+}
+
+/* ---- links, state ------------------------------------------------ */
+
+static bool append_link(void *ctx, const struct catalogue_link *l)
+{
+    struct listing *text = ctx;
+    size_t len = strlen(text->text);
+
+    (void)snprintf(text->text + len, sizeof(text->text) - len, "%s>%s ",
+                   l->name, l->target);
+    return true;
+}
+
+static void links_stand_in_their_place(void **state)
+{
+    struct listing l = {""};
+    struct catalogue_link link;
+    int64_t a, b;
+
+    assert_int_equal(catalogue_link_add(cat, "", "k", "filename=k", 5, &a), 0);
+    assert_int_equal(catalogue_link_add(cat, "video", "k", "x=1", 6, &b), 0);
+    assert_int_equal(catalogue_link_add(cat, "", "k", "y=1", 7, &b), -EEXIST);
+    reopen();
+    cleanup(release) struct catalogue_reader *r = reader();
+    assert_int_equal(catalogue_links(r, "", 0, append_link, &l), 0);
+    assert_string_equal(l.text, "k>filename=k ");
+    assert_int_equal(catalogue_link_get(r, "video", "k", &link), 0);
+    assert_string_equal(link.target, "x=1");
+    assert_int_equal(link.created_s, 6);
+    assert_int_equal(catalogue_link_by_number(r, a, &link), 0);
+    assert_string_equal(link.target, "filename=k");
+    assert_int_equal(catalogue_link_get(r, "image", "k", &link), -ENOENT);
+    assert_int_equal(catalogue_link_remove(cat, "", "k"), 0);
+    assert_int_equal(catalogue_link_remove(cat, "", "k"), -ENOENT);
+    assert_int_equal(catalogue_link_add(cat, "", "k", "z=1", 8, &b), 0);
+    assert_true(b > a + 1);
+}
+
+static void state_outlives_the_process(void **state)
+{
+    assert_int_equal(catalogue_state_set(cat, "complete", 1), 0);
+    begin();
+    assert_int_equal(catalogue_state_set(cat, "polled_s", 2), 0);
+    catalogue_rollback(cat);
+    reopen();
+    cleanup(release) struct catalogue_reader *r = reader();
+    assert_int_equal(catalogue_state(r, "complete", 0), 1);
+    assert_int_equal(catalogue_state(r, "polled_s", -1), -1);
+}
+
+/* ---- places ------------------------------------------------------ */
+
+static void rank_counts_what_is_older(void **state)
+{
+    put_places();
+    cleanup(release) struct catalogue_reader *r = reader();
+    for (int64_t row = 1; row <= PLACES; row++) {
+        int64_t rank, older = 0;
+        for (int64_t other = 1; other <= PLACES; other++)
+            older += is_newer(row, other);
+        assert_int_equal(catalogue_rank(r, place_s[row], row, &rank), 0);
+        assert_int_equal(rank, older);
+    }
+    assert_int_equal(catalogue_total(r), PLACES);
+}
+
+static void check_between(struct catalogue_reader *r, int64_t newer,
+                          int64_t older, size_t max)
+{
+    struct catalogue_place a = {newer, place_s[newer], NULL};
+    struct catalogue_place b = {older, place_s[older], NULL};
+    struct catalogue_place *places;
+    size_t count, expected = 0;
+
+    assert_int_equal(catalogue_between(r, newer ? &a : NULL, older ? &b : NULL,
+                                       max, &places, &count),
+                     0);
+    for (int64_t row = 1; row <= PLACES; row++)
+        expected += (!newer || is_newer(newer, row)) &&
+                    (!older || is_newer(row, older));
+    assert_int_equal(count, expected < max ? expected : max);
+    for (size_t i = 0; i < count; i++) {
+        assert_true(!newer || is_newer(newer, places[i].row));
+        assert_true(!older || is_newer(places[i].row, older));
+        assert_true(i == 0 || is_newer(places[i - 1].row, places[i].row));
+        assert_non_null(places[i].id);
+    }
+    if (count > 0 && !newer) /* none that is newer was left out */
+        for (int64_t row = 1; row <= PLACES; row++)
+            assert_true(row == places[0].row || is_newer(places[0].row, row) ||
+                        (older && !is_newer(row, older)));
+    catalogue_places_free(places, count);
+}
+
+static void between_walks_the_order_from_the_newer_side(void **state)
+{
+    put_places();
+    cleanup(release) struct catalogue_reader *r = reader();
+    for (int64_t newer = 0; newer <= PLACES; newer += 3) {
+        for (int64_t older = 0; older <= PLACES; older += 7) {
+            check_between(r, newer, older, SIZE_MAX);
+            check_between(r, newer, older, 5);
+        }
+    }
+}
+
+static void unfinished_come_newest_first(void **state)
+{
+    struct catalogue_place *places;
+    size_t count;
+
+    put_places();
+    cleanup(release) struct catalogue_reader *r = reader();
+    assert_int_equal(catalogue_unfinished(r, 1000, &places, &count), 0);
+    assert_int_equal(count, PLACES / 7);
+    for (size_t i = 0; i < count; i++) {
+        assert_int_equal(places[i].row % 7, 0);
+        assert_true(i == 0 || is_newer(places[i - 1].row, places[i].row));
+    }
+    catalogue_places_free(places, count);
+    assert_int_equal(catalogue_unfinished(r, 3, &places, &count), 0);
+    assert_int_equal(count, 3);
+    catalogue_places_free(places, count);
+}
+
+static void what_was_not_marked_is_told(void **state)
+{
+    int64_t rows[PLACES];
+    size_t count;
+
+    put_places();
+    assert_int_equal(catalogue_mark_begin(cat), 0);
+    for (int64_t row = 1; row <= PLACES; row++)
+        if (row != 10 && row != 150 && row != PLACES)
+            assert_int_equal(catalogue_mark(cat, row), 0);
+    assert_int_equal(catalogue_unmarked(cat, rows, PLACES, &count), 0);
+    assert_int_equal(count, 3);
+    assert_int_equal(rows[0], 10);
+    assert_int_equal(rows[2], PLACES);
+    assert_int_equal(catalogue_unmarked(cat, rows, 2, &count), 0);
+    assert_int_equal(count, 2);
+    assert_int_equal(catalogue_mark_begin(cat), 0);
+    assert_int_equal(catalogue_unmarked(cat, rows, PLACES, &count), 0);
+    assert_int_equal(count, PLACES);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        CASE(queries_select_what_they_say),
+        CASE(fields_indexed_before_are_kept_right),
+        CASE(any_field_path_seen_is_known),
+        CASE(of_many_indexed_fields_the_first_gives_way),
+        CASE(links_stand_in_their_place),
+        CASE(state_outlives_the_process),
+        CASE(rank_counts_what_is_older),
+        CASE(between_walks_the_order_from_the_newer_side),
+        CASE(unfinished_come_newest_first),
+        CASE(what_was_not_marked_is_told),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
