@@ -12,8 +12,8 @@
 #include "base/utf8.h"
 #include "json/scan.h"
 
-/* cJSON reads a number through a buffer of 64 bytes and takes a longer one for
- * a malformed document. */
+/* Older releases of cJSON read a number through a buffer of 64 bytes and take a
+ * longer one for a malformed document. */
 #define CJSON_NUMBER_MAX 60
 #define ID_MAX_BYTES     200
 #define SIZE_MAX_EXACT   9007199254740992.0 /* 2^53: exact in a double */
@@ -334,23 +334,20 @@ static int find_envelope(const char *bytes, size_t len, struct slice *ret_data,
     scan_init(&s, bytes, len);
     if (!pass(&s, SCAN_OBJECT_OPEN))
         return -EBADMSG;
-    while (!pass(&s, SCAN_OBJECT_CLOSE)) {
+    do {
         struct scan_token name;
         struct slice value;
+        /* an object without a member has no data either */
         if (scan_next(&s, &name) || name.kind != SCAN_STRING ||
             !pass(&s, SCAN_COLON) || skip_value(&s, &value))
             return -EBADMSG;
-        if (scan_equals(name.text, name.len, "data", 4))
+        if (scan_equals(name.text, name.len, "data", strlen("data")))
             *ret_data = value;
-        else if (scan_equals(name.text, name.len, "page_info", 9))
+        else if (scan_equals(name.text, name.len, "page_info",
+                             strlen("page_info")))
             *ret_info = value;
-        if (pass(&s, SCAN_COMMA))
-            continue;
-        if (!pass(&s, SCAN_OBJECT_CLOSE))
-            return -EBADMSG;
-        break;
-    }
-    return pass(&s, SCAN_END) ? 0 : -EBADMSG;
+    } while (pass(&s, SCAN_COMMA));
+    return pass(&s, SCAN_OBJECT_CLOSE) && pass(&s, SCAN_END) ? 0 : -EBADMSG;
 }
 
 static int reserve_asset(struct page *p, size_t *capacity)
@@ -463,7 +460,8 @@ static void copy_text(const char *text, size_t len, char *out, size_t size)
     for (size_t i = 0; i < len;) {
         uint32_t code = 0;
         size_t count = utf8_decode(text + i, len - i, &code);
-        bool replaced = count == 0 || utf8_is_control(code);
+        bool replaced =
+            count == 0 || utf8_is_control(code) || utf8_is_surrogate(code);
         count = count ? count : 1;
         if (used + (replaced ? 1 : count) >= size)
             break;
