@@ -129,7 +129,7 @@ static int start(struct catalogue *c, char last)
     if (err)
         return err;
     lock_write(c, LOCK_OPEN);
-    err = db_exec(&c->db, "PRAGMA cache_size = -8192;"
+    err = db_exec(&c->db, "PRAGMA cache_size = " WRITER_CACHE ";"
                           "CREATE TABLE temp.mark(row INTEGER PRIMARY KEY)");
     if (!err)
         err = load_counters(c);

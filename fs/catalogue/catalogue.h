@@ -29,6 +29,7 @@
  *         with these URLs came; version: of the commit that last changed json
  *   body(row INTEGER PRIMARY KEY, json BLOB)      the exact object
  *   folder(name TEXT PRIMARY KEY, row INT) WITHOUT ROWID
+ *   namesake(safe, row) the rows with a suffix; unnamed(row, safe)
  *   field_key(key INTEGER PRIMARY KEY, name TEXT UNIQUE, indexed INT)
  *         every field name seen (dotted, at most 8 levels and 200 bytes; at most
  *         10,000 of them); indexed: table field is complete for it
@@ -73,7 +74,9 @@ void catalogue_close(struct catalogue *c);
 /* ---- what a commit changed ------------------------------------------ */
 
 enum catalogue_change_kind {
-    CATALOGUE_ADDED,   /* new row, or a row that got its folder name */
+    CATALOGUE_ADDED,   /* new row (folder NULL: found by id only), or a row
+                          that got its name; if its object changed too, there
+                          is a CHANGED beside */
     CATALOGUE_REMOVED,
     CATALOGUE_CHANGED, /* its object changed: pages, attributes, links */
     CATALOGUE_RENEWED, /* only query strings of URLs did: pages, no mtime */
@@ -154,7 +157,10 @@ void catalogue_reader_release(struct catalogue_reader *r);
 
 /* Version of the last commit, and its wall time; without a reader, any
  * thread, no lock. by_type: the last commit that touched that type's listing;
- * ASSET_TYPE_COUNT: any listing. Never goes back, not over a restart. */
+ * ASSET_TYPE_COUNT: any commit with a difference, since any may move a row
+ * into or out of a query. Never goes back, not over a restart. Who shows a
+ * time beside rows reads it before acquiring the reader: the rows may then be
+ * newer than their time, which heals itself, but never older. */
 uint64_t catalogue_version(const struct catalogue *c);
 int64_t catalogue_changed_ns(const struct catalogue *c, enum asset_type type);
 /* Named assets of a type, and of all (ASSET_TYPE_COUNT); stored bytes. */
@@ -190,7 +196,7 @@ int catalogue_body(struct catalogue_reader *r, int64_t row, struct buf *out);
 
 /* Named assets of a type (ASSET_TYPE_COUNT: all) with row > after, ascending,
  * while fn answers true. Only row, created_s, type, folder and id are set.
- * Answered from a covering index. */
+ * Answered from a covering index. fn may ask the reader for single rows. */
 typedef bool catalogue_entry_fn(void *ctx, const struct catalogue_entry *e);
 int catalogue_list(struct catalogue_reader *r, enum asset_type type,
                    int64_t after, catalogue_entry_fn *fn, void *ctx);

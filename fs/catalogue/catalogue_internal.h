@@ -29,6 +29,7 @@
 #define CATALOGUE_FILE    "catalogue.sqlite"
 #define CATALOGUE_SCHEMA  1
 #define CATALOGUE_APP_ID  0x74776673 /* "twfs" */
+#define WRITER_CACHE      "-8192"    /* KiB of pages */
 #define CATALOGUE_MAX_ROW ((int64_t)1 << 40)
 
 /* ---- statement.c ------------------------------------------------------ */
@@ -267,7 +268,6 @@ struct catalogue_reader {
     struct db db;
     struct catalogue *catalogue;
     uint64_t commits;      /* the process's counter when the snapshot began */
-    bool open;             /* in a read transaction */
     sqlite3_stmt *pending; /* its row is lent to the caller */
     struct catalogue_reader *next; /* in the pool */
 };

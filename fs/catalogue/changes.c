@@ -162,6 +162,14 @@ static void fill(struct catalogue_change *change, struct touched *before,
     change->old_manifest = before->manifest;
 }
 
+/* A renewed URL may be one that can't be a link, or the other way round. */
+static bool links_differ(const struct touched *before,
+                         const struct touched *now)
+{
+    return before->manifest != now->manifest ||
+           strcmp(before->extension, now->extension) != 0;
+}
+
 /* 1 when there is a difference, and its kind. */
 static int kind_of(const struct touched *before, const struct touched *now,
                    enum catalogue_change_kind *ret_kind)
@@ -175,7 +183,7 @@ static int kind_of(const struct touched *before, const struct touched *now,
     else if (before->type != now->type ||
              !same_text(before->folder, now->folder))
         *ret_kind = CATALOGUE_MOVED;
-    else if (before->changed)
+    else if (before->changed || links_differ(before, now))
         *ret_kind = CATALOGUE_CHANGED;
     else if (before->renewed)
         *ret_kind = CATALOGUE_RENEWED;

@@ -28,6 +28,7 @@ int folder_give(struct catalogue *c, int64_t row, const char *id,
 
     if (!err)
         err = db_run(d, S_UNNAMED_DELETE, VALUES(INT(row)));
+    bool tried = sqlite3_changes(d->handle) > 0;
     if (!err)
         err = db_integer(d, S_NAME_FIND, VALUES(TEXT(safe)), &holder);
     if (err == -ENOENT)
@@ -39,8 +40,9 @@ int folder_give(struct catalogue *c, int64_t row, const char *id,
     if (err == -EEXIST) {
         /* Two ids that stand for themselves alike (a hash made to collide):
          * the second is found by its id alone. */
-        log_warning("catalogue: a second asset would be called as another "
-                    "with its id; it is in no listing");
+        if (!tried)
+            log_warning("catalogue: a second asset would be called as another "
+                        "with its id; it is in no listing");
         return db_run(d, S_UNNAMED_SET, VALUES(INT(row), TEXT(safe)));
     }
     return err ? err : db_run(d, S_NAMESAKE_ADD, VALUES(TEXT(safe), INT(row)));

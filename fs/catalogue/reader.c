@@ -11,11 +11,16 @@
 
 /* ---- pool ---------------------------------------------------------------- */
 
+/* SQLite ends a transaction by itself after some errors: ask it. */
+static bool has_snapshot(const struct catalogue_reader *r)
+{
+    return r->db.handle && !sqlite3_get_autocommit(r->db.handle);
+}
+
 static void end_snapshot(struct catalogue_reader *r)
 {
-    if (r->open)
+    if (has_snapshot(r))
         (void)db_run(&r->db, S_COMMIT, VALUES());
-    r->open = false;
 }
 
 static void reader_free(struct catalogue_reader *r)
@@ -46,13 +51,11 @@ static int renew_snapshot(struct catalogue_reader *r)
 {
     uint64_t commits = atomic_load(&r->catalogue->commits);
 
-    if (r->open && r->commits == commits)
+    if (has_snapshot(r) && r->commits == commits)
         return 0;
     end_snapshot(r);
-    int err = db_run(&r->db, S_BEGIN_READ, VALUES());
-    r->open = err == 0;
     r->commits = commits;
-    return err;
+    return db_run(&r->db, S_BEGIN_READ, VALUES());
 }
 
 struct catalogue_reader *catalogue_reader_acquire(struct catalogue *c)

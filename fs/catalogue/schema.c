@@ -103,19 +103,20 @@ static int probe(struct db *d, const char *sql, const char *text,
                                                                        : -EIO;
 }
 
-static bool passes_check(struct db *d)
+/* Whether a pragma's first answer is this word. */
+static bool answers(struct db *d, const char *pragma, const char *expected)
 {
     sqlite3_stmt *statement = NULL;
-    bool passes = false;
+    bool alike = false;
 
-    if (sqlite3_prepare_v2(d->handle, "PRAGMA quick_check(1)", -1, &statement,
-                           NULL) == SQLITE_OK &&
+    if (sqlite3_prepare_v2(d->handle, pragma, -1, &statement, NULL) ==
+            SQLITE_OK &&
         sqlite3_step(statement) == SQLITE_ROW) {
         const char *word = (const char *)sqlite3_column_text(statement, 0);
-        passes = word && strcmp(word, "ok") == 0;
+        alike = word && strcmp(word, expected) == 0;
     }
     (void)sqlite3_finalize(statement);
-    return passes;
+    return alike;
 }
 
 enum verdict { VERDICT_EMPTY, VERDICT_SOUND, VERDICT_FOREIGN, VERDICT_DAMAGED };
@@ -132,7 +133,8 @@ static enum verdict judge(struct db *d, bool check)
         return VERDICT_EMPTY;
     if (app != CATALOGUE_APP_ID || version != CATALOGUE_SCHEMA)
         return VERDICT_FOREIGN;
-    return check && !passes_check(d) ? VERDICT_DAMAGED : VERDICT_SOUND;
+    return check && !answers(d, "PRAGMA quick_check(1)", "ok") ? VERDICT_DAMAGED
+                                                               : VERDICT_SOUND;
 }
 
 /* Takes what it can from the file that was set aside: the row numbers, so that
@@ -158,13 +160,25 @@ static int64_t carry_over(struct db *d, const char *aside)
     return seed >= 0 && seed < CATALOGUE_MAX_ROW ? seed : fallback;
 }
 
+static int no_log(struct db *d)
+{
+    int code = sqlite3_errcode(d->handle);
+
+    if (code == SQLITE_OK || code == SQLITE_ROW || code == SQLITE_DONE)
+        return -EACCES;
+    return db_fail(d, code, "journal_mode");
+}
+
 static int create(struct db *d, const char *aside)
 {
     char sql[256];
-    int err = db_exec(d, "PRAGMA journal_mode = WAL");
+    int err;
 
-    if (!err)
-        err = db_exec(d, "BEGIN IMMEDIATE");
+    /* Not everywhere can processes share memory over a file: then it stays
+     * at "delete", in which readers and the writer wait for each other. */
+    if (!answers(d, "PRAGMA journal_mode = WAL", "wal"))
+        return no_log(d);
+    err = db_exec(d, "BEGIN IMMEDIATE");
     if (!err)
         err = db_exec(d, tables);
     (void)snprintf(sql, sizeof(sql),

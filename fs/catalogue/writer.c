@@ -1,5 +1,6 @@
 #include "catalogue/catalogue_internal.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
@@ -35,6 +36,7 @@ static int spoil(struct catalogue *c, int err)
 
 int catalogue_begin(struct catalogue *c)
 {
+    assert(!c->in_transaction);
     int err = c->fields.stale ? fields_load(c) : 0;
 
     checkpoint_let(c);
@@ -130,7 +132,8 @@ static int prepare_commit(struct catalogue *c, struct commit *m)
     return err;
 }
 
-/* Listings first: who sees the new version must see their new times. */
+/* After `commits` has moved: who sees a listing's new time gets a reader of
+ * the new listing. */
 static void publish(struct catalogue *c, const struct commit *m)
 {
     c->counters = m->counters;
@@ -153,6 +156,7 @@ void writer_written(struct catalogue *c)
 
 int catalogue_commit(struct catalogue *c, struct catalogue_diff *ret_diff)
 {
+    assert(c->in_transaction);
     struct commit m = {0};
     int err = prepare_commit(c, &m);
 
@@ -165,8 +169,8 @@ int catalogue_commit(struct catalogue *c, struct catalogue_diff *ret_diff)
     }
     c->in_transaction = false;
     changes_clear(&c->changes);
-    publish(c, &m);
     writer_written(c);
+    publish(c, &m);
     *ret_diff = m.diff;
     return 0;
 }
@@ -388,6 +392,7 @@ int catalogue_put(struct catalogue *c, const struct asset *a, bool named,
     struct known known;
     int64_t row = 0;
 
+    assert(c->in_transaction);
     if (c->failed)
         return c->failed;
     int err = derive(a, &d);
@@ -430,6 +435,7 @@ static int name_next(struct catalogue *c, int64_t *after)
 
 int catalogue_name_all(struct catalogue *c)
 {
+    assert(c->in_transaction);
     int64_t after = 0;
     int err = c->failed;
 
@@ -465,6 +471,7 @@ static int remove_row(struct catalogue *c, int64_t row)
 
 int catalogue_remove(struct catalogue *c, int64_t row)
 {
+    assert(c->in_transaction);
     if (c->failed)
         return c->failed;
     int err = remove_row(c, row);
