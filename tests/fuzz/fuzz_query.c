@@ -1,0 +1,131 @@
+/*
+ * Path segments, one a line, of which the first byte chooses what is known;
+ * then the same bytes as a link's target, as a scalar and as a filename.
+ */
+#include <math.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "grammar/query.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+#define CHECK(condition)                                                       \
+    do {                                                                       \
+        if (!(condition))                                                      \
+            abort();                                                           \
+    } while (0)
+
+static bool knows(void *ctx, const char *field)
+{
+    (void)field;
+    return *(const bool *)ctx;
+}
+
+static void check_term(const struct query_term *t)
+{
+    switch (t->kind) {
+    case QUERY_TYPE:
+        CHECK(t->types > 0 && t->types < 1u << ASSET_TYPE_COUNT);
+        break;
+    case QUERY_FILENAME:
+        CHECK(t->text_count == 2 && t->texts[0][0] && t->texts[1][0]);
+        break;
+    case QUERY_CREATED:
+        CHECK(t->text_count == 2 && (t->texts[0][0] || t->texts[1][0]));
+        break;
+    case QUERY_RANGE:
+        CHECK(t->field && !isnan(t->low) && !isnan(t->high));
+        break;
+    default:
+        CHECK(t->text_count > 0);
+    }
+}
+
+/* Every value stands for a mark; no text of the path is in the SQL. */
+static void check_condition(const struct query *q, enum query_form form)
+{
+    cleanup(buf_done) struct buf sql;
+    cleanup(query_values_done) struct query_values values = {0};
+    size_t marks = 0;
+
+    buf_init(&sql, 1 << 24);
+    CHECK(query_condition(q, form, &sql, &values) == 0);
+    for (const char *p = buf_str(&sql); *p; p++) {
+        marks += *p == '?';
+        CHECK(*p >= ' ' && *p < 0x7f && !strchr("'\"`;\\", *p));
+    }
+    CHECK(marks == values.count);
+}
+
+/* A copy is the same question. */
+static void check_canonical(const struct query *q)
+{
+    cleanup(query_done) struct query copy = {0};
+    cleanup(buf_done) struct buf a, b;
+
+    buf_init(&a, 1 << 24);
+    buf_init(&b, 1 << 24);
+    CHECK(query_copy(q, &copy) == 0);
+    CHECK(query_canonical(q, &a) == 0 && query_canonical(&copy, &b) == 0);
+    CHECK(strcmp(buf_str(&a), buf_str(&b)) == 0);
+}
+
+static void check_segments(const char *text, bool known)
+{
+    cleanup(query_done) struct query q = {0};
+    cleanup(free_ptr) char *copy = strdup(text);
+    cleanup(buf_done) struct buf ask;
+    char *rest = copy, *segment;
+
+    CHECK(copy);
+    while ((segment = strsep(&rest, "\n"))) {
+        size_t before = q.count;
+        int err = query_add(&q, segment, knows, &known);
+        CHECK(q.count == before + (err == 0));
+        CHECK(err || query_is_segment(segment));
+    }
+    for (size_t i = 0; i < q.count; i++)
+        check_term(&q.terms[i]);
+    check_condition(&q, QUERY_SCAN);
+    check_condition(&q, QUERY_POINT);
+    check_canonical(&q);
+    buf_init(&ask, 1 << 24);
+    if (query_ask(&q, &ask) == 0)
+        CHECK(ask.len > 1 && ask.data[0] == '&');
+    else
+        CHECK(ask.len == 0);
+}
+
+/* Folding what is folded changes nothing. */
+static void check_fold(const char *text, size_t len)
+{
+    cleanup(buf_done) struct buf once, twice;
+
+    buf_init(&once, 4 * len + 64);
+    buf_init(&twice, 4 * once.max);
+    CHECK(query_fold(text, len, &once) == 0);
+    CHECK(query_fold(buf_str(&once), once.len, &twice) == 0);
+    CHECK(once.len == twice.len &&
+          memcmp(buf_str(&once), buf_str(&twice), once.len) == 0);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    cleanup(free_ptr) char *text = strndup((const char *)data, size);
+    cleanup(buf_done) struct buf exact;
+    bool known = size > 0 && (data[0] & 1);
+    const char *reason = NULL;
+
+    CHECK(text);
+    check_segments(text, known);
+    if (query_check_target(text, knows, &known, &reason))
+        CHECK(reason);
+    buf_init(&exact, size + 64);
+    if (query_exact_of((const char *)data, size, &exact) == 0)
+        CHECK(exact.len > 0 && (exact.data[0] == '=' || exact.data[0] == '#'));
+    check_fold((const char *)data, size);
+    return 0;
+}
