@@ -9,8 +9,10 @@
  * exponential backoff from 500 ms to 30 s under full jitter; Retry-After
  * is obeyed (a wait past the deadline fails at once). A 200 that isn't the API's
  * JSON (captive portal, truncated body) is retried likewise and ends as -EIO.
- * A host that failed API_CIRCUIT_FAILURES times in a row is asked by one probe
- * at a time, others fail fast with its last error, until a probe succeeds.
+ * A host that failed API_CIRCUIT_FAILURES times in a row (failures of requests
+ * under way together count once) is asked by one probe at a time, others fail
+ * fast with its last error, until a probe succeeds. A redirect of the API is a
+ * broken answer: it isn't followed.
  *
  * Budget: background requests are paced to `rpm` a minute, pause at 429 until
  * its Retry-After, stay above 20 % of what X-Ratelimit-Remaining says of
@@ -77,22 +79,23 @@ struct api_answer {
 };
 
 /* err: 0 with the page (borrowed: the callback may move it out, leaving zeros),
- * or -EACCES (401, 403), -EINVAL (400), -ENOENT, -EAGAIN (rate limit beyond
- * the deadline), -ETIMEDOUT, -ENETUNREACH, -EHOSTUNREACH (also refused, reset),
- * -EIO (broken answer, 5xx to the end), -ECANCELED, -ENOMEM. */
+ * or, with page and answer NULL, -EACCES (401, 403), -EINVAL (400), -ENOENT,
+ * -EAGAIN (rate limit beyond the deadline), -ETIMEDOUT, -ENETUNREACH,
+ * -EHOSTUNREACH (also refused, reset), -EIO (broken answer, 5xx to the end),
+ * -ECANCELED, -ENOMEM. */
 typedef void api_page_fn(void *ctx, int err, struct page *page,
                          const struct api_answer *answer);
 
-/* 0 and a ticket, or -ENOMEM, -ESHUTDOWN (then fn isn't called). deadline_ms
- * by clock_mono_ms. */
+/* 0 and a ticket, or -ENOMEM (also past 4,000 calls), -E2BIG (URL of over 8,000
+ * bytes), -ESHUTDOWN (then fn isn't called). deadline_ms by clock_mono_ms. */
 int api_list_assets(struct api *a, const struct api_list *list,
                     enum api_lane lane, enum api_cause cause,
                     int64_t deadline_ms, api_page_fn *fn, void *ctx,
                     uint64_t *ret_ticket);
 
-/* Picture bytes from the CDN: without key, at most max_bytes, at most 5
- * redirects, public addresses only unless the API itself is on a private one.
- * Errors as above; -EACCES for 401 and 403, -ESTALE for 410, -EFBIG. Bodies
+/* Picture bytes from the CDN (8 at a time, others wait): without key, at most
+ * max_bytes, at most 5 redirects, public addresses only unless the API itself
+ * is on a private one. Errors as above; -EACCES for 401 and 403, -ESTALE for 410, -EFBIG. Bodies
  * are borrowed like pages. Not retried on 4xx. */
 typedef void api_bytes_fn(void *ctx, int err, struct buf *body,
                           const struct api_answer *answer);
@@ -110,7 +113,8 @@ struct api_stats {
     int64_t limit, remaining, reset_s; /* as last heard; -1 unknown */
     int64_t background_pause_ms;      /* how long the budget rests from now */
     bool circuit_open;
-    int last_error;                   /* errno of the last failure, 0 after a success */
+    int last_error;                   /* errno of the last failure, 0 after a success;
+                                         pictures don't count here */
     char last_error_text[160];        /* printable, never holding the key */
     int64_t last_success_s;           /* wall time; 0 none */
 };

@@ -12,7 +12,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "wire/address.h"
-#include "wire/http_transfer.h"
+#include "wire/http_internal.h"
 
 #define IDLE_HANDLES        16
 #define POLL_MOST_MS        60000

@@ -1,4 +1,4 @@
-#include "wire/http_transfer.h"
+#include "wire/http_internal.h"
 
 #include <arpa/inet.h>
 #include <assert.h>

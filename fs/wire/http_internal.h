@@ -1,12 +1,13 @@
 /*
- * http_transfer.h - one request as curl sees it: options, callbacks, result.
+ * http_internal.h - one request as curl sees it: options, callbacks, result
+ * (http_transfer.c), for http.c.
  *
- * Private to http.c, which owns each transfer and calls everything here on
- * the http thread, transfer_init and transfer_done aside. The `transfer` must
- * not move while it has a handle: curl's callbacks point at it.
+ * http.c owns each transfer and calls everything here on the http thread,
+ * transfer_init and transfer_done aside. A struct http_transfer must not move
+ * while it has a handle: curl's callbacks point at it.
  */
-#ifndef TWELVEFS_HTTP_TRANSFER_H
-#define TWELVEFS_HTTP_TRANSFER_H
+#ifndef TWELVEFS_HTTP_INTERNAL_H
+#define TWELVEFS_HTTP_INTERNAL_H
 
 #include <curl/curl.h>
 

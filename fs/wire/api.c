@@ -1,0 +1,261 @@
+#include "wire/api.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "base/asset.h"
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "wire/address.h"
+#include "wire/api_internal.h"
+
+#define LIST_BODY_MAX (32u << 20)
+#define URL_MAX       8000
+
+const char *api_cause_name(enum api_cause cause)
+{
+    static const char *const names[API_CAUSE_COUNT] = {
+        [API_CAUSE_WALK] = "walk",     [API_CAUSE_POLL] = "poll",
+        [API_CAUSE_SEARCH] = "search", [API_CAUSE_UNFINISHED] = "unfinished",
+        [API_CAUSE_SWEEP] = "sweep",   [API_CAUSE_NARROW] = "narrow",
+        [API_CAUSE_RENEW] = "renew",   [API_CAUSE_PICTURE] = "picture",
+    };
+    return (unsigned)cause < API_CAUSE_COUNT ? names[cause] : "other";
+}
+
+/* Without the slashes at its end; -EINVAL for what can't be a base. */
+static int copy_base_url(const char *url, char **ret_copy)
+{
+    size_t len = url ? strlen(url) : 0;
+    while (len > 0 && url[len - 1] == '/')
+        len--;
+    if (!asset_url_is_clean(url, len) || memchr(url, '?', len) ||
+        memchr(url, '#', len) || len > URL_MAX / 2)
+        return -EINVAL;
+    char *copy = strndup(url, len);
+    if (!copy)
+        return -ENOMEM;
+    *ret_copy = copy;
+    return 0;
+}
+
+static void free_secret(char *text)
+{
+    if (text)
+        explicit_bzero(text, strlen(text));
+    free(text);
+}
+
+/* A key with a line break in it would be a header of its own. */
+static int make_key_header(const char *key, char **ret_header)
+{
+    for (const char *c = key; *c; c++) {
+        if (*c < 0x20 || *c >= 0x7f)
+            return -EINVAL;
+    }
+    size_t size = strlen("x-api-key: ") + strlen(key) + 1;
+    char *header = malloc(size);
+    if (!header)
+        return -ENOMEM;
+    (void)snprintf(header, size, "x-api-key: %s", key);
+    *ret_header = header;
+    return 0;
+}
+
+static void destroy(struct api *a)
+{
+    free_secret(a->key_header);
+    free(a->base_url);
+    (void)pthread_cond_destroy(&a->quiet);
+    (void)pthread_mutex_destroy(&a->lock);
+    free(a);
+}
+
+static void init_state(struct api *a, int rpm)
+{
+    api_budget_init(&a->budget, rpm);
+    if (getrandom(&a->random, sizeof(a->random), GRND_NONBLOCK) < 0)
+        a->random = (uint64_t)clock_wall_ns();
+    a->random |= 1; /* xorshift stays at 0 */
+    a->api_circuit = api_circuit_hold(&a->circuits, a->base_url);
+    a->stats.limit = a->stats.remaining = a->stats.reset_s = -1;
+}
+
+int api_new(struct http *http, const struct api_config *config,
+            struct api **ret_api)
+{
+    struct api *a = calloc(1, sizeof(*a));
+    if (!a)
+        return -ENOMEM;
+    (void)pthread_mutex_init(&a->lock, NULL);
+    (void)pthread_cond_init(&a->quiet, NULL);
+    a->http = http;
+    a->timeout_ms = config->timeout_ms;
+    int error = copy_base_url(config->base_url, &a->base_url);
+    if (!error)
+        error = make_key_header(config->key, &a->key_header);
+    if (error) {
+        destroy(a);
+        return error;
+    }
+    a->media_anywhere =
+        config->media_anywhere || address_url_is_private(a->base_url);
+    init_state(a, config->rpm);
+    *ret_api = a;
+    return 0;
+}
+
+void api_free(struct api *a)
+{
+    if (!a)
+        return;
+    int error;
+    {
+        guard_mutex(&a->lock);
+        a->stopping = true;
+        for (struct api_call *c = a->first; c; c = c->next) {
+            if (c->http_ticket)
+                http_cancel(a->http, c->http_ticket);
+        }
+        error = a->live > 0 ? api_pump_by(a, 0) : 0;
+    }
+    if (error)
+        api_end_waiting(a, -ECANCELED);
+    {
+        guard_mutex(&a->lock);
+        while (a->live > 0)
+            (void)pthread_cond_wait(&a->quiet, &a->lock);
+        if (a->timer_ticket)
+            http_timer_cancel(a->http, a->timer_ticket);
+        while (a->timers_out > 0)
+            (void)pthread_cond_wait(&a->quiet, &a->lock);
+    }
+    destroy(a);
+}
+
+int api_set_key(struct api *a, const char *key)
+{
+    char *header = NULL;
+    int error = make_key_header(key, &header);
+    if (error)
+        return error;
+    {
+        guard_mutex(&a->lock);
+        char *old = a->key_header;
+        a->key_header = header;
+        header = old;
+    }
+    free_secret(header);
+    return 0;
+}
+
+/* Takes the call over when it answers 0. */
+static int enqueue(struct api *a, struct api_call *c, uint64_t *ret_ticket)
+{
+    guard_mutex(&a->lock);
+    if (a->stopping)
+        return -ESHUTDOWN;
+    if (a->live >= API_MAX_LIVE)
+        return -ENOMEM;
+    int error = api_pump_by(a, 0);
+    if (error)
+        return error;
+    c->api = a;
+    c->ticket = ++a->last_ticket;
+    if (ret_ticket)
+        *ret_ticket = c->ticket;
+    c->circuit = api_circuit_hold(&a->circuits, c->url);
+    c->prev = a->last;
+    *(a->last ? &a->last->next : &a->first) = c;
+    a->last = c;
+    a->live++;
+    return 0;
+}
+
+static int ask(struct api *a, const struct api_call *like, char *url,
+               uint64_t *ret_ticket)
+{
+    struct api_call *c = malloc(sizeof(*c));
+    int error = c && url ? 0 : -ENOMEM;
+    if (!error) {
+        *c = *like;
+        c->url = url;
+        error = enqueue(a, c, ret_ticket);
+    }
+    if (error) {
+        free(url);
+        free(c);
+    }
+    return error;
+}
+
+int api_list_assets(struct api *a, const struct api_list *list,
+                    enum api_lane lane, enum api_cause cause,
+                    int64_t deadline_ms, api_page_fn *fn, void *ctx,
+                    uint64_t *ret_ticket)
+{
+    cleanup(buf_done) struct buf url = {.max = URL_MAX};
+    int error = buf_appendf(&url, "%s/assets?page=%lld&page_limit=%d%s",
+                            a->base_url, (long long)list->page,
+                            list->page_limit, list->filter ? list->filter : "");
+    if (error)
+        return error;
+    const struct api_call like = {
+        .lane = lane,
+        .cause = cause,
+        .max_bytes = LIST_BODY_MAX,
+        .deadline_ms = deadline_ms,
+        .page_fn = fn,
+        .ctx = ctx,
+    };
+    return ask(a, &like, buf_steal(&url, NULL), ret_ticket);
+}
+
+int api_get_picture(struct api *a, const char *url, size_t max_bytes,
+                    int64_t deadline_ms, api_bytes_fn *fn, void *ctx,
+                    uint64_t *ret_ticket)
+{
+    const struct api_call like = {
+        .lane = API_FOREGROUND,
+        .cause = API_CAUSE_PICTURE,
+        .picture = true,
+        .max_bytes = max_bytes,
+        .deadline_ms = deadline_ms,
+        .bytes_fn = fn,
+        .ctx = ctx,
+    };
+    return ask(a, &like, strdup(url), ret_ticket);
+}
+
+void api_cancel(struct api *a, uint64_t ticket)
+{
+    guard_mutex(&a->lock);
+    struct api_call *c = a->first;
+    while (c && c->ticket != ticket)
+        c = c->next;
+    if (!c || c->ending)
+        return;
+    c->cancelled = true;
+    if (c->http_ticket)
+        http_cancel(a->http, c->http_ticket);
+    else
+        (void)api_pump_by(a, 0); /* without it, at its deadline */
+}
+
+void api_stats(struct api *a, struct api_stats *ret_stats)
+{
+    int64_t now_ms = clock_mono_ms();
+    guard_mutex(&a->lock);
+    int64_t when_ms =
+        api_budget_when_ms(&a->budget, API_WALK, a->in_flight, now_ms);
+    *ret_stats = a->stats;
+    ret_stats->limit = a->budget.limit;
+    ret_stats->remaining = a->budget.remaining;
+    ret_stats->reset_s = a->budget.reset_s;
+    bool rests = when_ms > now_ms && when_ms != CLOCK_NEVER_MS;
+    ret_stats->background_pause_ms = rests ? when_ms - now_ms : 0;
+    ret_stats->circuit_open = api_circuit_is_open(a->api_circuit);
+}

@@ -1,0 +1,221 @@
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "wire/api_internal.h"
+#include "wire/api_retry.h"
+
+#define KEY_PART_MIN    4 /* bytes of a key that are worth hiding */
+#define ATTEMPTS_UNTOLD 3
+
+static const char *key_of(const struct api *a)
+{
+    return a->key_header + strlen("x-api-key: ");
+}
+
+void api_scrub_key(const struct api *a, char *text)
+{
+    const char *key = key_of(a);
+    size_t key_len = strlen(key);
+    if (key_len == 0)
+        return;
+    for (char *at = text; (at = strstr(at, key)); at += key_len)
+        memset(at, '*', key_len);
+    size_t text_len = strlen(text);
+    size_t part = key_len < text_len ? key_len : text_len;
+    for (; part >= KEY_PART_MIN; part--) {
+        char *tail = text + text_len - part;
+        if (memcmp(tail, key, part) == 0) {
+            memset(tail, '*', part);
+            return;
+        }
+    }
+}
+
+/* What went wrong, in words for status.json and the log. Lock held. */
+static void describe(const struct api *a, const struct http_response *response,
+                     char *out, size_t size)
+{
+    char code[64] = "", message[512] = "", quoted[96];
+    if (response->error) {
+        char words[256];
+        (void)snprintf(words, sizeof(words), "%s", response->error_text);
+        api_scrub_key(a, words);
+        log_quote(words, strlen(words), quoted, sizeof(quoted));
+        (void)snprintf(out, size, "%.60s: %s", strerror(-response->error),
+                       quoted);
+        return;
+    }
+    page_parse_error(buf_str(response->body), response->body->len, code,
+                     sizeof(code), message, sizeof(message));
+    api_scrub_key(a, code);
+    api_scrub_key(a, message);
+    if (response->status == 200) {
+        (void)snprintf(out, size, "HTTP 200, but not the API's JSON");
+    } else if (code[0] || message[0]) {
+        char quoted_code[48];
+        log_quote(code, strlen(code), quoted_code, sizeof(quoted_code));
+        log_quote(message, strlen(message), quoted, sizeof(quoted));
+        (void)snprintf(out, size, "HTTP %d %s: %s", response->status,
+                       quoted_code, quoted);
+    } else {
+        (void)snprintf(out, size, "HTTP %d", response->status);
+    }
+}
+
+/* Keeps what status.json shows. Lock held. */
+static void note_outcome(struct api *a, const struct api_call *c,
+                         const struct http_response *response, int error)
+{
+    struct api_stats *s = &a->stats;
+    if (error)
+        s->failed[c->cause]++;
+    if (response->status == 429)
+        s->throttled++;
+    /* a CDN's trouble is no trouble with the account */
+    if (c->picture || error == -ECANCELED)
+        return;
+    s->last_error = error;
+    if (error) {
+        describe(a, response, s->last_error_text, sizeof(s->last_error_text));
+        return;
+    }
+    s->last_error_text[0] = '\0';
+    s->last_success_s = clock_wall_s();
+}
+
+/* Whether the log should hear of it: once per kind of trouble, not once per
+ * request, and not of what the next try mends. Lock held. */
+static bool is_news(struct api *a, const struct api_call *c, int error,
+                    bool again)
+{
+    if (c->picture || error == -ECANCELED || error == a->told_error)
+        return false;
+    if (error && again && c->attempts < ATTEMPTS_UNTOLD)
+        return false;
+    a->told_error = error;
+    return true;
+}
+
+static void log_outcome(const char *text, int error)
+{
+    if (!error)
+        log_info("the API answers again");
+    else if (error == -EAGAIN)
+        log_info("the API limits requests: %s", text);
+    else
+        log_warning("the API: %s", text);
+}
+
+static uint64_t next_random(struct api *a)
+{
+    a->random ^= a->random << 13;
+    a->random ^= a->random >> 7;
+    a->random ^= a->random << 17;
+    return a->random;
+}
+
+static void note_circuit(struct api_call *c, const struct api_verdict *verdict,
+                         int64_t now_ms)
+{
+    if (verdict->host_failed)
+        api_circuit_failed(c->circuit, verdict->error, c->asked_ms, now_ms);
+    else if (verdict->error != -ECANCELED && verdict->error != -ENOMEM)
+        api_circuit_succeeded(c->circuit);
+}
+
+/* Lines the call up for another try, when there is time for one and its host
+ * lets it. Lock held. */
+static bool line_up(struct api_call *c, const struct api_verdict *verdict,
+                    int64_t retry_after_ms, int64_t now_ms)
+{
+    struct api *a = c->api;
+    if (!verdict->retry || c->cancelled || a->stopping)
+        return false;
+    int64_t wait_ms =
+        api_retry_delay_ms(c->attempts, retry_after_ms, next_random(a));
+    if (wait_ms >= c->deadline_ms - now_ms)
+        return false;
+    struct api_circuit *h = c->circuit;
+    if (api_circuit_is_open(h) && !h->probe)
+        h->probe = c;
+    if (api_circuit_is_open(h) && h->probe != c)
+        return false;
+    c->not_before_ms = now_ms + wait_ms;
+    c->last_error = verdict->error;
+    return api_pump_by(a, c->not_before_ms) == 0;
+}
+
+/* Everything that one answer changes under the lock; true when the call goes
+ * on to another try. */
+static bool take_in(struct api_call *c, const struct http_response *response,
+                    const struct api_verdict *verdict, int64_t now_ms)
+{
+    struct api *a = c->api;
+    char text[sizeof(a->stats.last_error_text)];
+    bool tell, again;
+    {
+        guard_mutex(&a->lock);
+        c->http_ticket = 0;
+        *(c->picture ? &a->pictures_in_flight : &a->in_flight) -= 1;
+        if (!c->picture) {
+            api_budget_hear(&a->budget, response, now_ms, clock_wall_s());
+            if (response->status == 429)
+                api_budget_throttled(&a->budget, response->retry_after_ms,
+                                     now_ms);
+        }
+        note_circuit(c, verdict, now_ms);
+        note_outcome(a, c, response, verdict->error);
+        memcpy(text, a->stats.last_error_text, sizeof(text));
+        again = line_up(c, verdict, response->retry_after_ms, now_ms);
+        tell = is_news(a, c, verdict->error, again);
+        c->ending = !again;
+        /* there is room for another, or a budget to heed */
+        (void)api_pump_by(a, now_ms);
+    }
+    if (tell)
+        log_outcome(text, verdict->error);
+    return again;
+}
+
+static void deliver(struct api_call *c, struct page *page, struct buf *body,
+                    int64_t now_ms)
+{
+    const struct api_answer answer = {
+        .asked_ms = c->asked_ms,
+        .answered_ms = now_ms,
+        .received_s = clock_wall_s(),
+    };
+    if (c->picture)
+        c->bytes_fn(c->ctx, 0, body, &answer);
+    else
+        c->page_fn(c->ctx, 0, page, &answer);
+    api_call_end(c);
+}
+
+void api_on_response(void *ctx, struct http_response *response)
+{
+    struct api_call *c = ctx;
+    struct page page = {0};
+    struct api_verdict verdict = api_judge(response, c->picture);
+    if (!verdict.error && !c->picture) {
+        int error =
+            page_parse(buf_str(response->body), response->body->len, &page);
+        if (error == -EBADMSG)
+            verdict = api_judge_broken();
+        else if (error)
+            verdict = (struct api_verdict){.error = error};
+    }
+    int64_t now_ms = clock_mono_ms();
+    if (take_in(c, response, &verdict, now_ms))
+        return;
+    if (verdict.error) {
+        api_call_fail(c, verdict.error);
+        return;
+    }
+    deliver(c, &page, response->body, now_ms);
+    page_done(&page);
+}

@@ -1,0 +1,28 @@
+/*
+ * api_retry.h - what an answer means: an errno, whether to try again and
+ * after how long, whether the host is to blame. Pure: any thread.
+ */
+#ifndef TWELVEFS_API_RETRY_H
+#define TWELVEFS_API_RETRY_H
+
+#include "wire/api.h"
+
+struct api_verdict {
+    int error;        /* 0: usable */
+    bool retry;       /* another try may do better */
+    bool host_failed; /* counts against the host's circuit */
+};
+
+/* Of an answer's outside. picture: from the CDN, by its rules. */
+struct api_verdict api_judge(const struct http_response *response,
+                             bool picture);
+
+/* A 200 whose body isn't the API's. */
+struct api_verdict api_judge_broken(void);
+
+/* Full jitter under an exponential bound: up to 500 ms doubled per
+ * attempt that went before, 30 s at most; retry_after_ms (-1 none) at least. */
+int64_t api_retry_delay_ms(int attempts, int64_t retry_after_ms,
+                           uint64_t random);
+
+#endif
