@@ -2,21 +2,13 @@
  * Path segments, one a line, of which the first byte chooses what is known;
  * then the same bytes as a link's target, as a scalar and as a filename.
  */
+#include "fuzz.h"
+
 #include <math.h>
-#include <stdint.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/cleanup.h"
 #include "grammar/query.h"
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-#define CHECK(condition)                                                       \
-    do {                                                                       \
-        if (!(condition))                                                      \
-            abort();                                                           \
-    } while (0)
 
 static bool knows(void *ctx, const char *field)
 {
@@ -28,19 +20,19 @@ static void check_term(const struct query_term *t)
 {
     switch (t->kind) {
     case QUERY_TYPE:
-        CHECK(t->types > 0 && t->types < 1u << ASSET_TYPE_COUNT);
+        require(t->types > 0 && t->types < 1u << ASSET_TYPE_COUNT);
         break;
     case QUERY_FILENAME:
-        CHECK(t->text_count == 2 && t->texts[0][0] && t->texts[1][0]);
+        require(t->text_count == 2 && t->texts[0][0] && t->texts[1][0]);
         break;
     case QUERY_CREATED:
-        CHECK(t->text_count == 2 && (t->texts[0][0] || t->texts[1][0]));
+        require(t->text_count == 2 && (t->texts[0][0] || t->texts[1][0]));
         break;
     case QUERY_RANGE:
-        CHECK(t->field && !isnan(t->low) && !isnan(t->high));
+        require(t->field && !isnan(t->low) && !isnan(t->high));
         break;
     default:
-        CHECK(t->text_count > 0);
+        require(t->text_count > 0);
     }
 }
 
@@ -52,12 +44,12 @@ static void check_condition(const struct query *q, enum query_form form)
     size_t marks = 0;
 
     buf_init(&sql, 1 << 24);
-    CHECK(query_condition(q, form, &sql, &values) == 0);
+    require(query_condition(q, form, &sql, &values) == 0);
     for (const char *p = buf_str(&sql); *p; p++) {
         marks += *p == '?';
-        CHECK(*p >= ' ' && *p < 0x7f && !strchr("'\"`;\\", *p));
+        require(*p >= ' ' && *p < 0x7f && !strchr("'\"`;\\", *p));
     }
-    CHECK(marks == values.count);
+    require(marks == values.count);
 }
 
 /* A copy is the same question. */
@@ -68,9 +60,9 @@ static void check_canonical(const struct query *q)
 
     buf_init(&a, 1 << 24);
     buf_init(&b, 1 << 24);
-    CHECK(query_copy(q, &copy) == 0);
-    CHECK(query_canonical(q, &a) == 0 && query_canonical(&copy, &b) == 0);
-    CHECK(strcmp(buf_str(&a), buf_str(&b)) == 0);
+    require(query_copy(q, &copy) == 0);
+    require(query_canonical(q, &a) == 0 && query_canonical(&copy, &b) == 0);
+    require(strcmp(buf_str(&a), buf_str(&b)) == 0);
 }
 
 static void check_segments(const char *text, bool known)
@@ -80,12 +72,12 @@ static void check_segments(const char *text, bool known)
     cleanup(buf_done) struct buf ask;
     char *rest = copy, *segment;
 
-    CHECK(copy);
+    require(copy);
     while ((segment = strsep(&rest, "\n"))) {
         size_t before = q.count;
         int err = query_add(&q, segment, knows, &known);
-        CHECK(q.count == before + (err == 0));
-        CHECK(err || query_is_segment(segment));
+        require(q.count == before + (err == 0));
+        require(err || query_is_segment(segment));
     }
     for (size_t i = 0; i < q.count; i++)
         check_term(&q.terms[i]);
@@ -94,9 +86,9 @@ static void check_segments(const char *text, bool known)
     check_canonical(&q);
     buf_init(&ask, 1 << 24);
     if (query_ask(&q, &ask) == 0)
-        CHECK(ask.len > 1 && ask.data[0] == '&');
+        require(ask.len > 1 && ask.data[0] == '&');
     else
-        CHECK(ask.len == 0);
+        require(ask.len == 0);
 }
 
 /* Folding what is folded changes nothing. */
@@ -106,10 +98,10 @@ static void check_fold(const char *text, size_t len)
 
     buf_init(&once, 4 * len + 64);
     buf_init(&twice, 4 * once.max);
-    CHECK(query_fold(text, len, &once) == 0);
-    CHECK(query_fold(buf_str(&once), once.len, &twice) == 0);
-    CHECK(once.len == twice.len &&
-          memcmp(buf_str(&once), buf_str(&twice), once.len) == 0);
+    require(query_fold(text, len, &once) == 0);
+    require(query_fold(buf_str(&once), once.len, &twice) == 0);
+    require(once.len == twice.len &&
+            memcmp(buf_str(&once), buf_str(&twice), once.len) == 0);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -119,13 +111,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     bool known = size > 0 && (data[0] & 1);
     const char *reason = NULL;
 
-    CHECK(text);
+    require(text);
     check_segments(text, known);
     if (query_check_target(text, knows, &known, &reason))
-        CHECK(reason);
+        require(reason);
     buf_init(&exact, size + 64);
     if (query_exact_of((const char *)data, size, &exact) == 0)
-        CHECK(exact.len > 0 && (exact.data[0] == '=' || exact.data[0] == '#'));
+        require(exact.len > 0 &&
+                (exact.data[0] == '=' || exact.data[0] == '#'));
     check_fold((const char *)data, size);
     return 0;
 }

@@ -88,10 +88,12 @@ struct given {
 
 __attribute__((unused)) static const char *full_id(const char *id)
 {
-    static char padded[32];
+    static char padded[25];
+    size_t len = strlen(id);
 
-    (void)snprintf(padded, sizeof(padded), "%s%.*s", id, 24 - (int)strlen(id),
-                   "000000000000000000000000");
+    assert_true(len < sizeof(padded));
+    memset(padded, '0', sizeof(padded) - 1);
+    memcpy(padded, id, len);
     return padded;
 }
 
