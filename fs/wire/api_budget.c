@@ -16,7 +16,7 @@ void api_budget_init(struct api_budget *b, int rpm)
     int64_t pace = rpm > 0 ? rpm : 1;
     int64_t burst = pace / BURST_PART;
     /* slower by what the burst allows, so that no minute holds more than rpm */
-    int64_t interval_us = MINUTE_US / (pace - burst);
+    int64_t interval_us = (MINUTE_US + pace - burst - 1) / (pace - burst);
     *b = (struct api_budget){
         .interval_us = interval_us,
         .burst_us = burst > 0 ? (burst - 1) * interval_us : 0,

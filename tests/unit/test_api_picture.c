@@ -1,0 +1,122 @@
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "api_world.h"
+
+static bool cdn(struct loopback *s, int fd, int number, const char *r)
+{
+    if (strncmp(r, "GET /moved ", 11) == 0)
+        loopback_reply(fd, "", "HTTP/1.1 302 F\r\nLocation: /p.jpg\r\n");
+    else if (strncmp(r, "GET /p.jpg ", 11) == 0)
+        loopback_reply(fd, "JPEG", "HTTP/1.1 200 OK\r\n");
+    else if (strncmp(r, "GET /forbidden ", 15) == 0)
+        loopback_reply(fd, "", "HTTP/1.1 403 No\r\n");
+    else if (strncmp(r, "GET /gone ", 10) == 0)
+        loopback_reply(fd, "", "HTTP/1.1 410 No\r\n");
+    else if (strncmp(r, "GET /large ", 11) == 0)
+        loopback_reply(fd, "0123456789abcdef", "HTTP/1.1 200 OK\r\n");
+    else if (strncmp(r, "GET /busy ", 10) == 0)
+        loopback_reply(fd, "", "HTTP/1.1 429 No\r\n");
+    else if (strncmp(r, "GET /unstable ", 14) == 0 && number == 0)
+        loopback_reply(fd, "", "HTTP/1.1 502 No\r\n");
+    else if (strncmp(r, "GET /unstable ", 14) == 0)
+        loopback_reply(fd, "JPEG", "HTTP/1.1 200 OK\r\n");
+    else
+        loopback_reply(fd, "", "HTTP/1.1 404 No\r\n");
+    return true;
+}
+
+static void get_picture(struct world *w, const char *path, struct answer *o)
+{
+    char url[128];
+    snprintf(url, sizeof(url), "http://127.0.0.1:%d%s", w->server->port, path);
+    answer_init(o);
+    assert_int_equal(api_get_picture(w->api, url, 8, clock_mono_ms() + 9000,
+                                     on_bytes, o, NULL),
+                     0);
+    (void)answer_wait(o);
+}
+
+static void pictures_come_without_the_key_and_by_their_own_rules(void **state)
+{
+    static const struct {
+        const char *path;
+        int err, requests;
+    } cases[] = {{"/p.jpg", 0, 1},      {"/moved", 0, 2},
+                 {"/unstable", 0, 2},   {"/forbidden", -EACCES, 1},
+                 {"/gone", -ESTALE, 1}, {"/nowhere", -ENOENT, 1},
+                 {"/busy", -EAGAIN, 1}, {"/large", -EFBIG, 1}};
+    for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+        struct world w = {0};
+        struct answer o;
+        struct api_stats stats;
+        world_open(&w, cdn, 60);
+        get_picture(&w, cases[i].path, &o);
+        assert_int_equal(o.err, cases[i].err);
+        if (!o.err)
+            assert_string_equal(o.body, "JPEG");
+        assert_int_equal(loopback_requests(w.server), cases[i].requests);
+        for (int j = 0; j < cases[i].requests; j++) {
+            assert_null(strstr(w.server->log[j], "x-api-key"));
+            assert_null(strstr(w.server->log[j], KEY));
+        }
+        api_stats(w.api, &stats);
+        assert_int_equal(stats.last_error, 0);
+        world_close(&w);
+    }
+}
+
+static void pictures_on_private_addresses_are_refused_once(void **state)
+{
+    struct world w = {.server = loopback_start(cdn, NULL)};
+    struct answer o;
+    struct api_stats stats;
+    world_open_at(&w, "https://api.example.test/v1.3", 60);
+    int64_t start = clock_mono_ms();
+    get_picture(&w, "/p.jpg", &o);
+    assert_int_equal(o.err, -EHOSTUNREACH);
+    assert_true(clock_mono_ms() - start < 5000);
+    assert_int_equal(w.server->connections, 0);
+    api_stats(w.api, &stats);
+    assert_int_equal(stats.sent[API_CAUSE_PICTURE], 1);
+    world_close(&w);
+}
+
+ALWAYS(gated_picture, loopback_pass(s, number);
+       loopback_reply(fd, "JPEG", "HTTP/1.1 200 OK\r\n"))
+
+static void few_pictures_are_fetched_at_once(void **state)
+{
+    char url[128];
+    struct world w = {0};
+    struct answer o[20];
+    world_open(&w, gated_picture, 60);
+    snprintf(url, sizeof(url), "http://127.0.0.1:%d/p", w.server->port);
+    for (int i = 0; i < 20; i++) {
+        answer_init(&o[i]);
+        assert_int_equal(api_get_picture(w.api, url, 8, clock_mono_ms() + 9000,
+                                         on_bytes, &o[i], NULL),
+                         0);
+    }
+    loopback_wait_requests(w.server, 8);
+    loopback_open(w.server, 100);
+    for (int i = 0; i < 20; i++)
+        assert_int_equal(answer_wait(&o[i]), 0);
+    assert_int_equal(w.server->most_handling, 8);
+    world_close(&w);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(pictures_come_without_the_key_and_by_their_own_rules),
+        cmocka_unit_test(pictures_on_private_addresses_are_refused_once),
+        cmocka_unit_test(few_pictures_are_fetched_at_once),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
