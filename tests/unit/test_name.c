@@ -267,7 +267,8 @@ static void ids_come_back_from_their_components(void **state)
 static void other_components_are_no_ids(void **state)
 {
     static const char *const components[] = {
-        "", ".", "..", ".media", "%41", "%2f", "a/b", "%00", "\xff", "%2Ea",
+        "",    ".",   "..",    ".media", "%41",  "%2f",
+        "a/b", "%00", "a%00b", "\xff",   "%2Ea",
     };
     char out[NAME_SIZE] = "kept";
     for (size_t i = 0; i < array_count(components); i++)

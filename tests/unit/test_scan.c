@@ -117,6 +117,7 @@ static void what_is_no_json_is_refused(void **state)
         "\"\\u12\"",
         "\"\\u123g\"",
         "\"\n\"",
+        "\"\x1f\"",
         "\"\t\"",
         "\xef\xbb\xbf{}",
         "<html>",
