@@ -213,7 +213,10 @@ void api_on_response(void *ctx, struct http_response *response)
     if (take_in(c, response, &verdict, now_ms))
         return;
     if (verdict.error) {
-        api_call_fail(c, verdict.error);
+        /* the deadline cut the last try short: the one before says why */
+        bool cut = verdict.error == -ETIMEDOUT && c->last_error &&
+                   now_ms >= c->deadline_ms;
+        api_call_fail(c, cut ? c->last_error : verdict.error);
         return;
     }
     deliver(c, &page, response->body, now_ms);

@@ -87,14 +87,20 @@ static void pictures_on_private_addresses_are_refused_once(void **state)
     world_close(&w);
 }
 
-ALWAYS(gated_picture, loopback_pass(s, number);
-       loopback_reply(fd, "JPEG", "HTTP/1.1 200 OK\r\n"))
+static bool gated_picture(struct loopback *s, int fd, int number, const char *r)
+{
+    if (strncmp(r, "GET /p ", 7) == 0)
+        loopback_pass(s, number);
+    loopback_reply(fd, "JPEG", "HTTP/1.1 200 OK\r\n");
+    return true;
+}
 
 static void few_pictures_are_fetched_at_once(void **state)
 {
     char url[128];
     struct world w = {0};
-    struct answer o[20];
+    struct answer o[20], page;
+    struct api_stats stats;
     world_open(&w, gated_picture, 60);
     snprintf(url, sizeof(url), "http://127.0.0.1:%d/p", w.server->port);
     for (int i = 0; i < 20; i++) {
@@ -103,11 +109,15 @@ static void few_pictures_are_fetched_at_once(void **state)
                                          on_bytes, &o[i], NULL),
                          0);
     }
-    loopback_wait_requests(w.server, 8);
+    /* asked after them, so answered after all that may be sent was */
+    ask_page(&w, 1, API_FOREGROUND, 300, &page);
+    assert_int_equal(answer_wait(&page), -EIO);
+    api_stats(w.api, &stats);
+    assert_int_equal(stats.sent[API_CAUSE_PICTURE], 8);
     loopback_open(w.server, 100);
     for (int i = 0; i < 20; i++)
         assert_int_equal(answer_wait(&o[i]), 0);
-    assert_int_equal(w.server->most_handling, 8);
+    assert_true(w.server->most_handling <= 9);
     world_close(&w);
 }
 
