@@ -22,8 +22,13 @@ int fs_readdirplus(struct request *r);
 /* fs_ops_read.c */
 int fs_read(struct request *r);
 int fs_readlink(struct request *r);
-/* Pushes the small files of a row to the kernel: notify_kernel's push. */
-void fs_push(void *mount, int64_t row);
+/* fs_ops_push.c */
+void fs_push(struct mount *m, int64_t row);
+void fs_push_wanted(struct mount *m);
+/* The text of a small regular file, from a row; asset borrows what it says no
+ * longer after NODE_METADATA. -ENOENT where it has no such file. */
+int fs_file_text(struct catalogue_reader *reader, enum node_kind kind,
+                 const struct catalogue_entry *asset, struct buf *out);
 /* fs_ops_link.c */
 int fs_symlink(struct request *r);
 int fs_unlink(struct request *r);

@@ -380,11 +380,10 @@ static int read_folder(struct dir *d, int64_t row)
         if (!dir_add(d, name, &e, offset(OFFSET_FIXED, i)))
             break;
     }
-    bool first = d->r->off == 0 && d->plus;
-    err = dir_reply(d);
-    if (!err && first)
-        notify_push(d->mount->notify, row);
-    return err;
+    /* The end: the kernel knows the files' numbers from the piece before. */
+    if (d->plus && d->used == 0 && !d->full)
+        fs_push(d->mount, row);
+    return dir_reply(d);
 }
 
 /* Sizes in there aren't known before somebody asks: no number, no lookup. */

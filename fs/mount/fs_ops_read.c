@@ -10,7 +10,6 @@
 #include "mount/status.h"
 
 #define TEXT_MAX_BYTES (256u << 20) /* of one object, rendered */
-#define PUSH_MAX_BYTES 65536        /* larger files are read when wanted */
 #define LINK_MAX_BYTES 4096
 
 /* The part of a text that a READ asks for. */
@@ -22,9 +21,8 @@ static int reply_part(struct request *r, const char *text, size_t len)
     return 0;
 }
 
-/* The whole text of a regular file that list answers alone give. */
-static int file_text(struct catalogue_reader *reader, enum node_kind kind,
-                     const struct catalogue_entry *asset, struct buf *out)
+int fs_file_text(struct catalogue_reader *reader, enum node_kind kind,
+                 const struct catalogue_entry *asset, struct buf *out)
 {
     if (kind == NODE_PICTURE_URL || kind == NODE_MANIFEST_URL) {
         const char *url =
@@ -48,9 +46,10 @@ static int read_file(struct request *r, const struct node *n)
     struct catalogue_entry asset;
     int err = catalogue_get(reader, n->row, &asset);
     if (!err)
-        err = file_text(reader, n->kind, &asset, &text);
+        err = fs_file_text(reader, n->kind, &asset, &text);
     if (err)
         return err == -ENOENT ? -ESTALE : err;
+    fs_push_wanted(r->mount);
     return reply_part(r, buf_str(&text), text.len);
 }
 
@@ -176,33 +175,4 @@ int fs_readlink(struct request *r)
         return err == -ENOENT ? -ESTALE : err;
     (void)fuse_reply_readlink(r->req, buf_str(&target));
     return 0;
-}
-
-static void push_file(struct mount *m, struct catalogue_reader *reader,
-                      enum node_kind kind, const struct catalogue_entry *asset)
-{
-    cleanup(buf_done) struct buf text = {.max = PUSH_MAX_BYTES};
-    if (file_text(reader, kind, asset, &text) || !text.len)
-        return;
-    struct fuse_bufvec bytes = FUSE_BUFVEC_INIT(text.len);
-    bytes.buf[0].mem = text.data;
-    (void)fuse_lowlevel_notify_store(
-        m->session, node_number(kind, 0, asset->row), 0, &bytes, 0);
-}
-
-/* Read now, not when the folder was listed: a commit since then is told of
- * after this. */
-void fs_push(void *mount, int64_t row)
-{
-    struct mount *m = mount;
-    cleanup(release_reader) struct catalogue_reader *reader =
-        catalogue_reader_acquire(m->catalogue);
-    struct catalogue_entry asset;
-    if (!reader || catalogue_get(reader, row, &asset))
-        return;
-    push_file(m, reader, NODE_PICTURE_URL, &asset);
-    push_file(m, reader, NODE_MANIFEST_URL, &asset);
-    /* Last: it ends the texts that asset borrows. */
-    if (asset.metadata_bytes <= PUSH_MAX_BYTES)
-        push_file(m, reader, NODE_METADATA, &asset);
 }

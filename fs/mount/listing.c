@@ -144,10 +144,14 @@ void listing_close(struct listing_table *t, struct listing *l, bool ended)
         return;
     struct kept *k = (struct kept *)l;
     guard_mutex(&t->lock);
+    if (k->refs == 1) {
+        unref(k);
+        return;
+    }
+    k->refs--;
     for (size_t i = 0; ended && i < LISTING_MAX; i++)
         if (t->kept[i] == k)
             drop(t, i);
-    unref(k);
 }
 
 size_t listing_after(const struct listing *l, int64_t after)

@@ -24,6 +24,7 @@
 #include "catalogue/catalogue.h"
 #include "media/media.h"
 #include "mount/attr.h"
+#include "mount/device.h"
 #include "mount/listing.h"
 #include "mount/ndjson.h"
 #include "mount/node.h"
@@ -54,10 +55,14 @@ struct mount {
     struct pin_table *pins;
     struct park *park;
     struct notify *notify;
+    struct device *device;
 
     _Atomic int64_t root_changed_ns;
     _Atomic bool other_shown;    /* the root has other/ */
     _Atomic bool long_negatives; /* the kernel may hold day-long absences */
+
+    pthread_mutex_t push_lock; /* held by the one thread that pushes */
+    _Atomic int push_credit;   /* folders whose files are worth a push */
 
     /* session.c's */
     char *mountpoint;
@@ -65,14 +70,8 @@ struct mount {
     struct fuse_session *session;
     pthread_t threads[MOUNT_THREADS];
     int thread_count;
-    int stop_fd;                  /* eventfd: mount_wait should end */
-    int wake_fd;                  /* eventfd: a parked answer, or leaving */
-    _Atomic bool leaving;         /* serving threads end */
-    _Atomic int failure;          /* errno that ended the service, or 0 */
-    atomic_flag spinning;         /* one thread at a time */
-    bool may_spin;                /* there is more than one processor */
-    _Atomic uint64_t init_unique; /* of the INIT request, until answered */
-    _Atomic uint32_t init_flags;  /* what the kernel offered in it */
+    int stop_fd;         /* eventfd: mount_wait should end */
+    _Atomic int failure; /* errno that ended the service, or 0 */
 };
 
 struct request;

@@ -27,8 +27,6 @@ struct notify {
     size_t first, count, capacity;
     unsigned directories; /* attributes to drop: bits 1 << view number */
     bool coarse;          /* drop everything instead */
-    int64_t *pushes;      /* a ring of NOTIFY_MAX_PUSH rows */
-    size_t first_push, push_count;
     bool running, stopping;
 
     struct notify_kernel kernel;
@@ -41,15 +39,10 @@ int notify_new(const struct notify_kernel *kernel, void *ctx,
                struct view_table *views, struct notify **ret_notify)
 {
     struct notify *n = calloc(1, sizeof(*n));
-    int64_t *pushes = calloc(NOTIFY_MAX_PUSH, sizeof(*pushes));
-    if (!n || !pushes) {
-        free(pushes);
-        free(n);
+    if (!n)
         return -ENOMEM;
-    }
     (void)pthread_mutex_init(&n->lock, NULL);
     (void)pthread_cond_init(&n->more, NULL);
-    n->pushes = pushes;
     n->kernel = *kernel;
     n->ctx = ctx;
     n->views = views;
@@ -72,7 +65,6 @@ void notify_free(struct notify *n)
     notify_stop(n);
     drop_items(n);
     free(n->items);
-    free(n->pushes);
     (void)pthread_cond_destroy(&n->more);
     (void)pthread_mutex_destroy(&n->lock);
     free(n);
@@ -240,12 +232,14 @@ void notify_other(struct notify *n, bool shown)
     (void)pthread_cond_signal(&n->more);
 }
 
-void notify_push(struct notify *n, int64_t row)
+void notify_pages(struct notify *n, int64_t row)
 {
     guard_mutex(&n->lock);
-    if (!n->running || n->push_count == NOTIFY_MAX_PUSH)
+    if (!n->running)
         return;
-    n->pushes[(n->first_push + n->push_count++) % NOTIFY_MAX_PUSH] = row;
+    add(n, ITEM_PAGES, node_number(NODE_METADATA, 0, row), 0, NULL);
+    add(n, ITEM_PAGES, node_number(NODE_PICTURE_URL, 0, row), 0, NULL);
+    add(n, ITEM_PAGES, node_number(NODE_MANIFEST_URL, 0, row), 0, NULL);
     (void)pthread_cond_signal(&n->more);
 }
 
@@ -329,17 +323,11 @@ static void step(struct notify *n)
         (void)pthread_mutex_unlock(&n->lock);
         tell(n, &item);
         free(item.name);
-    } else if (n->directories) {
+    } else {
         unsigned directories = n->directories;
         n->directories = 0;
         (void)pthread_mutex_unlock(&n->lock);
         tell_directories(n, directories);
-    } else {
-        int64_t row = n->pushes[n->first_push];
-        n->first_push = (n->first_push + 1) % NOTIFY_MAX_PUSH;
-        n->push_count--;
-        (void)pthread_mutex_unlock(&n->lock);
-        n->kernel.push(n->ctx, row);
     }
     (void)pthread_mutex_lock(&n->lock);
 }
@@ -349,7 +337,7 @@ static void *run(void *ctx)
     struct notify *n = ctx;
     (void)pthread_mutex_lock(&n->lock);
     while (!n->stopping) {
-        if (n->coarse || n->count || n->directories || n->push_count)
+        if (n->coarse || n->count || n->directories)
             step(n);
         else
             (void)pthread_cond_wait(&n->more, &n->lock);

@@ -1,12 +1,10 @@
 /*
- * notify.h - tells the kernel what a commit changed, and hands it the small
- * files of a folder that was just listed.
+ * notify.h - tells the kernel what a commit changed.
  *
  * One thread does it, and nobody else may: a notification waits for kernel
- * locks that the request being served may hold. Callers only queue. Commits
- * come first, then pushes. The queue is bounded: where it would overflow, all
- * of it is replaced by dropping whole directories; a push that doesn't fit is
- * left out, since it only saves a READ.
+ * locks that the request being served may hold. Callers only queue. The queue
+ * is bounded: where it would overflow, all of it is replaced by dropping whole
+ * directories.
  *
  * What it tells (row: the asset; TYPE: its type's directory):
  *   added    TYPE's name, if the kernel may hold its absence; TYPE's attributes
@@ -27,20 +25,17 @@
 #include "catalogue/catalogue.h"
 #include "mount/view.h"
 
-#define NOTIFY_MAX      65536 /* notifications that wait */
-#define NOTIFY_MAX_PUSH 4096  /* folders whose files are to be pushed */
+#define NOTIFY_MAX 65536 /* notifications that wait */
 
 struct notify;
 
 /* The kernel's side, negative errno as libfuse gives it. On the notify
- * thread. inval_inode with off -1 is about the attributes alone. push stores
- * the small files of a row. */
+ * thread. inval_inode with off -1 is about the attributes alone. */
 struct notify_kernel {
     int (*inval_inode)(void *ctx, uint64_t ino, int64_t off);
     int (*inval_entry)(void *ctx, uint64_t parent, const char *name);
     int (*delete_entry)(void *ctx, uint64_t parent, uint64_t child,
                         const char *name);
-    void (*push)(void *ctx, int64_t row);
 };
 
 int notify_new(const struct notify_kernel *kernel, void *ctx,
@@ -59,6 +54,7 @@ void notify_commit(struct notify *n, const struct catalogue_diff *diff,
                    bool negatives);
 /* The root's other/ came or went. */
 void notify_other(struct notify *n, bool shown);
-void notify_push(struct notify *n, int64_t row);
+/* The pages of an asset's files may be older than the catalogue. */
+void notify_pages(struct notify *n, int64_t row);
 
 #endif

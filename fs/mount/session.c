@@ -2,46 +2,35 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/fuse.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/stat.h>
-#include <sys/uio.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "mount/device.h"
 #include "mount/fs_ops.h"
 #include "mount/mount.h"
 
-#define SPIN_NS       50000
 #define OPTIONS_MAX   65536
 #define LOG_LINE_SIZE 512
 
 /* ---- making and ending ------------------------------------------------ */
 
-static void signal_fd(int fd)
-{
-    uint64_t one = 1;
-    ssize_t written = write(fd, &one, sizeof(one));
-    (void)written; /* a full counter wakes as well */
-}
-
-static void clear_fd(int fd)
-{
-    uint64_t count;
-    ssize_t got = read(fd, &count, sizeof(count));
-    (void)got; /* another thread may have been faster */
-}
-
 static void wake(void *ctx)
 {
     struct mount *m = ctx;
-    signal_fd(m->wake_fd);
+    device_wake(m->device);
+}
+
+static bool has_ready(void *ctx)
+{
+    struct mount *m = ctx;
+    return park_is_ready(m->park);
 }
 
 /* A comma in an option's value would begin another option. */
@@ -103,7 +92,6 @@ static int make_tables(struct mount *m)
         .inval_inode = kernel_inval_inode,
         .inval_entry = kernel_inval_entry,
         .delete_entry = kernel_delete,
-        .push = fs_push,
     };
     int err = view_table_new(&m->views);
     if (!err)
@@ -115,6 +103,8 @@ static int make_tables(struct mount *m)
     if (!err)
         err = park_new(m->sync, m->media, wake, m, &m->park);
     if (!err)
+        err = device_new(has_ready, m, &m->device);
+    if (!err)
         err = notify_new(&kernel, m, m->views, &m->notify);
     return err;
 }
@@ -122,8 +112,7 @@ static int make_tables(struct mount *m)
 static int fill(struct mount *m, const struct mount_config *config)
 {
     m->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    m->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (m->stop_fd < 0 || m->wake_fd < 0)
+    if (m->stop_fd < 0)
         return -errno;
     m->owner = (struct attr_owner){.uid = getuid(), .gid = getgid()};
     m->refresh_s = (double)config->refresh_ms / 1000;
@@ -131,7 +120,6 @@ static int fill(struct mount *m, const struct mount_config *config)
     m->started_ns = clock_wall_ns();
     m->root_changed_ns = m->started_ns;
     m->other_shown = catalogue_count(m->catalogue, ASSET_OTHER) > 0;
-    m->may_spin = sysconf(_SC_NPROCESSORS_ONLN) > 1;
     m->mountpoint = strdup(config->mountpoint);
     int err = make_options(config, &m->options);
     if (!err && !m->mountpoint)
@@ -150,8 +138,8 @@ int mount_new(const struct mount_config *config, struct catalogue *catalogue,
     m->sync = sync;
     m->media = media;
     m->api = api;
-    m->stop_fd = m->wake_fd = -1;
-    atomic_flag_clear(&m->spinning);
+    m->stop_fd = -1;
+    (void)pthread_mutex_init(&m->push_lock, NULL);
     int err = fill(m, config);
     if (err) {
         mount_free(m);
@@ -169,12 +157,13 @@ void mount_free(struct mount *m)
     if (m->session)
         fuse_session_destroy(m->session);
     park_free(m->park);
+    device_free(m->device);
     pin_table_free(m->pins);
     lines_table_free(m->lines);
     listing_table_free(m->listings);
     view_table_free(m->views);
+    (void)pthread_mutex_destroy(&m->push_lock);
     close_fd(&m->stop_fd);
-    close_fd(&m->wake_fd);
     free(m->mountpoint);
     free(m->options);
     free(m);
@@ -206,100 +195,6 @@ void mount_committed(void *ctx, const struct catalogue_diff *diff)
     notify_commit(m->notify, diff, m->long_negatives);
 }
 
-/* ---- reading and writing the device ------------------------------------ */
-
-/* Before 3.17.1 libfuse never answers FUSE_PARALLEL_DIROPS, and then one slow
- * LOOKUP holds up all others in its directory, within the kernel. So the INIT
- * request is remembered and its answer mended. */
-static void note_init(struct mount *m, const void *bytes, ssize_t len)
-{
-    const struct fuse_in_header *head = bytes;
-    if (len < (ssize_t)(sizeof(*head) + sizeof(struct fuse_init_in)) ||
-        head->opcode != FUSE_INIT)
-        return;
-    const struct fuse_init_in *in = (const void *)(head + 1);
-    m->init_flags = in->flags;
-    m->init_unique = head->unique;
-}
-
-static void mend_init(struct mount *m, const struct iovec *iov, int count)
-{
-    const struct fuse_out_header *head = iov[0].iov_base;
-    if (head->unique != m->init_unique || head->error || count < 2 ||
-        iov[1].iov_len < FUSE_COMPAT_22_INIT_OUT_SIZE)
-        return;
-    struct fuse_init_out *out = iov[1].iov_base;
-    out->flags |= m->init_flags & FUSE_PARALLEL_DIROPS;
-    m->init_unique = 0;
-}
-
-static ssize_t write_device(int fd, struct iovec *iov, int count,
-                            void *userdata)
-{
-    struct mount *m = userdata;
-    if (m->init_unique && iov[0].iov_len == sizeof(struct fuse_out_header))
-        mend_init(m, iov, count);
-    return writev(fd, iov, count);
-}
-
-static bool must_look_up(struct mount *m)
-{
-    return m->leaving || park_is_ready(m->park);
-}
-
-static int64_t now_ns(void)
-{
-    struct timespec t;
-    (void)clock_gettime(CLOCK_MONOTONIC, &t);
-    return t.tv_sec * INT64_C(1000000000) + t.tv_nsec;
-}
-
-/* A moment of spinning is cheaper than to sleep and be woken, while somebody
- * asks one thing after another. One thread does it, on a processor that
- * nobody else asks for. */
-static ssize_t spin(struct mount *m, int fd, void *bytes, size_t size)
-{
-    ssize_t got = -1;
-    errno = EAGAIN;
-    if (!m->may_spin || atomic_flag_test_and_set(&m->spinning))
-        return got;
-    int64_t until_ns = now_ns() + SPIN_NS;
-    do
-        got = read(fd, bytes, size);
-    while (got < 0 && errno == EAGAIN && !must_look_up(m) &&
-           now_ns() < until_ns);
-    int err = errno;
-    atomic_flag_clear(&m->spinning);
-    errno = err;
-    return got;
-}
-
-/* The next request. -1 with EINTR when the thread should look around. */
-static ssize_t read_device(int fd, void *bytes, size_t size, void *userdata)
-{
-    struct mount *m = userdata;
-    for (;;) {
-        if (must_look_up(m)) {
-            errno = EINTR;
-            return -1;
-        }
-        ssize_t got = read(fd, bytes, size);
-        if (got < 0 && errno == EAGAIN)
-            got = spin(m, fd, bytes, size);
-        if (got >= 0)
-            note_init(m, bytes, got);
-        if (got >= 0 || errno != EAGAIN)
-            return got;
-        struct pollfd fds[] = {{.fd = fd, .events = POLLIN},
-                               {.fd = m->wake_fd, .events = POLLIN}};
-        if (poll(fds, 2, -1) < 0 && errno != EINTR)
-            return -1;
-        /* Before the look, or the next answer's signal could be lost. */
-        if (fds[1].revents)
-            clear_fd(m->wake_fd);
-    }
-}
-
 /* ---- serving ------------------------------------------------------------ */
 
 static void resume_parked(struct mount *m)
@@ -313,7 +208,7 @@ static void *serve(void *ctx)
 {
     struct mount *m = ctx;
     struct fuse_buf bytes = {.mem = NULL};
-    while (!m->leaving && !fuse_session_exited(m->session)) {
+    while (!device_is_leaving(m->device) && !fuse_session_exited(m->session)) {
         resume_parked(m);
         int got = fuse_session_receive_buf(m->session, &bytes);
         if (got == -EINTR || got == -EAGAIN)
@@ -325,8 +220,8 @@ static void *serve(void *ctx)
         fuse_session_process_buf(m->session, &bytes);
     }
     free(bytes.mem);
-    signal_fd(m->wake_fd); /* the signal was for all, and is cleared by one */
-    signal_fd(m->stop_fd); /* where it was unmounted */
+    device_leave(m->device); /* the other thread as well */
+    mount_stop(m);           /* where it was unmounted */
     return NULL;
 }
 
@@ -371,8 +266,8 @@ static int make_session(struct mount *m)
 /* libfuse says -1; errno is mount(2)'s only where it called that itself. */
 static int attach(struct mount *m)
 {
-    static const struct fuse_custom_io io = {.writev = write_device,
-                                             .read = read_device};
+    static const struct fuse_custom_io io = {.writev = device_writev,
+                                             .read = device_read};
     errno = 0;
     if (fuse_session_mount(m->session, m->mountpoint) != 0)
         return geteuid() != 0 || !errno ? -EPERM : -errno;
@@ -399,13 +294,14 @@ static int start_threads(struct mount *m)
 static void end_service(struct mount *m)
 {
     park_close(m->park);
+    (void)pthread_mutex_lock(&m->push_lock); /* none from now on */
     notify_stop(m->notify);
-    m->leaving = true;
-    signal_fd(m->wake_fd);
+    device_leave(m->device);
     for (int i = 0; i < m->thread_count; i++)
         (void)pthread_join(m->threads[i], NULL);
     m->thread_count = 0;
     resume_parked(m);
+    (void)pthread_mutex_unlock(&m->push_lock);
     fuse_session_unmount(m->session);
 }
 
@@ -435,5 +331,7 @@ int mount_wait(struct mount *m)
 
 void mount_stop(struct mount *m)
 {
-    signal_fd(m->stop_fd);
+    uint64_t one = 1;
+    ssize_t written = write(m->stop_fd, &one, sizeof(one));
+    (void)written; /* a full counter ends it as well */
 }

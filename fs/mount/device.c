@@ -1,0 +1,257 @@
+#include "mount/device.h"
+
+#include <errno.h>
+#include <linux/fuse.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <sys/uio.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "mount/mount.h"
+
+#define SPIN_NS        50000
+#define FOLLOW_TICK_MS 2
+#define FOLLOW_QUIET   10
+#define NS_PER_S       INT64_C(1000000000)
+
+struct device {
+    pthread_mutex_t lock; /* guards `called`, and the follower's sleep */
+    pthread_cond_t call;
+    bool called;
+    _Atomic bool asleep;    /* the follower, until it is called */
+    _Atomic bool receiving; /* a thread spins or sleeps on the device */
+    _Atomic uint64_t taken; /* requests */
+    _Atomic bool leaving;
+    int wake_fd;
+    bool may_spin; /* there is more than one processor */
+    bool (*has_work)(void *ctx);
+    void *ctx;
+
+    /* Before 3.17.1 libfuse never answers FUSE_PARALLEL_DIROPS, and then one
+     * slow LOOKUP holds up all others in its directory, within the kernel. So
+     * the INIT request is remembered and its answer mended. */
+    _Atomic uint64_t init_unique; /* until it is answered */
+    _Atomic uint32_t init_flags;  /* what the kernel offered */
+};
+
+int device_new(bool (*has_work)(void *ctx), void *ctx,
+               struct device **ret_device)
+{
+    struct device *d = calloc(1, sizeof(*d));
+    if (!d)
+        return -ENOMEM;
+    d->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (d->wake_fd < 0) {
+        int err = -errno;
+        free(d);
+        return err;
+    }
+    pthread_condattr_t attributes;
+    (void)pthread_condattr_init(&attributes);
+    (void)pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    (void)pthread_cond_init(&d->call, &attributes);
+    (void)pthread_condattr_destroy(&attributes);
+    (void)pthread_mutex_init(&d->lock, NULL);
+    d->may_spin = sysconf(_SC_NPROCESSORS_ONLN) > 1;
+    d->has_work = has_work;
+    d->ctx = ctx;
+    *ret_device = d;
+    return 0;
+}
+
+void device_free(struct device *d)
+{
+    if (!d)
+        return;
+    (void)close(d->wake_fd);
+    (void)pthread_cond_destroy(&d->call);
+    (void)pthread_mutex_destroy(&d->lock);
+    free(d);
+}
+
+void device_wake(struct device *d)
+{
+    uint64_t one = 1;
+    ssize_t written = write(d->wake_fd, &one, sizeof(one));
+    (void)written; /* a full counter wakes as well */
+}
+
+static void call_follower(struct device *d)
+{
+    guard_mutex(&d->lock);
+    d->called = true;
+    (void)pthread_cond_broadcast(&d->call);
+}
+
+void device_leave(struct device *d)
+{
+    d->leaving = true;
+    device_wake(d);
+    call_follower(d);
+}
+
+bool device_is_leaving(const struct device *d)
+{
+    return d->leaving;
+}
+
+static bool must_look_around(const struct device *d)
+{
+    return d->leaving || d->has_work(d->ctx);
+}
+
+static struct timespec now(void)
+{
+    struct timespec t;
+    (void)clock_gettime(CLOCK_MONOTONIC, &t);
+    return t;
+}
+
+static int64_t now_ns(void)
+{
+    struct timespec t = now();
+    return t.tv_sec * NS_PER_S + t.tv_nsec;
+}
+
+/* The next tick is over: true when the receiver is still at the request that
+ * it was at before. */
+static bool tick(struct device *d, uint64_t *seen, int *quiet)
+{
+    struct timespec until = now();
+    until.tv_nsec += FOLLOW_TICK_MS * 1000000L;
+    if (until.tv_nsec >= NS_PER_S) {
+        until.tv_nsec -= NS_PER_S;
+        until.tv_sec++;
+    }
+    if (pthread_cond_timedwait(&d->call, &d->lock, &until) != ETIMEDOUT)
+        return false;
+    uint64_t taken = d->taken;
+    bool moved = taken != *seen;
+    *seen = taken;
+    *quiet = moved ? 0 : *quiet + 1;
+    return !moved && !d->receiving;
+}
+
+/* Sleeps while another thread receives. */
+static void follow(struct device *d)
+{
+    int quiet = 0;
+    guard_mutex(&d->lock);
+    uint64_t seen = d->taken;
+    while (!d->called && !must_look_around(d)) {
+        if (quiet < FOLLOW_QUIET) {
+            if (tick(d, &seen, &quiet))
+                break;
+            continue;
+        }
+        /* The receiver counts first and then looks whether we sleep. */
+        d->asleep = true;
+        if (d->taken == seen)
+            (void)pthread_cond_wait(&d->call, &d->lock);
+        d->asleep = false;
+        quiet = 0;
+    }
+    d->called = false;
+}
+
+/* A moment of spinning is cheaper than to sleep and be woken. */
+static ssize_t spin(struct device *d, int fd, void *bytes, size_t size)
+{
+    ssize_t got = -1;
+    errno = EAGAIN;
+    if (!d->may_spin)
+        return got;
+    int64_t until_ns = now_ns() + SPIN_NS;
+    do
+        got = read(fd, bytes, size);
+    while (got < 0 && errno == EAGAIN && !must_look_around(d) &&
+           now_ns() < until_ns);
+    return got;
+}
+
+/* Until there may be a request, or work. */
+static void sleep_on(struct device *d, int fd)
+{
+    struct pollfd fds[] = {{.fd = fd, .events = POLLIN},
+                           {.fd = d->wake_fd, .events = POLLIN}};
+    if (poll(fds, 2, -1) < 0)
+        return;
+    /* Before the look, or the next signal could be lost. */
+    uint64_t count;
+    if (fds[1].revents && read(d->wake_fd, &count, sizeof(count)) < 0)
+        return;
+}
+
+static void note_init(struct device *d, const void *bytes, ssize_t len)
+{
+    const struct fuse_in_header *head = bytes;
+    if (len < (ssize_t)(sizeof(*head) + sizeof(struct fuse_init_in)) ||
+        head->opcode != FUSE_INIT)
+        return;
+    const struct fuse_init_in *in = (const void *)(head + 1);
+    d->init_flags = in->flags;
+    d->init_unique = head->unique;
+}
+
+/* A request was taken: the follower must know that there are some, and help
+ * where there are more. */
+static void note_taken(struct device *d, int fd, const void *bytes, ssize_t len)
+{
+    d->taken++;
+    note_init(d, bytes, len);
+    struct pollfd more = {.fd = fd, .events = POLLIN};
+    if (d->asleep || poll(&more, 1, 0) > 0)
+        call_follower(d);
+}
+
+ssize_t device_read(int fd, void *bytes, size_t size, void *mount)
+{
+    struct device *d = ((struct mount *)mount)->device;
+    for (;;) {
+        if (must_look_around(d)) {
+            errno = EINTR;
+            return -1;
+        }
+        ssize_t got = read(fd, bytes, size);
+        if (got < 0 && errno == EAGAIN) {
+            if (atomic_exchange(&d->receiving, true)) {
+                follow(d);
+                continue;
+            }
+            got = spin(d, fd, bytes, size);
+            int err = errno;
+            if (got < 0 && err == EAGAIN)
+                sleep_on(d, fd);
+            d->receiving = false;
+            errno = err;
+        }
+        if (got >= 0)
+            note_taken(d, fd, bytes, got);
+        if (got >= 0 || errno != EAGAIN)
+            return got;
+    }
+}
+
+static void mend_init(struct device *d, const struct iovec *iov, int count)
+{
+    const struct fuse_out_header *head = iov[0].iov_base;
+    if (head->unique != d->init_unique || head->error || count < 2 ||
+        iov[1].iov_len < FUSE_COMPAT_22_INIT_OUT_SIZE)
+        return;
+    struct fuse_init_out *out = iov[1].iov_base;
+    out->flags |= d->init_flags & FUSE_PARALLEL_DIROPS;
+    d->init_unique = 0;
+}
+
+ssize_t device_writev(int fd, struct iovec *iov, int count, void *mount)
+{
+    struct device *d = ((struct mount *)mount)->device;
+    if (d->init_unique && iov[0].iov_len == sizeof(struct fuse_out_header))
+        mend_init(d, iov, count);
+    return writev(fd, iov, count);
+}
