@@ -1,0 +1,75 @@
+#include "mount/node.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+static void test_root_is_number_one(void **state)
+{
+    (void)state;
+    struct node n;
+    assert_int_equal(node_number(NODE_VIEW, 0, 1), NODE_ROOT);
+    assert_true(node_parse(1, &n));
+    assert_int_equal(n.kind, NODE_VIEW);
+    assert_int_equal(n.view, 0);
+}
+
+static void test_numbers_come_back_as_their_parts(void **state)
+{
+    (void)state;
+    static const uint32_t views[] = {0, 1, 16, NODE_VIEW_END - 1};
+    static const int64_t rows[] = {1, 77, NODE_ROW_END - 1};
+    for (int kind = 0; kind < NODE_KIND_COUNT; kind++)
+        for (int v = 0; v < 4; v++)
+            for (int r = 0; r < 3; r++) {
+                struct node n;
+                uint32_t view =
+                    node_is_per_view((enum node_kind)kind) ? views[v] : 0;
+                int64_t row = kind == NODE_VIEW || kind == NODE_PICTURES ||
+                                      kind == NODE_FIXED
+                                  ? 1
+                                  : rows[r];
+                assert_true(node_parse(
+                    node_number((enum node_kind)kind, view, row), &n));
+                assert_int_equal(n.kind, kind);
+                assert_int_equal(n.view, view);
+                assert_int_equal(n.row, row);
+            }
+}
+
+static void test_files_have_one_number_in_all_views(void **state)
+{
+    (void)state;
+    assert_false(node_is_per_view(NODE_METADATA));
+    assert_false(node_is_per_view(NODE_PICTURE_URL));
+    assert_false(node_is_per_view(NODE_MANIFEST_URL));
+    assert_true(node_is_per_view(NODE_FOLDER));
+    assert_true(node_is_per_view(NODE_PICTURE_LINK));
+    assert_true(node_is_per_view(NODE_LINES));
+}
+
+static void test_numbers_that_are_never_given_are_refused(void **state)
+{
+    (void)state;
+    struct node n;
+    assert_false(node_parse(0, &n));
+    assert_false(node_parse(2, &n)); /* a view is row 1 */
+    assert_false(node_parse((uint64_t)NODE_KIND_COUNT << 60 | 1, &n));
+    assert_false(node_parse((uint64_t)NODE_METADATA << 60 | 1ull << 40 | 1,
+                            &n)); /* of a view, which files aren't */
+    assert_false(node_parse((uint64_t)NODE_FOLDER << 60, &n));
+    assert_false(node_parse((uint64_t)NODE_FIXED << 60 | NODE_FIXED_END, &n));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_root_is_number_one),
+        cmocka_unit_test(test_numbers_come_back_as_their_parts),
+        cmocka_unit_test(test_files_have_one_number_in_all_views),
+        cmocka_unit_test(test_numbers_that_are_never_given_are_refused),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
