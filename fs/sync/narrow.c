@@ -1,0 +1,417 @@
+/*
+ * narrow.c - questions that the first walk hasn't answered yet go to the
+ * server as their own narrow queries, ahead of it.
+ *
+ * A narrow query is read whole and committed at once, oldest first. Its answer
+ * counts when its pages have one total and as many different assets: what
+ * shifted between two pages would be missing or double; then it is asked
+ * again. An answer to `filename=` holds every asset of each filename in it, so
+ * their folder names are final; one to `asset_ids=` doesn't, so each filename
+ * in it is asked for next.
+ *
+ * Where nothing narrow can be asked, or it turns out wide, the question waits
+ * for the walk.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "grammar/name.h"
+#include "sync/sync_internal.h"
+
+#define PAGES_MAX 100 /* a wider answer waits for the walk */
+#define TRIES_MAX 5
+#define NAMES_MAX 64 /* filenames to complete after an answer by ids */
+
+struct narrow {
+    struct narrow *next;
+    struct query query; /* one term: ids, or a filename */
+    char *key;          /* its canonical text, "renew " before it or not */
+    char *filter;
+    bool renew;
+    bool by_ids;
+    enum api_cause cause;
+    int64_t deadline_ms;
+    int64_t total;
+    struct page pages[PAGES_MAX];
+    size_t page_count, asked, in_flight;
+    struct api_answer answer; /* the earliest */
+    int tries;
+    int err;
+    char *names[NAMES_MAX]; /* filenames that remain to be asked for */
+    size_t name_count;
+};
+
+struct part {
+    struct narrow *narrow;
+    size_t index;
+};
+
+static void ask_more(struct sync *s, struct narrow *n);
+
+static void narrow_free(struct narrow *n)
+{
+    for (size_t i = 0; i < PAGES_MAX; i++)
+        page_done(&n->pages[i]);
+    for (size_t i = 0; i < n->name_count; i++)
+        free(n->names[i]);
+    query_done(&n->query);
+    free(n->key);
+    free(n->filter);
+    free(n);
+}
+
+static void forget_pages(struct narrow *n)
+{
+    for (size_t i = 0; i < n->page_count; i++)
+        page_done(&n->pages[i]);
+    n->page_count = n->asked = 0;
+    n->total = -1;
+}
+
+static void narrow_end(struct sync *s, struct narrow *n, int err)
+{
+    for (struct narrow **at = &s->narrows; *at; at = &(*at)->next) {
+        if (*at == n) {
+            *at = n->next;
+            break;
+        }
+    }
+    if (!err && !n->renew)
+        covered_add(s, &n->query);
+    waiters_answer(s, n, err);
+    narrow_free(n);
+}
+
+static bool hand_to_walk(struct sync *s, struct waiter *w, void *ctx,
+                         int *ret_err)
+{
+    if (w->owner == ctx)
+        w->owner = NULL;
+    return false;
+}
+
+/* Too wide: whoever asked waits for the walk instead. */
+static void give_up(struct sync *s, struct narrow *n)
+{
+    if (!s->complete)
+        waiters_settle(s, hand_to_walk, n);
+    else
+        waiters_answer(s, n, 0);
+    narrow_end(s, n, -EAGAIN);
+}
+
+/* ---- commit
+ * ---------------------------------------------------------------------- */
+
+static bool note_name(struct narrow *n, const struct asset *a)
+{
+    const char *run;
+    size_t len;
+    if (!a->filename ||
+        !name_ascii_run(a->filename, a->filename_len, &run, &len))
+        return true;
+    for (size_t i = 0; i < n->name_count; i++)
+        if (strlen(n->names[i]) == len && memcmp(n->names[i], run, len) == 0)
+            return true;
+    if (n->name_count == NAMES_MAX)
+        return true; /* named when the walk comes by */
+    n->names[n->name_count] = strndup(run, len);
+    return n->names[n->name_count] && ++n->name_count;
+}
+
+static int put_page(struct sync *s, struct narrow *n, struct page *page)
+{
+    for (size_t i = page->count; i-- > 0;) {
+        int64_t row;
+        bool fresh;
+        int err = catalogue_put(s->catalogue, &page->assets[i], !n->by_ids,
+                                n->answer.received_s, &row, &fresh);
+        if (err && err != -EBADMSG)
+            return err;
+        if (n->by_ids && !n->renew && !note_name(n, &page->assets[i]))
+            return -ENOMEM;
+    }
+    return 0;
+}
+
+static int commit(struct sync *s, struct narrow *n)
+{
+    int err = sync_begin(s);
+    if (err)
+        return err;
+    for (size_t i = n->page_count; !err && i-- > 0;)
+        err = put_page(s, n, &n->pages[i]);
+    return sync_end(s, err);
+}
+
+static int compare_ids(const void *a, const void *b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+/* 0 when nothing is missing or double, -ESTALE when something is. */
+static int check_whole(const struct narrow *n)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < n->page_count; i++) {
+        if (n->pages[i].total_results != n->total)
+            return -ESTALE;
+        count += n->pages[i].count + n->pages[i].skipped;
+    }
+    if ((int64_t)count != n->total)
+        return -ESTALE;
+    cleanup(free_ptr) const char **ids = calloc(count + 1, sizeof(*ids));
+    if (!ids)
+        return -ENOMEM;
+    size_t used = 0;
+    for (size_t i = 0; i < n->page_count; i++)
+        for (size_t k = 0; k < n->pages[i].count; k++)
+            ids[used++] = n->pages[i].assets[k].id;
+    qsort(ids, used, sizeof(*ids), compare_ids);
+    for (size_t i = 1; i < used; i++)
+        if (strcmp(ids[i - 1], ids[i]) == 0)
+            return -ESTALE;
+    return 0;
+}
+
+/* ---- next filename
+ * ------------------------------------------------------------------ */
+
+static int set_query(struct narrow *n, const char *segment)
+{
+    struct query q = {0};
+    cleanup(buf_done) struct buf filter = {.max = 64 << 10};
+    int err = query_add(&q, segment, NULL, NULL);
+    if (!err)
+        err = query_ask(&q, &filter);
+    query_done(&q);
+    if (err)
+        return err;
+    free(n->filter);
+    n->filter = buf_steal(&filter, NULL);
+    return n->filter ? 0 : -ENOMEM;
+}
+
+/* Answers false when no filename is left. */
+static bool next_name(struct sync *s, struct narrow *n)
+{
+    while (n->name_count) {
+        cleanup(free_ptr) char *name = n->names[--n->name_count];
+        cleanup(free_ptr) char *segment = NULL;
+        if (asprintf(&segment, "filename=%s", name) < 0 ||
+            set_query(n, segment))
+            continue;
+        n->by_ids = false;
+        n->tries = 0;
+        forget_pages(n);
+        ask_more(s, n);
+        return true;
+    }
+    return false;
+}
+
+/* ---- pages
+ * -----------------------------------------------------------------------------
+ */
+
+static void judge(struct sync *s, struct narrow *n)
+{
+    int err = n->err ? n->err : check_whole(n);
+    if (err == -ESTALE && ++n->tries < TRIES_MAX) {
+        forget_pages(n);
+        n->err = 0;
+        ask_more(s, n);
+        return;
+    }
+    bool absent = !err && n->renew && n->total == 0;
+    if (err == -ESTALE)
+        err = -EIO;
+    if (!err)
+        err = commit(s, n);
+    if (!err && next_name(s, n))
+        return;
+    narrow_end(s, n, absent ? -ENOENT : err);
+}
+
+static void on_page(struct sync *s, void *ctx, int err, struct page *page,
+                    const struct api_answer *answer)
+{
+    struct part *part = ctx;
+    struct narrow *n = part->narrow;
+    size_t index = part->index;
+    free(part);
+    n->in_flight--;
+    if (!err && page->total_results < 0)
+        err = -EIO;
+    if (err && !n->err)
+        n->err = err;
+    if (!err) {
+        if (index == 0) {
+            n->total = page->total_results;
+            n->answer = *answer;
+        }
+        n->pages[index] = *page;
+        *page = (struct page){0};
+    }
+    if (!n->err && n->total > PAGES_MAX * API_PAGE_LIMIT) {
+        if (!n->in_flight)
+            give_up(s, n);
+        return;
+    }
+    if (!n->err)
+        ask_more(s, n);
+    if (!n->in_flight)
+        judge(s, n);
+}
+
+/* Page 1 first: it tells how many there are; then the rest, several at once. */
+static void ask_more(struct sync *s, struct narrow *n)
+{
+    size_t pages = 1;
+    if (n->total > 0)
+        pages = (size_t)((n->total + API_PAGE_LIMIT - 1) / API_PAGE_LIMIT);
+    if (pages > PAGES_MAX)
+        pages = PAGES_MAX;
+    n->page_count = pages;
+    while (n->asked < pages && n->in_flight < (size_t)s->config.walk_parallel) {
+        struct part *part = calloc(1, sizeof(*part));
+        if (!part) {
+            n->err = -ENOMEM;
+            return;
+        }
+        *part = (struct part){n, n->asked++};
+        n->in_flight++;
+        errand_list_page(s, (int64_t)part->index + 1, API_PAGE_LIMIT, n->filter,
+                         API_FOREGROUND, n->cause, n->deadline_ms, on_page,
+                         part);
+    }
+}
+
+/* ---- begin
+ * ------------------------------------------------------------------------------
+ */
+
+static const struct query_term *narrowest_term(const struct query *q)
+{
+    const struct query_term *best = NULL;
+    for (size_t i = 0; i < q->count; i++) {
+        const struct query_term *t = &q->terms[i];
+        if (t->kind == QUERY_ID)
+            return t;
+        if (t->kind == QUERY_FILENAME &&
+            (!best || strlen(t->texts[0]) > strlen(best->texts[0])))
+            best = t;
+    }
+    return best;
+}
+
+static struct narrow *find(struct sync *s, const char *key, bool renew)
+{
+    for (struct narrow *n = s->narrows; n; n = n->next)
+        if (n->renew == renew && strcmp(n->key, key) == 0)
+            return n;
+    return NULL;
+}
+
+DEFINE_CLEANUP(free_narrow, struct narrow *, narrow_free)
+
+static int make(const struct query *term, const char *key,
+                struct narrow **ret_narrow)
+{
+    cleanup(buf_done) struct buf filter = {.max = 64 << 10};
+    int err = query_ask(term, &filter);
+    if (err)
+        return err;
+    struct narrow *n = calloc(1, sizeof(*n));
+    if (!n)
+        return -ENOMEM;
+    n->total = -1;
+    n->by_ids = term->terms[0].kind == QUERY_ID;
+    n->key = strdup(key);
+    n->filter = buf_steal(&filter, NULL);
+    if (!n->key || !n->filter || query_copy(term, &n->query)) {
+        narrow_free(n);
+        return -ENOMEM;
+    }
+    *ret_narrow = n;
+    return 0;
+}
+
+/* Joins the narrow query of this term that is under way, or begins it. */
+static int join(struct sync *s, struct waiter *w, const struct query *term,
+                bool renew)
+{
+    cleanup(buf_done) struct buf key = {.max = 64 << 10};
+    int err = query_canonical(term, &key);
+    if (err)
+        return err;
+    struct narrow *n = find(s, buf_str(&key), renew);
+    if (n) {
+        w->owner = n;
+        return QUESTION_WAITS;
+    }
+    err = make(term, buf_str(&key), &n);
+    if (err)
+        return err;
+    n->renew = renew;
+    n->cause = renew ? API_CAUSE_RENEW : API_CAUSE_NARROW;
+    n->deadline_ms = w->deadline_ms;
+    n->next = s->narrows;
+    s->narrows = n;
+    w->owner = n;
+    ask_more(s, n);
+    return QUESTION_WAITS;
+}
+
+int narrow_query(struct sync *s, struct waiter *w, const struct query *q)
+{
+    const struct query_term *t = narrowest_term(q);
+    if (!t)
+        return -EOPNOTSUPP;
+    struct query_term copy = *t;
+    const struct query one = {&copy, 1};
+    return join(s, w, &one, false);
+}
+
+int narrow_id(struct sync *s, struct waiter *w, const char *id, bool renew)
+{
+    struct query q = {0};
+    int err = query_add_id(&q, id);
+    if (!err)
+        err = join(s, w, &q, renew);
+    query_done(&q);
+    return err;
+}
+
+/* The filename behind a folder name, as far as a server can be asked for it. */
+int narrow_folder(struct sync *s, struct waiter *w, const char *folder)
+{
+    const char *run;
+    size_t len;
+    cleanup(free_ptr) char *segment = NULL;
+    cleanup(buf_done) struct buf filename = {.max = NAME_SIZE};
+    struct query q = {0};
+    int err = name_unescape(folder, &filename);
+    if (err)
+        return err;
+    if (!name_ascii_run(buf_str(&filename), filename.len, &run, &len))
+        return -EOPNOTSUPP;
+    if (asprintf(&segment, "filename=%.*s", (int)len, run) < 0)
+        return -ENOMEM;
+    err = query_add(&q, segment, NULL, NULL);
+    if (!err)
+        err = join(s, w, &q, false);
+    query_done(&q);
+    return err;
+}
+
+void narrow_done(struct sync *s)
+{
+    for (struct narrow *n; (n = s->narrows);) {
+        s->narrows = n->next;
+        narrow_free(n);
+    }
+}

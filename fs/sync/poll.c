@@ -1,0 +1,231 @@
+/*
+ * poll.c - what is new, and whether anything is gone, for one request.
+ *
+ * Page 1 shows what was created; reading goes on until a known asset. Then the
+ * account's total must be what the catalogue counts: where it isn't, search.c
+ * finds the difference. Last come the unfinished assets that page 1 didn't
+ * show. At most one search a poll; one that found nothing makes the next ones
+ * wait, doubling.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "sync/sync_internal.h"
+
+#define FRUITLESS_MAX 4  /* at most 16 polls between two searches */
+#define HALF_AT_LEAST 50 /* smaller accounts may halve without a second look   \
+                          */
+
+struct poll {
+    uint64_t number;
+    enum api_lane lane;
+    int64_t page;
+    int64_t bottom_s; /* oldest second that page 1 showed */
+    bool confirmed;   /* that most of the account is gone */
+    bool searched;
+    int64_t mismatch; /* before the search */
+};
+
+int64_t sync_known_total(struct sync *s)
+{
+    struct catalogue_reader *r = catalogue_reader_acquire(s->catalogue);
+    if (!r)
+        return -ENOMEM;
+    int64_t total = catalogue_total(r);
+    catalogue_reader_release(r);
+    return total;
+}
+
+static bool is_answered_by(struct sync *s, struct waiter *w, void *ctx,
+                           int *ret_err)
+{
+    *ret_err = *(int *)ctx;
+    return w->want == SYNC_POLL && w->begun && w->poll &&
+           w->poll <= s->poll_number;
+}
+
+/* Whoever asked before a poll begins is answered by it. */
+static bool is_attached(struct sync *s, struct waiter *w, void *ctx,
+                        int *ret_err)
+{
+    if (w->want == SYNC_POLL && w->begun && !w->poll) {
+        w->poll = s->poll_number;
+        *(bool *)ctx = true;
+    }
+    return false;
+}
+
+static int note_polled(struct sync *s)
+{
+    int64_t now_s = clock_wall_s();
+    int err = sync_begin(s);
+    if (!err)
+        err = sync_end(s, catalogue_state_set(s->catalogue, "polled_s", now_s));
+    if (err)
+        return err;
+    int64_t known = sync_known_total(s);
+    guard_mutex(&s->lock);
+    s->status.polled_s = now_s;
+    s->status.polls++;
+    s->status.last_error = 0;
+    s->status.walked = s->status.total = known;
+    return 0;
+}
+
+static void poll_end(struct sync *s, int err)
+{
+    if (!err)
+        err = note_polled(s);
+    if (err && err != -ECANCELED && err != -ESHUTDOWN) {
+        guard_mutex(&s->lock);
+        if (s->status.last_error != err)
+            log_warning("a poll failed, what is known is served: %s",
+                        strerror(-err));
+        s->status.last_error = err;
+    }
+    free(s->poll);
+    s->poll = NULL;
+    waiters_settle(s, is_answered_by, &err);
+}
+
+static void on_unfinished(struct sync *s, int err)
+{
+    poll_end(s, err);
+}
+
+static void read_unfinished(struct sync *s)
+{
+    unfinished_start(s, s->poll->bottom_s, s->poll->lane, on_unfinished);
+}
+
+void poll_walked(struct sync *s)
+{
+    if (s->poll)
+        read_unfinished(s);
+}
+
+/* The walk goes on later, and this poll with it; nobody waits so long. */
+void poll_walk_failed(struct sync *s, int err)
+{
+    if (s->poll)
+        waiters_settle(s, is_answered_by, &err);
+}
+
+static void on_searched(struct sync *s, int err)
+{
+    if (!err) {
+        s->fruitless = 0;
+        read_unfinished(s);
+        return;
+    }
+    if (err != -ESTALE) {
+        poll_end(s, err);
+        return;
+    }
+    /* Contradicted: walk anew, and don't let a total that lags make a walk
+     * of every poll. */
+    if (s->fruitless < FRUITLESS_MAX)
+        s->fruitless++;
+    s->search_from_poll = s->poll_number + (UINT64_C(1) << s->fruitless);
+    log_info("the account is not as predicted; walking it anew");
+    s->judge = true;
+    walk_start(s);
+}
+
+/* The catalogue against the account's total. */
+static void compare(struct sync *s, int64_t total)
+{
+    int64_t known = sync_known_total(s);
+    if (known < 0) {
+        poll_end(s, (int)known);
+        return;
+    }
+    if (total < 0 || known == total) {
+        if (known == total)
+            s->fruitless = 0;
+        read_unfinished(s);
+        return;
+    }
+    if (s->walk || s->poll_number < s->search_from_poll) {
+        read_unfinished(s);
+        return;
+    }
+    {
+        guard_mutex(&s->lock);
+        s->status.searches++;
+    }
+    search_start(s, total, s->poll->lane, on_searched);
+}
+
+static void ask_page(struct sync *s);
+
+/* Whether an answer takes away so much that it wants a second look. */
+static bool wants_confirmation(struct sync *s, const struct page *page)
+{
+    int64_t known = sync_known_total(s);
+    return s->poll->page == 1 && !s->poll->confirmed &&
+           page->total_results >= 0 && known >= HALF_AT_LEAST &&
+           page->total_results < known / 2;
+}
+
+static void on_page(struct sync *s, void *ctx, int err, struct page *page,
+                    const struct api_answer *answer)
+{
+    struct poll *p = s->poll;
+    const struct slice slice = {
+        .page = p->page, .page_limit = API_PAGE_LIMIT, .named = true};
+    struct slice_result result = {0};
+    if (!err && wants_confirmation(s, page)) {
+        p->confirmed = true;
+        ask_page(s);
+        return;
+    }
+    /* A short list may disprove more than one transaction takes. */
+    do {
+        if (!err)
+            err = slice_apply(s, &slice, page, answer, &result);
+    } while (!err && result.removed && page->total_results <= API_PAGE_LIMIT);
+    if (err) {
+        poll_end(s, err);
+        return;
+    }
+    if (p->page == 1)
+        p->bottom_s = page->count ? result.bottom_s : INT64_MAX;
+    bool more = page->count == API_PAGE_LIMIT && !result.known_at_end &&
+                p->page * API_PAGE_LIMIT < page->total_results;
+    if (!more) {
+        compare(s, page->total_results);
+        return;
+    }
+    p->page++;
+    ask_page(s);
+}
+
+static void ask_page(struct sync *s)
+{
+    errand_list_page(s, s->poll->page, API_PAGE_LIMIT, NULL, s->poll->lane,
+                     API_CAUSE_POLL, 0, on_page, NULL);
+}
+
+void poll_start(struct sync *s)
+{
+    struct poll *p = calloc(1, sizeof(*p));
+    if (!p)
+        return; /* the next one is due soon */
+    bool somebody_waits = false;
+    s->poll = p;
+    p->number = ++s->poll_number;
+    p->page = 1;
+    waiters_settle(s, is_attached, &somebody_waits);
+    p->lane = somebody_waits ? API_FOREGROUND : API_BACKGROUND;
+    ask_page(s);
+}
+
+void poll_done(struct sync *s)
+{
+    free(s->poll);
+    s->poll = NULL;
+}

@@ -1,0 +1,123 @@
+/*
+ * question.c - what becomes of each question: answered at once, or by whose
+ * end it is answered.
+ */
+#include <errno.h>
+
+#include "base/clock.h"
+#include "sync/sync_internal.h"
+
+static bool has_row(void *ctx, const struct catalogue_entry *e)
+{
+    *(bool *)ctx = true;
+    return false;
+}
+
+unsigned query_types(const struct query *q)
+{
+    unsigned types = (1u << ASSET_TYPE_COUNT) - 1;
+    for (size_t i = 0; i < q->count; i++) {
+        if (q->terms[i].kind != QUERY_TYPE)
+            return 0;
+        types &= q->terms[i].types;
+    }
+    return types;
+}
+
+/* Whether a listing by types alone has more rows to show now. */
+static int look_for_more(struct sync *s, const struct waiter *w)
+{
+    unsigned types = query_types(&w->query);
+    bool found = false;
+    struct catalogue_reader *r = catalogue_reader_acquire(s->catalogue);
+    if (!r)
+        return -ENOMEM;
+    int err = 0;
+    for (unsigned t = 0; !err && !found && t < ASSET_TYPE_COUNT; t++)
+        if (types & 1u << t)
+            err = catalogue_list(r, (enum asset_type)t, w->after_row, has_row,
+                                 &found);
+    catalogue_reader_release(r);
+    if (err)
+        return err;
+    return found ? 0 : QUESTION_WAITS;
+}
+
+/* A narrow query where one can be asked, else the walk. */
+static int or_walk(int result)
+{
+    return result == -EOPNOTSUPP ? QUESTION_WAITS : result;
+}
+
+static int ask_rows(struct sync *s, struct waiter *w)
+{
+    if (s->complete || covered_has(s, &w->query))
+        return 0;
+    int result = narrow_query(s, w, &w->query);
+    if (result != -EOPNOTSUPP)
+        return result;
+    return w->want == SYNC_MORE ? look_for_more(s, w) : QUESTION_WAITS;
+}
+
+static int ask_name(struct sync *s, struct waiter *w)
+{
+    if (s->complete)
+        return 0;
+    int result = narrow_query(s, w, &w->query);
+    if (result == -EOPNOTSUPP)
+        result = narrow_folder(s, w, w->text);
+    return or_walk(result);
+}
+
+static int ask_ready(struct sync *s, struct waiter *w)
+{
+    w->owner = &s->ready;
+    return s->ready ? 0 : s->ready_err ? s->ready_err : QUESTION_WAITS;
+}
+
+static int index_fields(struct sync *s, const struct query *q)
+{
+    for (size_t i = 0; i < q->count; i++) {
+        const struct query_term *t = &q->terms[i];
+        if (t->kind != QUERY_RANGE && t->kind != QUERY_EXACT)
+            continue;
+        struct catalogue_reader *r = catalogue_reader_acquire(s->catalogue);
+        bool indexed = r && catalogue_field_indexed(r, t->field);
+        catalogue_reader_release(r);
+        int err = indexed ? 0 : catalogue_index_field(s->catalogue, t->field);
+        if (err)
+            return err;
+    }
+    return 0;
+}
+
+int question_begin(struct sync *s, struct waiter *w)
+{
+    int64_t link;
+    switch (w->want) {
+    case SYNC_READY:
+        return ask_ready(s, w);
+    case SYNC_COMPLETE:
+        return s->complete ? 0 : QUESTION_WAITS;
+    case SYNC_MORE:
+    case SYNC_QUERY:
+        return ask_rows(s, w);
+    case SYNC_NAME:
+        return ask_name(s, w);
+    case SYNC_ID:
+        return s->complete ? 0 : or_walk(narrow_id(s, w, w->text, false));
+    case SYNC_RENEW:
+        return narrow_id(s, w, w->text, true);
+    case SYNC_POLL:
+        w->owner = &s->poll_number;
+        return QUESTION_WAITS;
+    case SYNC_FIELDS:
+        return index_fields(s, &w->query);
+    case SYNC_LINK_ADD:
+        return catalogue_link_add(s->catalogue, w->place, w->text, w->target,
+                                  clock_wall_s(), &link);
+    case SYNC_LINK_REMOVE:
+        return catalogue_link_remove(s->catalogue, w->place, w->text);
+    }
+    return -EINVAL;
+}

@@ -1,0 +1,260 @@
+/*
+ * slice.c - what one answer proves.
+ *
+ * Invariants, on which walk, poll, search and sweep all rest:
+ *
+ *  1. The list's order never changes for assets that stand: created_at,
+ *     newest first, then something of the server's own among equal seconds.
+ *  2. An answer is a slice: consecutive assets of that order at one moment,
+ *     with the total of that moment.
+ *  3. So whatever stood at that moment and belongs strictly between the
+ *     slice's newest and oldest second is in the slice. The first page has no
+ *     newer neighbours, the last no older ones: there the proof reaches to the
+ *     end of the list.
+ *  4. A known asset that belongs there and isn't in it was gone at that
+ *     moment. It is removed, unless it was added from an answer that may be
+ *     of a later moment (the recent additions; where they are forgotten,
+ *     nothing is removed).
+ *  5. Assets of the slice's first and last second prove nothing about others
+ *     of that second: only an answer about their own ids does.
+ *
+ * An asset without a usable created_at takes the second of its neighbour, so
+ * that it has a place. A slice that isn't in order proves no
+ * absence.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "sync/sync_internal.h"
+
+#define BETWEEN_MAX 4096 /* more candidates than this wait for the search */
+#define RECENT_MAX  256
+
+/* ---- order -----------------------------------------------------------------
+ */
+
+/* Gives what has no second its neighbour's; false when out of order. */
+static bool put_in_order(struct page *page)
+{
+    int64_t older_s = 0;
+    for (size_t i = page->count; i-- > 0;) {
+        struct asset *a = &page->assets[i];
+        if (!a->created_s)
+            a->created_s = older_s;
+        older_s = a->created_s;
+    }
+    for (size_t i = 1; i < page->count; i++)
+        if (!page->assets[i].created_s)
+            page->assets[i].created_s = page->assets[i - 1].created_s;
+    for (size_t i = page->count; i-- > 1;)
+        if (page->assets[i].created_s > page->assets[i - 1].created_s)
+            return false;
+    return true;
+}
+
+static int64_t position_from_end(const struct slice *slice,
+                                 const struct page *page, size_t index)
+{
+    return page->total_results -
+           ((slice->page - 1) * slice->page_limit + (int64_t)index);
+}
+
+/* A cut lies where the second changes from one asset to the next older. */
+static void find_cuts(const struct slice *slice, const struct page *page,
+                      struct slice_result *result)
+{
+    for (size_t i = 0; i + 1 < page->count; i++) {
+        if (page->assets[i].created_s == page->assets[i + 1].created_s)
+            continue;
+        struct cut cut = {page->assets[i].created_s,
+                          position_from_end(slice, page, i + 1)};
+        if (!result->has_cuts)
+            result->newest = cut;
+        result->oldest = cut;
+        result->has_cuts = true;
+    }
+}
+
+/* ---- recent additions
+ * -------------------------------------------------------- */
+
+static void remember_added(struct sync *s, int64_t row, int64_t seen_ms)
+{
+    size_t at = s->recent_next++ % RECENT_MAX;
+    if (s->recent[at].seen_ms > s->recent_floor_ms)
+        s->recent_floor_ms = s->recent[at].seen_ms;
+    s->recent[at].row = row;
+    s->recent[at].seen_ms = seen_ms;
+}
+
+/* Whether an answer asked for at asked_ms may be older than the row. */
+static bool may_be_newer(const struct sync *s, int64_t row, int64_t asked_ms)
+{
+    for (size_t i = 0; i < RECENT_MAX; i++)
+        if (s->recent[i].row == row && s->recent[i].seen_ms >= asked_ms)
+            return true;
+    return asked_ms <= s->recent_floor_ms;
+}
+
+/* ---- absences
+ * ------------------------------------------------------------------ */
+
+static bool page_has(const struct page *page, const char *id)
+{
+    for (size_t i = 0; i < page->count; i++)
+        if (strcmp(page->assets[i].id, id) == 0)
+            return true;
+    return false;
+}
+
+static bool is_last(const struct slice *slice, const struct page *page)
+{
+    return page->total_results >= 0 && page->skipped == 0 &&
+           (slice->page - 1) * slice->page_limit + (int64_t)page->count ==
+               page->total_results;
+}
+
+/* The places that belong strictly within the slice. */
+static int places_within(struct sync *s, const struct slice *slice,
+                         const struct page *page,
+                         struct catalogue_place **ret_places, size_t *ret_count)
+{
+    bool first = slice->page == 1;
+    bool last = is_last(slice, page);
+    *ret_places = NULL;
+    *ret_count = 0;
+    if (!page->count && !(first && page->total_results == 0))
+        return 0; /* a page past the end */
+    struct catalogue_place newer = {0};
+    struct catalogue_place older = {0};
+    if (page->count) {
+        newer.created_s = page->assets[0].created_s; /* row 0: below them all */
+        older.created_s = page->assets[page->count - 1].created_s;
+        older.row = INT64_MAX; /* above them all */
+    }
+    struct catalogue_reader *r = catalogue_reader_acquire(s->catalogue);
+    if (!r)
+        return -ENOMEM;
+    int err = catalogue_between(r, first ? NULL : &newer,
+                                last || !page->count ? NULL : &older,
+                                BETWEEN_MAX, ret_places, ret_count);
+    catalogue_reader_release(r);
+    return err;
+}
+
+static int remove_absent(struct sync *s, const struct page *page,
+                         const struct catalogue_place *places, size_t count,
+                         int64_t asked_ms, size_t *ret_removed)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (page_has(page, places[i].id) ||
+            may_be_newer(s, places[i].row, asked_ms))
+            continue;
+        int err = catalogue_remove(s->catalogue, places[i].row);
+        if (err && err != -ENOENT)
+            return err;
+        *ret_removed += !err;
+    }
+    return 0;
+}
+
+/* ---- presences
+ * ----------------------------------------------------------------- */
+
+struct put_outcome {
+    bool fresh; /* it wasn't known */
+    int64_t row;
+};
+
+/* One asset that can't be kept (its object is malformed) costs itself alone. */
+static int put_one(struct sync *s, const struct asset *a, bool named,
+                   const struct api_answer *answer, struct put_outcome *out)
+{
+    *out = (struct put_outcome){0};
+    int err = catalogue_put(s->catalogue, a, named, answer->received_s,
+                            &out->row, &out->fresh);
+    if (err == -EBADMSG)
+        return 0;
+    if (!err && out->fresh)
+        remember_added(s, out->row, answer->answered_ms);
+    if (!err && s->marking)
+        err = catalogue_mark(s->catalogue, out->row);
+    return err;
+}
+
+static int put_all(struct sync *s, const struct slice *slice, struct page *page,
+                   const struct api_answer *answer, struct slice_result *result)
+{
+    for (size_t i = page->count; i-- > 0;) {
+        struct put_outcome out;
+        int err = put_one(s, &page->assets[i], slice->named, answer, &out);
+        if (err)
+            return err;
+        result->added += out.fresh;
+        if (i == page->count - 1)
+            result->known_at_end = !out.fresh;
+        /* Oldest first: the run of fresh ones that reaches the top. */
+        result->unknown_on_top = out.fresh ? result->unknown_on_top + 1 : 0;
+    }
+    return 0;
+}
+
+int slice_apply(struct sync *s, const struct slice *slice, struct page *page,
+                const struct api_answer *answer,
+                struct slice_result *ret_result)
+{
+    struct slice_result result = {0};
+    struct catalogue_place *places = NULL;
+    size_t count = 0;
+    bool ordered = put_in_order(page);
+    int err = 0;
+    if (ordered)
+        err = places_within(s, slice, page, &places, &count);
+    if (!err)
+        err = sync_begin(s);
+    if (!err) {
+        err = put_all(s, slice, page, answer, &result);
+        if (!err)
+            err = remove_absent(s, page, places, count, answer->asked_ms,
+                                &result.removed);
+        err = sync_end(s, err);
+    }
+    catalogue_places_free(places, count);
+    if (err)
+        return err;
+    if (ordered && page->total_results >= 0)
+        find_cuts(slice, page, &result);
+    if (page->count) {
+        result.top_s = page->assets[0].created_s;
+        result.bottom_s = page->assets[page->count - 1].created_s;
+    }
+    *ret_result = result;
+    return 0;
+}
+
+int slice_apply_ids(struct sync *s, const struct catalogue_place *places,
+                    size_t count, struct page *page,
+                    const struct api_answer *answer, size_t *ret_removed)
+{
+    *ret_removed = 0;
+    int err = sync_begin(s);
+    if (err)
+        return err;
+    for (size_t i = page->count; !err && i-- > 0;) {
+        struct put_outcome out;
+        /* Where it stands among others isn't known from here. */
+        for (size_t k = 0; k < count && !page->assets[i].created_s; k++)
+            if (strcmp(places[k].id, page->assets[i].id) == 0)
+                page->assets[i].created_s = places[k].created_s;
+        err = put_one(s, &page->assets[i], false, answer, &out);
+    }
+    bool whole = page->total_results == (int64_t)page->count &&
+                 page->skipped == 0 && page->count <= count;
+    if (!err && whole)
+        err = remove_absent(s, page, places, count, answer->asked_ms,
+                            ret_removed);
+    return sync_end(s, err);
+}

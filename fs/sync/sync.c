@@ -1,0 +1,401 @@
+/*
+ * The thread: takes answers and questions in turn, looks at the clock, sleeps
+ * until either has more.
+ */
+#include "sync/sync.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/queue.h>
+#include <time.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "sync/sync_internal.h"
+
+#define WALK_PAUSE_FIRST_MS 1000
+#define JITTER_PARTS        10 /* polls vary by a tenth either way */
+
+bool sync_is_stopping(struct sync *s)
+{
+    guard_mutex(&s->lock);
+    return s->stopping;
+}
+
+void sync_note_error(struct sync *s, int err)
+{
+    guard_mutex(&s->lock);
+    s->status.last_error = err;
+}
+
+/* ---- errands ------------------------------------------------------------- */
+
+static void deliver(struct errand *e)
+{
+    struct sync *s = e->sync;
+    guard_mutex(&s->lock);
+    TAILQ_REMOVE(&s->under_way, e, link);
+    TAILQ_INSERT_TAIL(&s->answered, e, link);
+    (void)pthread_cond_signal(&s->wake);
+}
+
+/* On the http thread. */
+static void on_page(void *ctx, int err, struct page *page,
+                    const struct api_answer *answer)
+{
+    struct errand *e = ctx;
+    e->err = err;
+    if (!err) {
+        e->page = *page;
+        *page = (struct page){0};
+        e->answer = *answer;
+    }
+    deliver(e);
+}
+
+/* What can't be sent comes home like any other, so that no part is called back
+ * while it asks. */
+static void start(struct sync *s, const struct api_list *list,
+                  enum api_lane lane, enum api_cause cause, int64_t deadline_ms,
+                  int err, struct errand *e)
+{
+    if (!deadline_ms)
+        deadline_ms = clock_mono_ms() + s->config.timeout_ms;
+    {
+        guard_mutex(&s->lock);
+        s->errands++;
+        if (s->stopping)
+            err = -ESHUTDOWN;
+        TAILQ_INSERT_TAIL(&s->under_way, e, link);
+    }
+    /* The ticket is read by this thread alone. */
+    if (!err)
+        err = api_list_assets(s->api, list, lane, cause, deadline_ms, on_page,
+                              e, &e->ticket);
+    if (err) {
+        e->err = err;
+        deliver(e);
+    }
+}
+
+void errand_list_page(struct sync *s, int64_t page, int page_limit,
+                      const char *filter, enum api_lane lane,
+                      enum api_cause cause, int64_t deadline_ms, errand_fn *fn,
+                      void *ctx)
+{
+    const struct api_list list = {
+        .page = page, .page_limit = page_limit, .filter = filter};
+    struct errand *e = calloc(1, sizeof(*e));
+    if (!e) {
+        fn(s, ctx, -ENOMEM, NULL, NULL);
+        return;
+    }
+    *e = (struct errand){.sync = s, .fn = fn, .ctx = ctx};
+    start(s, &list, lane, cause, deadline_ms, 0, e);
+}
+
+/* A query of one term: any of these ids. */
+static int make_ids_query(const struct catalogue_place *places, size_t count,
+                          struct query *ret_query)
+{
+    struct query q = {.terms = calloc(1, sizeof(*q.terms)), .count = 1};
+    if (!q.terms)
+        return -ENOMEM;
+    q.terms[0].kind = QUERY_ID;
+    q.terms[0].texts = calloc(count, sizeof(char *));
+    bool good = q.terms[0].texts;
+    for (size_t i = 0; good && i < count; i++) {
+        good = (q.terms[0].texts[i] = strdup(places[i].id));
+        q.terms[0].text_count += good;
+    }
+    if (!good) {
+        query_done(&q);
+        return -ENOMEM;
+    }
+    *ret_query = q;
+    return 0;
+}
+
+void errand_ids(struct sync *s, const struct catalogue_place *places,
+                size_t count, enum api_lane lane, enum api_cause cause,
+                errand_fn *fn, void *ctx)
+{
+    struct query q = {0};
+    cleanup(buf_done) struct buf filter = {.max = 64 << 10};
+    struct errand *e = calloc(1, sizeof(*e));
+    if (!e) {
+        fn(s, ctx, -ENOMEM, NULL, NULL);
+        return;
+    }
+    *e = (struct errand){.sync = s, .fn = fn, .ctx = ctx};
+    int err = make_ids_query(places, count, &q);
+    if (!err)
+        err = query_ask(&q, &filter);
+    query_done(&q);
+    const struct api_list list = {
+        .page = 1, .page_limit = API_PAGE_LIMIT, .filter = buf_str(&filter)};
+    start(s, &list, lane, cause, 0, err, e);
+}
+
+static void take_answer(struct sync *s, struct errand *e)
+{
+    {
+        guard_mutex(&s->lock);
+        s->errands--;
+    }
+    e->fn(s, e->ctx, e->err, e->err ? NULL : &e->page, &e->answer);
+    page_done(&e->page);
+    free(e);
+}
+
+/* Answers how many errands haven't come home. */
+static size_t cancel_errands(struct sync *s)
+{
+    uint64_t tickets[64];
+    size_t count = 0;
+    size_t out;
+    {
+        guard_mutex(&s->lock);
+        struct errand *e;
+        TAILQ_FOREACH(e, &s->under_way, link)
+        if (count < array_count(tickets))
+            tickets[count++] = e->ticket;
+        out = s->errands;
+    }
+    for (size_t i = 0; i < count; i++)
+        api_cancel(s->api, tickets[i]);
+    return out;
+}
+
+/* ---- transactions -------------------------------------------------------- */
+
+int sync_begin(struct sync *s)
+{
+    return catalogue_begin(s->catalogue);
+}
+
+/* Who lists a type while the walk goes on has rows of it to look for. */
+static bool has_more(struct sync *s, struct waiter *w, void *ctx, int *ret_err)
+{
+    const struct catalogue_diff *diff = ctx;
+    if (!w->begun || w->want != SYNC_MORE || w->owner)
+        return false;
+    unsigned types = query_types(&w->query);
+    *ret_err = 0;
+    for (size_t i = 0; types && i < diff->count; i++) {
+        const struct catalogue_change *c = &diff->changes[i];
+        if (c->row > w->after_row && c->folder && types & 1u << c->type)
+            return true;
+    }
+    return false;
+}
+
+int sync_end(struct sync *s, int err)
+{
+    struct catalogue_diff diff = {0};
+    if (err) {
+        catalogue_rollback(s->catalogue);
+        return err;
+    }
+    err = catalogue_commit(s->catalogue, &diff);
+    if (err)
+        return err;
+    if (diff.count) {
+        s->committed(s->committed_ctx, &diff);
+        waiters_settle(s, has_more, &diff);
+    }
+    catalogue_diff_done(&diff);
+    return 0;
+}
+
+/* ---- clockwork ----------------------------------------------------------- */
+
+static int64_t jittered(int64_t ms)
+{
+    int64_t spread = ms / JITTER_PARTS;
+    return spread ? ms - spread + (int64_t)random() % (2 * spread) : ms;
+}
+
+static bool poll_is_wanted(struct sync *s, struct waiter *w, void *ctx,
+                           int *ret_err)
+{
+    *(bool *)ctx |= w->want == SYNC_POLL && w->begun;
+    return false;
+}
+
+/* Polls and sweeps begin once the list is complete; until then the walk
+ * brings what is new. */
+static void run_due(struct sync *s, int64_t now_ms)
+{
+    if (now_ms >= s->walk_at_ms)
+        walk_start(s);
+    if (!s->complete)
+        return;
+    bool wanted = false;
+    if (!s->poll)
+        waiters_settle(s, poll_is_wanted, &wanted);
+    if (!s->poll && (wanted || now_ms >= s->poll_at_ms)) {
+        s->poll_at_ms = now_ms + jittered(s->config.refresh_ms);
+        poll_start(s);
+    }
+    if (!s->sweeping && !s->walk && now_ms >= s->sweep_at_ms) {
+        s->sweep_at_ms = now_ms + s->config.sweep_ms;
+        sweep_step(s);
+    }
+}
+
+static int64_t next_due(const struct sync *s, int64_t deadline_ms)
+{
+    int64_t due = deadline_ms;
+    if (s->walk_at_ms < due)
+        due = s->walk_at_ms;
+    if (s->complete && !s->poll && s->poll_at_ms < due)
+        due = s->poll_at_ms;
+    if (s->complete && !s->sweeping && !s->walk && s->sweep_at_ms < due)
+        due = s->sweep_at_ms;
+    return due;
+}
+
+static void sleep_until(struct sync *s, int64_t due_ms)
+{
+    guard_mutex(&s->lock);
+    if (s->nudged || !TAILQ_EMPTY(&s->answered))
+        return;
+    if (due_ms == CLOCK_NEVER_MS) {
+        (void)pthread_cond_wait(&s->wake, &s->lock);
+        return;
+    }
+    const struct timespec until = {.tv_sec = due_ms / 1000,
+                                   .tv_nsec = due_ms % 1000 * 1000000};
+    (void)pthread_cond_timedwait(&s->wake, &s->lock, &until);
+}
+
+static struct errand *next_answer(struct sync *s)
+{
+    guard_mutex(&s->lock);
+    struct errand *e = TAILQ_FIRST(&s->answered);
+    if (e)
+        TAILQ_REMOVE(&s->answered, e, link);
+    return e;
+}
+
+static void *run(void *ctx)
+{
+    struct sync *s = ctx;
+    for (;;) {
+        struct errand *e;
+        struct waiter *w;
+        while ((w = waiter_hold_new(s)))
+            waiter_unhold(s, w, question_begin(s, w));
+        if ((e = next_answer(s))) {
+            take_answer(s, e);
+            continue;
+        }
+        bool stopping = sync_is_stopping(s);
+        if (stopping && cancel_errands(s) == 0)
+            return NULL;
+        int64_t now_ms = clock_mono_ms();
+        int64_t deadline_ms = waiters_expire(s, now_ms);
+        if (!stopping)
+            run_due(s, now_ms);
+        sleep_until(s, stopping ? CLOCK_NEVER_MS : next_due(s, deadline_ms));
+    }
+}
+
+/* ---- face -------------------------------------------------------------------
+ */
+
+bool sync_is_complete(const struct sync *s)
+{
+    return s->complete;
+}
+
+int sync_new(struct catalogue *catalogue, struct api *api,
+             const struct sync_config *config, sync_committed_fn *committed,
+             void *ctx, struct sync **ret_sync)
+{
+    struct sync *s = calloc(1, sizeof(*s));
+    if (!s)
+        return -ENOMEM;
+    pthread_condattr_t attributes;
+    (void)pthread_condattr_init(&attributes);
+    (void)pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    (void)pthread_cond_init(&s->wake, &attributes);
+    (void)pthread_condattr_destroy(&attributes);
+    (void)pthread_mutex_init(&s->lock, NULL);
+    TAILQ_INIT(&s->answered);
+    TAILQ_INIT(&s->under_way);
+    TAILQ_INIT(&s->waiters);
+    s->catalogue = catalogue;
+    s->api = api;
+    s->config = *config;
+    s->committed = committed;
+    s->committed_ctx = ctx;
+    s->walk_pause_ms = WALK_PAUSE_FIRST_MS;
+    s->status.total = -1;
+    *ret_sync = s;
+    return 0;
+}
+
+int sync_start(struct sync *s)
+{
+    struct catalogue_reader *r = catalogue_reader_acquire(s->catalogue);
+    if (!r)
+        return -ENOMEM;
+    int64_t now_ms = clock_mono_ms();
+    s->complete = catalogue_state(r, "complete", 0);
+    s->ready = s->complete;
+    s->status.complete = s->complete;
+    s->status.polled_s = catalogue_state(r, "polled_s", 0);
+    s->status.swept_s = catalogue_state(r, "swept_s", 0);
+    s->status.walked = s->status.total = catalogue_total(r);
+    if (!s->complete)
+        s->status.total = -1;
+    catalogue_reader_release(r);
+    sweep_note_bound(s, s->status.walked);
+    s->walk_at_ms = s->complete ? CLOCK_NEVER_MS : now_ms;
+    s->poll_at_ms = now_ms;
+    s->sweep_at_ms = now_ms + s->config.sweep_ms;
+    int err = pthread_create(&s->thread, NULL, run, s);
+    s->started = !err;
+    return -err;
+}
+
+void sync_free(struct sync *s)
+{
+    if (!s)
+        return;
+    {
+        guard_mutex(&s->lock);
+        s->stopping = true;
+        (void)pthread_cond_signal(&s->wake);
+    }
+    if (s->started)
+        (void)pthread_join(s->thread, NULL);
+    for (struct waiter *w; (w = TAILQ_FIRST(&s->waiters));) {
+        TAILQ_REMOVE(&s->waiters, w, link);
+        w->answer(w->ctx, -ESHUTDOWN);
+        waiter_free(w);
+    }
+    for (size_t i = 0; i < array_count(s->covered); i++)
+        free(s->covered[i]);
+    walk_done(s);
+    search_done(s);
+    poll_done(s);
+    narrow_done(s);
+    unfinished_free(s);
+    (void)pthread_cond_destroy(&s->wake);
+    (void)pthread_mutex_destroy(&s->lock);
+    free(s);
+}
+
+void sync_status(struct sync *s, struct sync_status *ret_status)
+{
+    guard_mutex(&s->lock);
+    *ret_status = s->status;
+    ret_status->complete = s->complete;
+    int64_t age_s = clock_wall_s() - s->status.polled_s;
+    ret_status->poll_age_ms =
+        s->status.polled_s ? (age_s > 0 ? age_s : 0) * 1000 : -1;
+}

@@ -1,0 +1,233 @@
+/*
+ * sync_internal.h - what the files of this room share. Private to the room.
+ *
+ * Everything here is called on the sync thread alone, unless it says so. The
+ * rooms' parts are event-driven: each starts errands (requests to the API)
+ * and is called back, on this thread, with their answers.
+ *
+ * Lock order: s->lock is a leaf; nothing is called under it.
+ */
+#ifndef TWELVEFS_SYNC_INTERNAL_H
+#define TWELVEFS_SYNC_INTERNAL_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <sys/queue.h>
+
+#include "base/cleanup.h"
+#include "sync/sync.h"
+
+struct walk;
+struct poll;
+struct narrow;
+struct search;
+struct unfinished;
+
+/* ---- errands: requests whose answers come to the sync thread --------- */
+
+typedef void errand_fn(struct sync *s, void *ctx, int err, struct page *page,
+                       const struct api_answer *answer);
+
+struct errand {
+    struct sync *sync;
+    errand_fn *fn;
+    void *ctx;
+    uint64_t ticket;
+    int err;
+    struct page page;
+    struct api_answer answer;
+    TAILQ_ENTRY(errand) link; /* in the mailbox, once answered */
+};
+TAILQ_HEAD(errand_list, errand);
+
+/* fn is called exactly once, later, on the sync thread: at once-like with
+ * -ENOMEM or -ESHUTDOWN where the request can't be made. deadline_ms 0: the
+ * configured timeout from now. */
+void errand_list_page(struct sync *s, int64_t page, int page_limit,
+                      const char *filter, enum api_lane lane,
+                      enum api_cause cause, int64_t deadline_ms,
+                      errand_fn *fn, void *ctx);
+
+/* asset_ids of up to API_IDS_LIMIT places. */
+void errand_ids(struct sync *s, const struct catalogue_place *places,
+                size_t count, enum api_lane lane, enum api_cause cause,
+                errand_fn *fn, void *ctx);
+
+/* ---- waiters ----------------------------------------------------------- */
+
+struct waiter {
+    uint64_t ticket;
+    enum sync_want want;
+    struct query query;
+    char *text, *place, *target;
+    int64_t after_row;
+    int64_t deadline_ms;
+    sync_answer_fn *answer;
+    void *ctx;
+    bool begun;         /* the sync thread has looked at it */
+    bool held;          /* … or is looking */
+    bool cancelled;     /* while it was held */
+    int err;            /* once it is settled */
+    const void *owner;  /* whose end it waits for; NULL: of the walk */
+    uint64_t poll;      /* POLL: number of the poll that answers it */
+    TAILQ_ENTRY(waiter) link;
+};
+TAILQ_HEAD(waiter_list, waiter);
+
+/* Whether a waiter is settled, and with what; called under the lock. */
+typedef bool waiter_settled_fn(struct sync *s, struct waiter *w, void *ctx,
+                               int *ret_err);
+
+/* A question that is new, held; NULL when there is none. */
+struct waiter *waiter_hold_new(struct sync *s);
+/* Lets go of it: QUESTION_WAITS, or its answer, 0 or an error. */
+#define QUESTION_WAITS 1
+void waiter_unhold(struct sync *s, struct waiter *w, int result);
+
+/* Answers every waiter that is settled, outside the lock. */
+void waiters_settle(struct sync *s, waiter_settled_fn *settled, void *ctx);
+/* Those of one owner. */
+void waiters_answer(struct sync *s, const void *owner, int err);
+/* Those whose deadline passed; answers the next deadline. */
+int64_t waiters_expire(struct sync *s, int64_t now_ms);
+void waiter_free(struct waiter *w);
+
+/* ---- slices: see slice.c ---------------------------------------------------- */
+
+/* A cut in the list between two seconds of created_at: so many assets are
+ * older than its newer side. The order within one second doesn't matter. */
+struct cut {
+    int64_t created_s; /* of its newer side */
+    int64_t older;     /* assets on its older side, by the answer's total */
+};
+
+struct slice {
+    int64_t page; /* number and limit as asked */
+    int page_limit;
+    bool named;   /* new assets may be given their folder name */
+};
+
+struct slice_result {
+    size_t added, removed;
+    size_t unknown_on_top; /* leading assets that weren't known before */
+    bool known_at_end;     /* its oldest asset was known before */
+    bool has_cuts;
+    struct cut newest, oldest; /* of the cuts within it */
+    int64_t top_s, bottom_s;   /* created_s of its newest and oldest asset */
+};
+
+/* Commits what an answer shows: its assets put, oldest first, and what it
+ * disproves removed. 0 or the catalogue's error. */
+int slice_apply(struct sync *s, const struct slice *slice, struct page *page,
+                const struct api_answer *answer,
+                struct slice_result *ret_result);
+
+/* Commits an answer to asset_ids: what it holds is put; of the places asked
+ * for, those that a whole answer lacks are removed. */
+int slice_apply_ids(struct sync *s, const struct catalogue_place *places,
+                    size_t count, struct page *page,
+                    const struct api_answer *answer, size_t *ret_removed);
+
+/* Begin and end of a transaction; end commits, tells `committed`, and settles
+ * who waited for rows. */
+int sync_begin(struct sync *s);
+int sync_end(struct sync *s, int err);
+
+/* ---- parts -------------------------------------------------------------------- */
+
+struct sync {
+    pthread_mutex_t lock;
+    pthread_cond_t wake;
+    struct errand_list answered;   /* under lock */
+    struct waiter_list waiters;    /* under lock */
+    uint64_t last_ticket;          /* under lock */
+    bool stopping;                 /* under lock */
+    bool nudged;                   /* under lock: a question is new */
+    size_t errands;                /* under lock: under way */
+    struct errand_list under_way;  /* under lock */
+    char *covered[64];             /* under lock: answered narrow queries … */
+    int64_t covered_until_ms[64];  /* … and until when */
+    struct sync_status status;     /* under lock */
+
+    _Atomic bool complete;
+    struct catalogue *catalogue;
+    struct api *api;
+    struct sync_config config;
+    sync_committed_fn *committed;
+    void *committed_ctx;
+    pthread_t thread;
+    bool started;
+
+    /* the sync thread's own */
+    bool ready;
+    int ready_err;
+    struct walk *walk;   /* NULL when none is under way */
+    struct poll *poll;   /* likewise */
+    int64_t walk_at_ms, poll_at_ms, sweep_at_ms;
+    int64_t walk_pause_ms;
+    uint64_t poll_number;       /* of the last poll begun */
+    unsigned fruitless;         /* searches in a row that found nothing */
+    uint64_t search_from_poll;  /* no search before this poll */
+    bool judge;                 /* the next walk judges what it didn't see */
+    bool marking;               /* slices mark what they see */
+    int64_t sweep_page;         /* under way */
+    int64_t sweep_reach;        /* position of the newest asset swept */
+    int64_t sweep_total;        /* as the sweep last heard */
+    bool sweeping;
+    struct {
+        int64_t row, seen_ms;
+    } recent[256];              /* added lately: see slice.c */
+    size_t recent_next;
+    int64_t recent_floor_ms;
+    struct unfinished *unfinished;
+    struct search *search;   /* NULL when none is under way */
+    struct narrow *narrows;  /* under way */
+};
+
+void walk_start(struct sync *s);
+void walk_done(struct sync *s);
+void poll_start(struct sync *s);
+void poll_done(struct sync *s);
+/* The full walk that a poll asked for is through. */
+void poll_walked(struct sync *s);
+/* … or pauses. */
+void poll_walk_failed(struct sync *s, int err);
+void narrow_done(struct sync *s);
+void search_done(struct sync *s);
+/* After a poll's page 1, whose oldest second was bottom_s. */
+typedef void unfinished_done_fn(struct sync *s, int err);
+void unfinished_start(struct sync *s, int64_t bottom_s, enum api_lane lane,
+                      unfinished_done_fn *done);
+void unfinished_free(struct sync *s);
+void sweep_step(struct sync *s);
+void sweep_note_bound(struct sync *s, int64_t total);
+
+/* Puts a held waiter's question: its answer where that is known at once, else
+ * QUESTION_WAITS, with its owner set. */
+int question_begin(struct sync *s, struct waiter *w);
+
+/* search.c: mends the catalogue until it agrees with `total`; done is called
+ * once with 0 (found all), -ESTALE (contradicted: walk anew) or an error. */
+typedef void search_done_fn(struct sync *s, int err);
+void search_start(struct sync *s, int64_t total, enum api_lane lane,
+                  search_done_fn *done);
+/* Rows counted; a negative errno. */
+int64_t sync_known_total(struct sync *s);
+
+/* narrow.c: joins or begins a narrow query for a waiter. QUESTION_WAITS,
+ * -EOPNOTSUPP when nothing narrow can be asked, or an error. */
+int narrow_query(struct sync *s, struct waiter *w, const struct query *q);
+int narrow_folder(struct sync *s, struct waiter *w, const char *folder);
+int narrow_id(struct sync *s, struct waiter *w, const char *id, bool renew);
+
+/* The types (1 << enum asset_type) of a query that asks for types alone, all
+ * for an empty one; 0 for any other query. */
+unsigned query_types(const struct query *q);
+
+bool covered_has(struct sync *s, const struct query *q);
+void covered_add(struct sync *s, const struct query *q);
+
+bool sync_is_stopping(struct sync *s);
+void sync_note_error(struct sync *s, int err);
+
+#endif

@@ -1,0 +1,154 @@
+/*
+ * unfinished.c - assets that may still change by themselves (processing, a
+ * thumbnail pending …) are asked for by id until they are done: the newest
+ * UNFINISHED_MAX, 50 a request, at each poll those whose turn it is. Each waits
+ * twice as long as before, up to REST_MAX polls, while it stays unfinished.
+ */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "sync/sync_internal.h"
+
+#define UNFINISHED_MAX 500
+#define REST_MAX       32
+
+struct rest {
+    int64_t row;
+    uint64_t due;   /* number of the poll whose turn it is */
+    unsigned polls; /* how long it last rested */
+};
+
+struct unfinished {
+    struct rest rests[UNFINISHED_MAX]; /* of the newest, as of the last poll */
+    size_t rest_count;
+    struct catalogue_place *places;
+    size_t count, next, asked;
+    enum api_lane lane;
+    unfinished_done_fn *done;
+};
+
+static void ask(struct sync *s);
+
+void unfinished_free(struct sync *s)
+{
+    struct unfinished *u = s->unfinished;
+    if (!u)
+        return;
+    catalogue_places_free(u->places, u->count);
+    free(u);
+    s->unfinished = NULL;
+}
+
+static const struct rest *find(const struct unfinished *u, int64_t row)
+{
+    for (size_t i = 0; i < u->rest_count; i++)
+        if (u->rests[i].row == row)
+            return &u->rests[i];
+    return NULL;
+}
+
+static void finish(struct sync *s, int err)
+{
+    s->unfinished->done(s, err);
+}
+
+static void on_ids(struct sync *s, void *ctx, int err, struct page *page,
+                   const struct api_answer *answer)
+{
+    struct unfinished *u = s->unfinished;
+    size_t removed;
+    if (!err)
+        err = slice_apply_ids(s, u->places + u->next, u->asked, page, answer,
+                              &removed);
+    if (err) {
+        finish(s, err);
+        return;
+    }
+    u->next += u->asked;
+    ask(s);
+}
+
+static void ask(struct sync *s)
+{
+    struct unfinished *u = s->unfinished;
+    size_t left = u->count - u->next;
+    if (!left) {
+        finish(s, 0);
+        return;
+    }
+    u->asked = left < API_IDS_LIMIT ? left : API_IDS_LIMIT;
+    errand_ids(s, u->places + u->next, u->asked, u->lane, API_CAUSE_UNFINISHED,
+               on_ids, NULL);
+}
+
+/* Keeps those whose turn it is, and notes who rests until when. What page 1
+ * showed was read just now. */
+static void choose(struct sync *s, int64_t bottom_s)
+{
+    struct unfinished *u = s->unfinished;
+    struct rest rests[UNFINISHED_MAX];
+    size_t kept = 0;
+    for (size_t i = 0; i < u->count; i++) {
+        struct catalogue_place place = u->places[i];
+        const struct rest *before = find(u, place.row);
+        struct rest rest =
+            before ? *before
+                   : (struct rest){.row = place.row, .due = s->poll_number};
+        bool due = place.created_s <= bottom_s && rest.due <= s->poll_number;
+        if (due) {
+            rest.polls = rest.polls ? rest.polls * 2 : 1;
+            if (rest.polls > REST_MAX)
+                rest.polls = REST_MAX;
+            rest.due = s->poll_number + rest.polls;
+        }
+        rests[i] = rest;
+        u->places[i] = u->places[kept];
+        u->places[kept] = place;
+        kept += due;
+    }
+    u->rest_count = u->count;
+    for (size_t i = 0; i < u->count; i++)
+        u->rests[i] = rests[i];
+    for (size_t i = kept; i < u->count; i++)
+        free(u->places[i].id);
+    u->count = kept;
+}
+
+static int read_places(struct sync *s, int64_t bottom_s)
+{
+    struct unfinished *u = s->unfinished;
+    catalogue_places_free(u->places, u->count);
+    u->places = NULL;
+    u->count = u->next = 0;
+    struct catalogue_reader *r = catalogue_reader_acquire(s->catalogue);
+    if (!r)
+        return -ENOMEM;
+    int err = catalogue_unfinished(r, UNFINISHED_MAX, &u->places, &u->count);
+    catalogue_reader_release(r);
+    if (err)
+        return err;
+    {
+        guard_mutex(&s->lock);
+        s->status.unfinished = (int64_t)u->count;
+    }
+    choose(s, bottom_s);
+    return 0;
+}
+
+void unfinished_start(struct sync *s, int64_t bottom_s, enum api_lane lane,
+                      unfinished_done_fn *done)
+{
+    if (!s->unfinished)
+        s->unfinished = calloc(1, sizeof(*s->unfinished));
+    if (!s->unfinished) {
+        done(s, -ENOMEM);
+        return;
+    }
+    s->unfinished->lane = lane;
+    s->unfinished->done = done;
+    int err = read_places(s, bottom_s);
+    if (err)
+        finish(s, err);
+    else
+        ask(s);
+}

@@ -1,0 +1,590 @@
+/*
+ * walk.c - reads the whole list, once, so that nothing that stood throughout
+ * is missing.
+ *
+ * Positions count from the oldest end (1 is the oldest asset): there a
+ * creation on top moves nothing. An asset's position by an answer is that
+ * answer's total less the asset's offset. The walk reads from the oldest end
+ * towards the newest, several pages at once, and commits strictly in order:
+ * row order is creation order, and names are final when shown.
+ *
+ * What was committed so far is the tape. Invariants:
+ *
+ *  1. Between two neighbours of the tape nothing is missing that stood
+ *     throughout: some answer held both, or their border is presumed.
+ *  2. A page joins the tape where it shares an asset with its newest part, or
+ *     where its position begins right above the tape: then the border is
+ *     presumed. A page that by position should share an asset and doesn't
+ *     shows that something older is gone: the walk steps back.
+ *  3. A stretch of the walk begins and ends with a reading of page 1. Where
+ *     the total has grown by just the assets that are new on top, nothing
+ *     older was deleted meanwhile; then positions were exact, and what was
+ *     presumed in that stretch is proven. Else each presumed border is looked
+ *     across (bridge.c).
+ *
+ * The walk is through when the tape reaches page 1. What happened later is the
+ * next poll's. Where the catalogue held something before, rows that the walk
+ * didn't see are asked for by id.
+ */
+#include "sync/walk.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+
+#define STRETCH_PAGES 256
+#define HELD_MAX      32
+#define STEP_BACK     25   /* positions, where a deletion showed */
+#define STEPS_BACK    1000 /* in all, before the walk begins anew */
+#define PAUSE_MAX_MS  60000
+
+static void pump(struct sync *s);
+
+static int64_t page_of(const struct walk *w, int64_t position)
+{
+    return (w->total - position) / API_PAGE_LIMIT + 1;
+}
+
+/* ---- end -------------------------------------------------------------------
+ */
+
+static void walk_free(struct walk *w)
+{
+    for (size_t i = 0; i < w->held_count; i++)
+        page_done(&w->held[i].page);
+    for (size_t i = 0; i < w->tape_count; i++)
+        free(w->tape[i]);
+    free(w->open_top);
+    bridges_done(w);
+    free(w);
+}
+
+static bool waits_for_walk(struct sync *s, struct waiter *w, void *ctx,
+                           int *ret_err)
+{
+    *ret_err = *(int *)ctx;
+    return w->begun && !w->owner;
+}
+
+/* Lets everybody know; the walk itself goes on after a pause, which grows. */
+void walk_fail(struct sync *s, int err)
+{
+    struct walk *w = s->walk;
+    if (err == -ECANCELED || err == -ESHUTDOWN)
+        return;
+    sync_note_error(s, err);
+    if (!s->ready) {
+        s->ready_err = err;
+        waiters_answer(s, &s->ready, err);
+    }
+    waiters_settle(s, waits_for_walk, &err);
+    poll_walk_failed(s, err);
+    if (!w->paused) {
+        log_warning("the first walk pauses: %s", strerror(-err));
+        s->walk_at_ms = clock_mono_ms() + s->walk_pause_ms;
+        s->walk_pause_ms = s->walk_pause_ms * 2 < PAUSE_MAX_MS
+                               ? s->walk_pause_ms * 2
+                               : PAUSE_MAX_MS;
+    }
+    w->paused = true;
+}
+
+void walk_anew(struct sync *s)
+{
+    log_info("the account contradicts its own list; walking it anew");
+    walk_free(s->walk);
+    s->walk = NULL;
+    s->judge = true;
+    s->walk_at_ms = clock_mono_ms() + s->walk_pause_ms;
+}
+
+static int note_complete(struct sync *s)
+{
+    int err = sync_begin(s);
+    if (err)
+        return err;
+    int64_t now_s = clock_wall_s();
+    err = catalogue_name_all(s->catalogue);
+    if (!err)
+        err = catalogue_state_set(s->catalogue, "complete", 1);
+    if (!err)
+        err = catalogue_state_set(s->catalogue, "polled_s", now_s);
+    err = sync_end(s, err);
+    if (err)
+        return err;
+    guard_mutex(&s->lock);
+    s->status.walks++;
+    s->status.polled_s = now_s;
+    s->status.last_error = 0;
+    return 0;
+}
+
+static void walk_end(struct sync *s)
+{
+    int err = note_complete(s);
+    if (err) {
+        walk_fail(s, err);
+        return;
+    }
+    bool again = s->complete;
+    walk_free(s->walk);
+    s->walk = NULL;
+    s->marking = s->judge = false;
+    s->walk_pause_ms = 1000;
+    s->complete = true;
+    s->poll_at_ms = clock_mono_ms() + s->config.refresh_ms;
+    s->sweep_at_ms = clock_mono_ms() + s->config.sweep_ms;
+    sweep_note_bound(s, sync_known_total(s));
+    waiters_settle(s, waits_for_walk, &err);
+    if (again)
+        poll_walked(s);
+}
+
+/* ---- rows the walk didn't see
+ * ------------------------------------------------ */
+
+static void judge_some(struct sync *s);
+
+static void on_judged(struct sync *s, void *ctx, int err, struct page *page,
+                      const struct api_answer *answer)
+{
+    struct walk *w = s->walk;
+    size_t removed = 0;
+    if (!err)
+        err = slice_apply_ids(s, w->judged, w->judged_count, page, answer,
+                              &removed);
+    /* What is still unmarked after an answer would be asked for for ever. */
+    if (!err && page->count + removed < w->judged_count)
+        err = -EIO;
+    catalogue_places_free(w->judged, w->judged_count);
+    w->judged = NULL;
+    w->judged_count = 0;
+    if (err)
+        walk_fail(s, err);
+    else
+        judge_some(s);
+}
+
+static int read_places(struct sync *s, const int64_t *rows, size_t count,
+                       struct walk *w)
+{
+    struct catalogue_reader *r = catalogue_reader_acquire(s->catalogue);
+    w->judged = calloc(count, sizeof(*w->judged));
+    int err = r && w->judged ? 0 : -ENOMEM;
+    for (size_t i = 0; !err && i < count; i++) {
+        struct catalogue_entry entry;
+        err = catalogue_get(r, rows[i], &entry);
+        if (err)
+            break;
+        struct catalogue_place *place = &w->judged[w->judged_count];
+        *place = (struct catalogue_place){entry.row, entry.created_s,
+                                          strdup(entry.id)};
+        err = place->id ? 0 : -ENOMEM;
+        w->judged_count += !err;
+    }
+    catalogue_reader_release(r);
+    return err;
+}
+
+static void judge_some(struct sync *s)
+{
+    struct walk *w = s->walk;
+    int64_t rows[API_IDS_LIMIT];
+    size_t count = 0;
+    w->judging = true;
+    int err = catalogue_unmarked(s->catalogue, rows, array_count(rows), &count);
+    if (!err && !count) {
+        walk_end(s);
+        return;
+    }
+    if (!err)
+        err = read_places(s, rows, count, w);
+    if (err)
+        walk_fail(s, err);
+    else
+        errand_ids(s, w->judged, w->judged_count, API_WALK, API_CAUSE_WALK,
+                   on_judged, NULL);
+}
+
+void walk_bridged(struct sync *s)
+{
+    if (s->marking)
+        judge_some(s);
+    else
+        walk_end(s);
+}
+
+/* ---- the tape
+ * ------------------------------------------------------------------ */
+
+/* Remembers the newest assets of the tape by their ids. */
+static int lengthen_tape(struct walk *w, const struct page *page)
+{
+    for (size_t i = page->count; i-- > 0;) {
+        char *id = strdup(page->assets[i].id);
+        if (!id)
+            return -ENOMEM;
+        if (w->tape_count == WALK_TAPE_MAX) {
+            free(w->tape[0]);
+            memmove(w->tape, w->tape + 1,
+                    (WALK_TAPE_MAX - 1) * sizeof(*w->tape));
+            w->tape_count--;
+        }
+        w->tape[w->tape_count++] = id;
+    }
+    return 0;
+}
+
+static bool shares_with_tape(const struct walk *w, const struct page *page)
+{
+    for (size_t i = page->count; i-- > 0;)
+        for (size_t k = w->tape_count; k-- > 0;)
+            if (strcmp(page->assets[i].id, w->tape[k]) == 0)
+                return true;
+    return false;
+}
+
+enum joint { JOINT_SHARED, JOINT_PRESUMED, JOINT_BROKEN };
+
+static enum joint find_joint(const struct walk *w, const struct held *h)
+{
+    int64_t bottom = held_bottom(h);
+    if (shares_with_tape(w, &h->page))
+        return JOINT_SHARED;
+    if (!w->tape_count)
+        return bottom <= 1 ? JOINT_SHARED : JOINT_BROKEN;
+    return bottom == w->reach + 1 ? JOINT_PRESUMED : JOINT_BROKEN;
+}
+
+static int note_border(struct walk *w, const struct held *h)
+{
+    const struct asset *newer = &h->page.assets[h->page.count - 1];
+    return bridge_add(w, w->tape[w->tape_count - 1], w->tape_top_s, newer,
+                      w->reach);
+}
+
+/* Commits a held page on top of the tape. -EAGAIN: it doesn't join. */
+static int join_tape(struct sync *s, struct held *h)
+{
+    struct walk *w = s->walk;
+    enum joint joint = find_joint(w, h);
+    if (joint == JOINT_BROKEN) {
+        if (++w->steps_back > STEPS_BACK)
+            return -ESTALE;
+        w->reach = held_bottom(h) - 1 - STEP_BACK;
+        if (w->reach < 0)
+            w->reach = 0;
+        return -EAGAIN;
+    }
+    int err = joint == JOINT_PRESUMED ? note_border(w, h) : 0;
+    const struct slice slice = {
+        .page = h->number, .page_limit = API_PAGE_LIMIT, .named = true};
+    struct slice_result result;
+    if (!err)
+        err = slice_apply(s, &slice, &h->page, &h->answer, &result);
+    if (!err)
+        err = lengthen_tape(w, &h->page);
+    if (err)
+        return err;
+    w->tape_top_s = result.top_s;
+    w->reach = held_top(h);
+    w->stretch_pages++;
+    guard_mutex(&s->lock);
+    s->status.walked = w->reach;
+    s->status.total = w->total;
+    return 0;
+}
+
+static void drop_held(struct walk *w, size_t index)
+{
+    page_done(&w->held[index].page);
+    w->held[index] = w->held[--w->held_count];
+}
+
+/* The held page that the tape goes on with, or HELD_MAX. */
+static size_t next_held(const struct walk *w)
+{
+    for (size_t i = 0; i < w->held_count; i++)
+        if (held_bottom(&w->held[i]) <= w->reach + 1 &&
+            held_top(&w->held[i]) > w->reach)
+            return i;
+    return HELD_MAX;
+}
+
+static int join_all(struct sync *s)
+{
+    struct walk *w = s->walk;
+    for (size_t i; (i = next_held(w)) < HELD_MAX;) {
+        int err = join_tape(s, &w->held[i]);
+        drop_held(w, i);
+        if (err == -EAGAIN) {
+            w->ask_from = w->reach + 1;
+            continue;
+        }
+        if (err)
+            return err;
+    }
+    for (size_t i = w->held_count; i-- > 0;)
+        if (held_top(&w->held[i]) <= w->reach)
+            drop_held(w, i);
+    return 0;
+}
+
+/* ---- stretches
+ * ------------------------------------------------------------------- */
+
+static int open_stretch(struct walk *w, const struct page *page)
+{
+    char *top = page->count ? strdup(page->assets[0].id) : NULL;
+    if (page->count && !top)
+        return -ENOMEM;
+    free(w->open_top);
+    w->open_top = top;
+    w->open_total = page->total_results;
+    w->stretch_pages = 0;
+    return 0;
+}
+
+/* Whether nothing was deleted below what is new on top since it was opened. */
+static bool is_proven(const struct walk *w, const struct page *page)
+{
+    for (size_t i = 0; w->open_top && i < page->count; i++)
+        if (strcmp(page->assets[i].id, w->open_top) == 0)
+            return page->total_results - w->open_total == (int64_t)i;
+    return false;
+}
+
+/* Page 1 ends the tape; an account that was emptied meanwhile has none. */
+static int join_first_page(struct sync *s, struct page *page,
+                           const struct api_answer *answer)
+{
+    struct held h = {.number = 1, .answer = *answer, .page = *page};
+    if (page->count)
+        return join_tape(s, &h);
+    const struct slice slice = {.page = 1, .page_limit = API_PAGE_LIMIT};
+    struct slice_result result;
+    return slice_apply(s, &slice, page, answer, &result);
+}
+
+static void on_closing(struct sync *s, void *ctx, int err, struct page *page,
+                       const struct api_answer *answer)
+{
+    struct walk *w = s->walk;
+    w->closing = false;
+    if (!err && page->total_results < 0)
+        err = -EIO;
+    if (err) {
+        walk_fail(s, err);
+        return;
+    }
+    w->total = page->total_results;
+    bool proven = is_proven(w, page);
+    bool last = w->reach + API_PAGE_LIMIT >= w->total;
+    err = open_stretch(w, page);
+    if (!err && last)
+        err = join_first_page(s, page, answer);
+    bridges_close(w, proven);
+    if (!err && last) {
+        bridges_start(s);
+        return;
+    }
+    if (err == -EAGAIN)
+        err = 0;
+    w->ask_from = w->reach + 1;
+    if (err == -ESTALE)
+        walk_anew(s);
+    else if (err)
+        walk_fail(s, err);
+    else
+        pump(s);
+}
+
+/* ---- pages
+ * ----------------------------------------------------------------------------
+ */
+
+static void on_page(struct sync *s, void *ctx, int err, struct page *page,
+                    const struct api_answer *answer)
+{
+    struct walk *w = s->walk;
+    struct asked *asked = ctx;
+    int64_t number = asked->number;
+    asked->number = 0;
+    w->in_flight--;
+    if (!err && (page->total_results < 0 || !page->count))
+        err = page->total_results < 0 ? -EIO : 0;
+    if (err) {
+        walk_fail(s, err);
+        return;
+    }
+    w->total = page->total_results;
+    if (page->count && w->held_count < HELD_MAX) {
+        w->held[w->held_count++] = (struct held){number, *page, *answer};
+        *page = (struct page){0};
+    }
+    err = join_all(s);
+    if (err == -ESTALE)
+        w->anew = true;
+    else if (err)
+        walk_fail(s, err);
+    pump(s);
+}
+
+/* The lowest position that an answer under way should bring. */
+static int64_t lowest_asked(const struct walk *w)
+{
+    int64_t lowest = INT64_MAX;
+    for (size_t i = 0; i < WALK_PARALLEL_MAX; i++)
+        if (w->asked[i].number && w->asked[i].from < lowest)
+            lowest = w->asked[i].from;
+    for (size_t i = 0; i < w->held_count; i++)
+        if (held_bottom(&w->held[i]) < lowest)
+            lowest = held_bottom(&w->held[i]);
+    return lowest;
+}
+
+static struct asked *free_slot(struct walk *w)
+{
+    for (size_t i = 0; i < WALK_PARALLEL_MAX; i++)
+        if (!w->asked[i].number)
+            return &w->asked[i];
+    return NULL;
+}
+
+static void ask(struct sync *s, int64_t number, int64_t from)
+{
+    struct asked *slot = free_slot(s->walk);
+    *slot = (struct asked){number, from};
+    s->walk->in_flight++;
+    errand_list_page(s, number, API_PAGE_LIMIT, NULL, API_WALK, API_CAUSE_WALK,
+                     0, on_page, slot);
+}
+
+static bool may_ask(const struct sync *s)
+{
+    const struct walk *w = s->walk;
+    return !w->paused && !w->anew && w->in_flight < s->config.walk_parallel &&
+           w->in_flight < WALK_PARALLEL_MAX &&
+           w->held_count + (size_t)w->in_flight < HELD_MAX &&
+           w->stretch_pages + w->in_flight < STRETCH_PAGES;
+}
+
+/* Asks for what comes next, page 1 apart: that closes the stretch once all
+ * else is in. */
+static void pump(struct sync *s)
+{
+    struct walk *w = s->walk;
+    if (lowest_asked(w) > w->reach + 1)
+        w->ask_from = w->reach + 1; /* a gap below what is under way */
+    while (may_ask(s) && w->ask_from <= w->total) {
+        int64_t number = page_of(w, w->ask_from);
+        if (number <= 1)
+            break;
+        int64_t from = w->ask_from;
+        w->ask_from = w->total - (number - 1) * API_PAGE_LIMIT + 1;
+        ask(s, number, from);
+    }
+    if (w->in_flight || w->closing || w->paused)
+        return;
+    if (w->anew) {
+        walk_anew(s);
+        return;
+    }
+    w->closing = true;
+    errand_list_page(s, 1, API_PAGE_LIMIT, NULL, API_WALK, API_CAUSE_WALK, 0,
+                     on_closing, NULL);
+}
+
+/* ---- begin
+ * --------------------------------------------------------------------------------
+ */
+
+static void become_ready(struct sync *s)
+{
+    if (s->ready)
+        return;
+    s->ready = true;
+    waiters_answer(s, &s->ready, 0);
+}
+
+static int begin_marking(struct sync *s)
+{
+    struct catalogue_reader *r = catalogue_reader_acquire(s->catalogue);
+    if (!r)
+        return -ENOMEM;
+    s->marking = catalogue_total(r) > 0;
+    catalogue_reader_release(r);
+    return s->marking ? catalogue_mark_begin(s->catalogue) : 0;
+}
+
+static void on_first(struct sync *s, void *ctx, int err, struct page *page,
+                     const struct api_answer *answer)
+{
+    struct walk *w = s->walk;
+    if (!err && page->total_results < 0)
+        err = -EIO;
+    if (!err)
+        err = begin_marking(s);
+    if (!err)
+        err = open_stretch(w, page);
+    if (err) {
+        walk_fail(s, err);
+        return;
+    }
+    w->opened = true;
+    w->total = page->total_results;
+    w->ask_from = 1;
+    {
+        guard_mutex(&s->lock);
+        s->status.total = w->total;
+        s->status.walked = 0;
+    }
+    become_ready(s);
+    if (w->total > (int64_t)page->count) {
+        pump(s);
+        return;
+    }
+    const struct slice slice = {
+        .page = 1, .page_limit = API_PAGE_LIMIT, .named = true};
+    struct slice_result result;
+    err = slice_apply(s, &slice, page, answer, &result);
+    if (err)
+        walk_fail(s, err);
+    else
+        walk_bridged(s);
+}
+
+/* Begins a walk, or takes up one that paused. */
+void walk_start(struct sync *s)
+{
+    s->walk_at_ms = CLOCK_NEVER_MS;
+    if (!s->walk)
+        s->walk = calloc(1, sizeof(*s->walk));
+    if (!s->walk) {
+        s->walk_at_ms = clock_mono_ms() + s->walk_pause_ms;
+        return;
+    }
+    struct walk *w = s->walk;
+    w->paused = false;
+    if (!w->opened) {
+        errand_list_page(s, 1, API_PAGE_LIMIT, NULL, API_WALK, API_CAUSE_WALK,
+                         0, on_first, NULL);
+    } else if (w->judging) {
+        judge_some(s);
+    } else if (w->bridging) {
+        bridges_start(s);
+    } else {
+        w->ask_from = w->reach + 1;
+        pump(s);
+    }
+}
+
+void walk_done(struct sync *s)
+{
+    if (s->walk)
+        walk_free(s->walk);
+    s->walk = NULL;
+}
