@@ -31,8 +31,8 @@
  *   folder(name TEXT PRIMARY KEY, row INT) WITHOUT ROWID
  *   namesake(safe, row) the rows with a suffix; unnamed(row, safe)
  *   field_key(key INTEGER PRIMARY KEY, name TEXT UNIQUE, indexed INT)
- *         every field name seen (dotted, at most 8 levels and 200 bytes; at most
- *         10,000 of them); indexed: table field is complete for it
+ *         every field name seen (dotted, at most 8 levels and 200 bytes; at
+ *         most 10,000 of them); indexed: table field is complete for it
  *   field(key INT, row INT, exact TEXT, number REAL, PRIMARY KEY (key, row,
  *         exact)) WITHOUT ROWID, indexes (key, exact) and (key, number)
  *         a scalar element of an array counts as a value of the array's field

@@ -2,8 +2,9 @@
  * The catalogue on its own: rows a second, bytes a row, and what a FUSE
  * request costs in it. Needs about 2 KB of disk a row.
  *
- *   ninja -C build scripts/bench/bench-catalogue
- *   build/scripts/bench/bench-catalogue DIRECTORY [ROWS]
+ *   cc -O2 -D_GNU_SOURCE -Ifs scripts/bench/catalogue.c \
+ *      build/fs/libtwelvefs.a -lsqlite3 -lutf8proc -lcrypto -lm -o bench
+ *   ./bench DIRECTORY [ROWS]
  */
 #include <assert.h>
 #include <stdio.h>
