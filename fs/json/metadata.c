@@ -15,23 +15,34 @@ enum form { FORM_RENDERED, FORM_LINE };
  * disagree, since they are the same walk. */
 struct sink {
     struct buf *out; /* NULL: only the lengths are wanted */
+    char *at;        /* out's end, ahead of out->len until the walk's end */
+    char *room_end;
     enum form form;  /* of what goes to out */
     size_t rendered; /* lengths of both forms so far */
     size_t line;
-    int error; /* the first of out's */
+    int error; /* the first of out's; nothing is written after it */
 };
 
-static void write_out(struct sink *s, const char *bytes, size_t len)
+static bool make_room(struct sink *s, size_t len)
 {
     if (s->error)
+        return false;
+    if (s->at)
+        s->out->len = (size_t)(s->at - s->out->data);
+    s->error = buf_reserve(s->out, len);
+    if (s->error)
+        return false;
+    s->at = s->out->data + s->out->len;
+    s->room_end = s->out->data + s->out->capacity - 1; /* before the NUL */
+    return true;
+}
+
+static inline void write_out(struct sink *s, const char *bytes, size_t len)
+{
+    if (s->error || ((size_t)(s->room_end - s->at) < len && !make_room(s, len)))
         return;
-    if (s->out->capacity - s->out->len > len) {
-        memcpy(s->out->data + s->out->len, bytes, len);
-        s->out->len += len;
-        s->out->data[s->out->len] = '\0';
-        return;
-    }
-    s->error = buf_append(s->out, bytes, len);
+    memcpy(s->at, bytes, len);
+    s->at += len;
 }
 
 /* Bytes of both forms. */
@@ -53,13 +64,14 @@ static inline void put_space(struct sink *s, const char *bytes, size_t len)
 
 static void put_newline(struct sink *s, size_t depth)
 {
-    static const char spaces[] = "                                ";
-    put_space(s, "\n", 1);
+    static const char white[] = "\n                                ";
+    size_t most = sizeof(white) - 2; /* spaces */
     size_t left = depth * INDENT_BYTES;
-    while (left > 0) {
-        size_t len = left < sizeof(spaces) - 1 ? left : sizeof(spaces) - 1;
-        put_space(s, spaces, len);
-        left -= len;
+    size_t len = left < most ? left : most;
+    put_space(s, white, 1 + len);
+    while ((left -= len) > 0) {
+        len = left < most ? left : most;
+        put_space(s, white + 1, len);
     }
 }
 
@@ -126,7 +138,7 @@ static void put_token(struct sink *s, const struct scan_token *token,
             put_newline(s, after->depth);
         break;
     }
-    if (token->kind == SCAN_STRING)
+    if (token->escaped)
         put_string(s, token->text, token->len);
     else
         put(s, token->text, token->len);
@@ -157,8 +169,10 @@ static int make(const char *json, size_t len, enum form form, struct buf *out)
     struct sink sink = {.out = out, .form = form};
     size_t before = out->len;
     int error = walk(json, len, &sink);
-    if (error)
-        buf_truncate(out, before);
+    if (!sink.at)
+        return error; /* nothing was written */
+    out->len = error ? before : (size_t)(sink.at - out->data);
+    out->data[out->len] = '\0';
     return error;
 }
 

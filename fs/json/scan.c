@@ -70,26 +70,31 @@ size_t scan_escape(const char *text, size_t len, uint32_t *ret_code)
     return 2;
 }
 
+/* What ends a run of a string's plain bytes: quote, backslash, controls. */
+static const bool ends_run[256] = {
+    [0 ... 0x1f] = true,
+    ['"'] = true,
+    ['\\'] = true,
+};
+
 /* The end of the string that starts at the quote `at`, NULL when malformed. */
-static const char *string_end(const char *at, const char *end)
+static const char *string_end(const char *at, const char *end,
+                              bool *ret_escaped)
 {
-    for (at++; at < end;) {
-        unsigned char c = (unsigned char)*at;
-        if (c == '"')
-            return at + 1;
-        if (c < 0x20)
-            return NULL;
-        if (c != '\\') {
+    for (at++;;) {
+        while (at < end && !ends_run[(unsigned char)*at])
             at++;
-            continue;
-        }
+        if (at == end || (unsigned char)*at < 0x20)
+            return NULL;
+        if (*at == '"')
+            return at + 1;
         uint32_t code;
         size_t len = scan_escape(at, (size_t)(end - at), &code);
         if (len == 0)
             return NULL;
+        *ret_escaped = true;
         at += len;
     }
-    return NULL;
 }
 
 static const char *skip_digits(const char *at, const char *end)
@@ -163,11 +168,11 @@ static enum scan_kind kind_of(char c)
 }
 
 static const char *token_end(enum scan_kind kind, const char *at,
-                             const char *end)
+                             const char *end, bool *ret_escaped)
 {
     switch (kind) {
     case SCAN_STRING:
-        return string_end(at, end);
+        return string_end(at, end, ret_escaped);
     case SCAN_NUMBER:
         return number_end(at, end);
     case SCAN_TRUE:
@@ -200,11 +205,11 @@ int scan_next(struct scan *s, struct scan_token *ret_token)
         return 0;
     }
     enum scan_kind kind = kind_of(*at);
-    const char *end = token_end(kind, at, s->end);
+    bool escaped = false;
+    const char *end = token_end(kind, at, s->end, &escaped);
     if (!end)
         return -EBADMSG;
-    *ret_token = (struct scan_token){
-        .kind = kind, .text = at, .len = (size_t)(end - at)};
+    *ret_token = (struct scan_token){kind, at, (size_t)(end - at), escaped};
     s->at = end;
     return 0;
 }

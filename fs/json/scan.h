@@ -26,6 +26,7 @@ struct scan_token {
     enum scan_kind kind;
     const char *text; /* strings with their quotes */
     size_t len;
+    bool escaped; /* a string with a backslash in it */
 };
 
 struct scan {
