@@ -8,6 +8,12 @@
  * renew runs on sync's thread, get on http's, keep on a thread of our own, so
  * that a slow disk never holds the network up. A fetch belongs to whichever of
  * these has it; m->lock guards the table and the waiters alone.
+ *
+ * PARALLEL fetches are active at once, from their start to their end: bodies
+ * stay in memory until they are kept, and a disk slower than the network must
+ * not let them pile up. The others are pending; the keeper starts them.
+ *
+ * Lock order: m->lock, then those of sync, api and the store.
  */
 #include "media/media.h"
 
@@ -19,11 +25,13 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
-#include "base/log.h"
 #include "media/media_store.h"
+
+#define PARALLEL 8
 
 struct waiter {
     uint64_t ticket;
+    int64_t deadline_ms;
     media_file_fn *fn;
     void *ctx;
     TAILQ_ENTRY(waiter) link;
@@ -36,20 +44,23 @@ struct fetch {
     char name[DIGEST_HEX_SIZE]; /* in the store */
     int64_t deadline_ms;
     bool renewed;
-    struct buf body;            /* between get and keep */
-    struct waiter_list waiters; /* under media's lock */
-    uint64_t api_ticket;        /* under media's lock; 0 none */
-    uint64_t sync_ticket;       /* under media's lock; 0 none */
-    TAILQ_ENTRY(fetch) link;    /* under media's lock */
-    TAILQ_ENTRY(fetch) keep_link;
+    bool rejected;                 /* by the CDN: 403 or 410 */
+    struct buf body;               /* between get and keep */
+    struct waiter_list waiters;    /* under media's lock */
+    uint64_t api_ticket;           /* under media's lock; 0 none */
+    uint64_t sync_ticket;          /* under media's lock; 0 none */
+    TAILQ_ENTRY(fetch) link;       /* under media's lock */
+    TAILQ_ENTRY(fetch) queue_link; /* under media's lock: pending, to_keep */
 };
 TAILQ_HEAD(fetch_list, fetch);
 
 struct media {
     pthread_mutex_t lock;
-    pthread_cond_t changed;    /* a fetch ended or waits to be kept */
+    pthread_cond_t changed;    /* a fetch ended or waits for the keeper */
     struct fetch_list fetches; /* under lock */
+    struct fetch_list pending; /* under lock */
     struct fetch_list to_keep; /* under lock */
+    int active;                /* under lock */
     uint64_t last_ticket;      /* under lock */
     bool stopping;             /* under lock */
     struct catalogue *catalogue;
@@ -69,30 +80,63 @@ static void fetch_free(struct fetch *f)
     free(f);
 }
 
-/* Ends a fetch: everybody who waits is answered, outside the lock. */
+/* Moves to `ended` whom this end concerns. When the deadline was the cause,
+ * whoever may wait longer stays. Under m->lock. */
+static void take_waiters(struct fetch *f, int err, struct waiter_list *ended)
+{
+    struct waiter *next;
+    int64_t now_ms = clock_mono_ms();
+    bool late = err == -ETIMEDOUT && now_ms >= f->deadline_ms;
+    for (struct waiter *w = TAILQ_FIRST(&f->waiters); w; w = next) {
+        next = TAILQ_NEXT(w, link);
+        if (late && w->deadline_ms > now_ms)
+            continue;
+        TAILQ_REMOVE(&f->waiters, w, link);
+        TAILQ_INSERT_TAIL(ended, w, link);
+    }
+}
+
+/* Readies a fetch that some still wait for; under m->lock. */
+static void rewind_fetch(struct fetch *f)
+{
+    for (struct waiter *w = TAILQ_FIRST(&f->waiters); w;
+         w = TAILQ_NEXT(w, link)) {
+        if (w->deadline_ms > f->deadline_ms)
+            f->deadline_ms = w->deadline_ms;
+    }
+    f->renewed = false;
+    f->rejected = false;
+}
+
+/* Ends a fetch: everybody who waits is answered, outside the lock. Who joins
+ * while others are answered gets the same. */
 static void fetch_end(struct fetch *f, int err, struct media_file *file)
 {
     struct media *m = f->media;
-    struct waiter_list waiters = TAILQ_HEAD_INITIALIZER(waiters);
-    {
-        guard_mutex(&m->lock);
-        TAILQ_CONCAT(&waiters, &f->waiters, link);
-    }
-    for (struct waiter *w; (w = TAILQ_FIRST(&waiters));) {
-        TAILQ_REMOVE(&waiters, w, link);
-        w->fn(w->ctx, err, file ? media_store_ref(file) : NULL);
-        free(w);
-    }
-    {
-        guard_mutex(&m->lock);
-        if (TAILQ_EMPTY(&f->waiters)) {
-            TAILQ_REMOVE(&m->fetches, f, link);
-            (void)pthread_cond_broadcast(&m->changed);
-            fetch_free(f);
-            return;
+    for (;;) {
+        struct waiter_list ended = TAILQ_HEAD_INITIALIZER(ended);
+        {
+            guard_mutex(&m->lock);
+            take_waiters(f, err, &ended);
+            if (TAILQ_EMPTY(&ended) && !TAILQ_EMPTY(&f->waiters)) {
+                rewind_fetch(f);
+                break;
+            }
+            if (TAILQ_EMPTY(&ended)) {
+                TAILQ_REMOVE(&m->fetches, f, link);
+                m->active--;
+                (void)pthread_cond_broadcast(&m->changed);
+                fetch_free(f);
+                return;
+            }
+        }
+        for (struct waiter *w; (w = TAILQ_FIRST(&ended));) {
+            TAILQ_REMOVE(&ended, w, link);
+            w->fn(w->ctx, err, file ? media_store_ref(file) : NULL);
+            free(w);
         }
     }
-    fetch_end(f, err, file); /* who joined while the others were answered */
+    fetch_get(f);
 }
 
 /* ---- keep: on the keeper's thread ------------------------------------ */
@@ -108,22 +152,44 @@ static void fetch_keep(struct fetch *f)
         media_file_unref(file);
 }
 
+/* What the keeper should do next; false: nothing, ever. */
+static bool take_work(struct media *m, struct fetch **ret_keep,
+                      struct fetch **ret_start)
+{
+    guard_mutex(&m->lock);
+    for (;;) {
+        struct fetch *f = TAILQ_FIRST(&m->to_keep);
+        if (f) {
+            TAILQ_REMOVE(&m->to_keep, f, queue_link);
+            *ret_keep = f;
+            return true;
+        }
+        f = TAILQ_FIRST(&m->pending);
+        if (f && (m->active < PARALLEL || m->stopping)) {
+            TAILQ_REMOVE(&m->pending, f, queue_link);
+            m->active++;
+            *ret_start = f;
+            return true;
+        }
+        if (m->stopping && TAILQ_EMPTY(&m->fetches))
+            return false;
+        (void)pthread_cond_wait(&m->changed, &m->lock);
+    }
+}
+
 static void *keep_pictures(void *ctx)
 {
-    struct media *m = ctx;
-    for (;;) {
-        struct fetch *f;
-        {
-            guard_mutex(&m->lock);
-            while (!(f = TAILQ_FIRST(&m->to_keep)) &&
-                   !(m->stopping && TAILQ_EMPTY(&m->fetches)))
-                (void)pthread_cond_wait(&m->changed, &m->lock);
-            if (!f)
-                return NULL;
-            TAILQ_REMOVE(&m->to_keep, f, keep_link);
-        }
-        fetch_keep(f);
+    struct fetch *keep = NULL;
+    struct fetch *start = NULL;
+    while (take_work(ctx, &keep, &start)) {
+        if (keep)
+            fetch_keep(keep);
+        else
+            fetch_get(start);
+        keep = NULL;
+        start = NULL;
     }
+    return NULL;
 }
 
 /* ---- renew: answered on sync's thread --------------------------------- */
@@ -135,7 +201,8 @@ static void on_renewed(void *ctx, int err)
         guard_mutex(&f->media->lock);
         f->sync_ticket = 0;
     }
-    if (err)
+    /* Renewed as a precaution: the old URL may well do. */
+    if (err && (f->rejected || err == -ESHUTDOWN))
         fetch_end(f, err, NULL);
     else
         fetch_get(f);
@@ -173,15 +240,18 @@ static void on_bytes(void *ctx, int err, struct buf *body,
         if (!err) {
             f->body = *body; /* moved: the http module finds it empty */
             *body = (struct buf){.max = body->max};
-            TAILQ_INSERT_TAIL(&m->to_keep, f, keep_link);
+            TAILQ_INSERT_TAIL(&m->to_keep, f, queue_link);
             (void)pthread_cond_broadcast(&m->changed);
             return;
         }
     }
-    if ((err == -EACCES || err == -ESTALE) && !f->renewed)
+    bool rejected = err == -EACCES || err == -ESTALE;
+    if (rejected && !f->renewed) {
+        f->rejected = true;
         fetch_renew(f);
-    else
+    } else {
         fetch_end(f, err, NULL);
+    }
 }
 
 /* What the catalogue says of the asset's picture now. */
@@ -207,9 +277,6 @@ static int read_url(struct media *m, const char *id, char **ret_url,
 static int submit_get(struct fetch *f, const char *url)
 {
     struct media *m = f->media;
-    int err = media_store_name(f->id, url, f->name);
-    if (err)
-        return err;
     guard_mutex(&m->lock);
     return m->stopping
                ? -ESHUTDOWN
@@ -217,11 +284,26 @@ static int submit_get(struct fetch *f, const char *url)
                                  on_bytes, f, &f->api_ticket);
 }
 
+/* The picture may have been kept since its asker looked. */
+static bool end_with_kept(struct fetch *f)
+{
+    struct media_file *file = NULL;
+    if (media_store_lookup(f->media->store, f->name, &file))
+        return false;
+    fetch_end(f, 0, file);
+    media_file_unref(file);
+    return true;
+}
+
 static void fetch_get(struct fetch *f)
 {
     cleanup(free_ptr) char *url = NULL;
-    int64_t fetched_s;
+    int64_t fetched_s = 0;
     int err = read_url(f->media, f->id, &url, &fetched_s);
+    if (!err)
+        err = media_store_name(f->id, url, f->name);
+    if (!err && end_with_kept(f))
+        return;
     if (!err && !f->renewed &&
         media_url_is_stale(url, fetched_s, clock_wall_s())) {
         fetch_renew(f);
@@ -260,23 +342,33 @@ static struct fetch *fetch_new(struct media *m, const char *id,
     return f;
 }
 
-/* Joins the fetch under way for an id, or begins one, which the caller then
- * must start. Under m->lock. */
-static int join(struct media *m, const char *id, int64_t deadline_ms,
-                struct waiter *w, struct fetch **ret_new)
+static struct fetch *find_fetch(const struct media *m, const char *id)
 {
-    struct fetch *f;
+    struct fetch *f = TAILQ_FIRST(&m->fetches);
+    while (f && strcmp(f->id, id) != 0)
+        f = TAILQ_NEXT(f, link);
+    return f;
+}
+
+/* Joins the fetch under way for an id, or begins one; ret_start: one that the
+ * caller then must start. Under m->lock. */
+static int join(struct media *m, const char *id, struct waiter *w,
+                struct fetch **ret_start)
+{
     if (m->stopping)
         return -ESHUTDOWN;
-    TAILQ_FOREACH(f, &m->fetches, link)
-    if (strcmp(f->id, id) == 0)
-        break;
+    struct fetch *f = find_fetch(m, id);
     if (!f) {
-        f = fetch_new(m, id, deadline_ms);
+        f = fetch_new(m, id, w->deadline_ms);
         if (!f)
             return -ENOMEM;
         TAILQ_INSERT_TAIL(&m->fetches, f, link);
-        *ret_new = f;
+        if (m->active < PARALLEL) {
+            m->active++;
+            *ret_start = f;
+        } else {
+            TAILQ_INSERT_TAIL(&m->pending, f, queue_link);
+        }
     }
     TAILQ_INSERT_TAIL(&f->waiters, w, link);
     return 0;
@@ -285,24 +377,26 @@ static int join(struct media *m, const char *id, int64_t deadline_ms,
 int media_fetch(struct media *m, const char *id, int64_t deadline_ms,
                 media_file_fn *fn, void *ctx, uint64_t *ret_ticket)
 {
-    struct fetch *fresh = NULL;
+    struct fetch *start = NULL;
     struct waiter *w = calloc(1, sizeof(*w));
     if (!w)
         return -ENOMEM;
     {
         guard_mutex(&m->lock);
-        *w = (struct waiter){.ticket = ++m->last_ticket, .fn = fn, .ctx = ctx};
-        uint64_t ticket = w->ticket;
-        int err = join(m, id, deadline_ms, w, &fresh);
+        *w = (struct waiter){.ticket = ++m->last_ticket,
+                             .deadline_ms = deadline_ms,
+                             .fn = fn,
+                             .ctx = ctx};
+        int err = join(m, id, w, &start);
         if (err) {
             free(w);
             return err;
         }
         if (ret_ticket)
-            *ret_ticket = ticket;
+            *ret_ticket = w->ticket;
     }
-    if (fresh)
-        fetch_get(fresh);
+    if (start)
+        fetch_get(start);
     return 0;
 }
 
@@ -311,18 +405,16 @@ int media_fetch(struct media *m, const char *id, int64_t deadline_ms,
 bool media_cancel(struct media *m, uint64_t ticket)
 {
     guard_mutex(&m->lock);
-    struct fetch *f;
-    TAILQ_FOREACH(f, &m->fetches, link)
-    {
-        struct waiter *w;
-        TAILQ_FOREACH(w, &f->waiters, link)
-        {
-            if (w->ticket != ticket)
-                continue;
-            TAILQ_REMOVE(&f->waiters, w, link);
-            free(w);
-            return true;
-        }
+    for (struct fetch *f = TAILQ_FIRST(&m->fetches); f;
+         f = TAILQ_NEXT(f, link)) {
+        struct waiter *w = TAILQ_FIRST(&f->waiters);
+        while (w && w->ticket != ticket)
+            w = TAILQ_NEXT(w, link);
+        if (!w)
+            continue;
+        TAILQ_REMOVE(&f->waiters, w, link);
+        free(w);
+        return true;
     }
     return false;
 }
@@ -338,6 +430,7 @@ int media_new(const struct media_config *config, struct catalogue *catalogue,
     (void)pthread_mutex_init(&m->lock, NULL);
     (void)pthread_cond_init(&m->changed, NULL);
     TAILQ_INIT(&m->fetches);
+    TAILQ_INIT(&m->pending);
     TAILQ_INIT(&m->to_keep);
     m->catalogue = catalogue;
     m->sync = sync;
@@ -364,9 +457,9 @@ static void cancel_all(struct media *m)
             guard_mutex(&m->lock);
             m->stopping = true;
             (void)pthread_cond_broadcast(&m->changed);
-            TAILQ_FOREACH(f, &m->fetches, link)
-            if (f->api_ticket || f->sync_ticket)
-                break;
+            f = TAILQ_FIRST(&m->fetches);
+            while (f && !f->api_ticket && !f->sync_ticket)
+                f = TAILQ_NEXT(f, link);
             if (!f)
                 return;
             if (f->api_ticket) {

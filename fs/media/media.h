@@ -22,6 +22,7 @@
 
 #include "base/buf.h"
 #include "catalogue/catalogue.h"
+#include "media/media_file.h"
 #include "sync/sync.h"
 #include "wire/api.h"
 
@@ -40,29 +41,26 @@ int media_new(const struct media_config *config, struct catalogue *catalogue,
 /* Cancels, waits for its callbacks. NULL is fine. */
 void media_free(struct media *m);
 
-/* One picture's bytes, open. */
-struct media_file {
-    int fd;
-    int64_t size_bytes;
-    int64_t fetched_ns; /* wall time: its mtime */
-};
-void media_file_unref(struct media_file *f); /* NULL is fine */
-
 /* The kept picture of an asset with this URL; 0 with a reference, -ENOENT
- * when it isn't kept. No network, quick. */
+ * when it isn't kept, another errno when it can't be opened. No network,
+ * quick. */
 int media_lookup(struct media *m, const char *id, const char *picture_url,
                  struct media_file **ret_file);
 
 /* Fetches the picture of an asset that the catalogue holds (its URL is read
- * there), by the deadline of whoever asked first. err 0 with a reference for the callee, or -ENOENT (asset or link
- * gone), -EFBIG, -ENOSPC and api.h's errors. */
+ * there), at most 8 at a time. Whoever joins a fetch may be answered after its
+ * own deadline, by that of an earlier asker, but never early for that reason.
+ * err 0 with a reference for the callee, or -ENOENT (asset or link gone),
+ * -EFBIG, -ENOSPC and api.h's errors; at media_free -ESHUTDOWN or
+ * -ECANCELED. */
 typedef void media_file_fn(void *ctx, int err, struct media_file *file);
 int media_fetch(struct media *m, const char *id, int64_t deadline_ms,
                 media_file_fn *fn, void *ctx, uint64_t *ret_ticket);
 
-/* Whether an asset's URL should be renewed before it is handed out: past a
- * stated expiry (Expires, X-Amz-Date + X-Amz-Expires, exp … in its query), or
- * signed (has one of these or a signature) and received over 30 minutes ago. */
+/* Whether an asset's URL should be renewed before it is handed out: within 30
+ * seconds of a stated expiry or past it (Expires, X-Amz-Date + X-Amz-Expires,
+ * exp … in its query), or signed without one and received over 30 minutes
+ * ago. */
 bool media_url_is_stale(const char *url, int64_t fetched_s, int64_t now_s);
 
 /* The playlist with one entry that opens an asset's HLS manifest. Appends. */

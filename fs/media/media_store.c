@@ -6,6 +6,7 @@
 #include <pthread.h>
 #include <search.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,6 +24,11 @@
 #define TEMPORARY   "new-"
 #define NS_PER_S    1000000000
 #define MAX_ENTRIES 1000000
+
+/* A file is called after its picture and the size it should have, "<digest>.
+ * <bytes>": a crash of the machine may leave less of it, and waiting for the
+ * disk with every picture costs more than fetching a few again. */
+#define FILE_NAME_SIZE (DIGEST_HEX_SIZE + 21)
 
 /* Stands first, so that media_file_unref finds its count behind the face. */
 struct counted_file {
@@ -48,6 +54,7 @@ struct media_store {
     int64_t limit_bytes;
     int folder_fd;
     _Atomic unsigned serial; /* of temporary files */
+    _Atomic int told_error;  /* as the log last heard of writing */
 };
 
 struct media_file *media_store_ref(struct media_file *f)
@@ -88,6 +95,12 @@ static int wrap_file(int fd, struct media_file **ret_file)
     return 0;
 }
 
+static void file_name_of(const char *name, int64_t size_bytes,
+                         char out[FILE_NAME_SIZE])
+{
+    (void)snprintf(out, FILE_NAME_SIZE, "%s.%lld", name, (long long)size_bytes);
+}
+
 static int compare_names(const void *a, const void *b)
 {
     return strcmp(a, b);
@@ -97,6 +110,13 @@ static struct kept *find(const struct media_store *s, const char *name)
 {
     struct kept **found = tfind(name, &s->by_name, compare_names);
     return found ? *found : NULL;
+}
+
+static void remove_file(const struct media_store *s, const struct kept *e)
+{
+    char file_name[FILE_NAME_SIZE];
+    file_name_of(e->name, e->size_bytes, file_name);
+    (void)unlinkat(s->folder_fd, file_name, 0);
 }
 
 static void forget(struct media_store *s, struct kept *e)
@@ -114,7 +134,7 @@ static void make_room(struct media_store *s, const struct kept *newest)
     struct kept *e;
     while ((e = TAILQ_FIRST(&s->used)) && e != newest &&
            (s->total_bytes > s->limit_bytes || s->count > MAX_ENTRIES)) {
-        (void)unlinkat(s->folder_fd, e->name, 0);
+        remove_file(s, e);
         forget(s, e);
     }
 }
@@ -123,6 +143,8 @@ static int remember(struct media_store *s, const char *name, int64_t size,
                     int64_t used_ns)
 {
     struct kept *e = find(s, name);
+    if (e && e->size_bytes != size)
+        remove_file(s, e);
     if (e)
         forget(s, e);
     e = calloc(1, sizeof(*e));
@@ -142,10 +164,19 @@ static int remember(struct media_store *s, const char *name, int64_t size,
     return 0;
 }
 
-static bool is_name(const char *text)
+/* Reads a kept file's name; its size may turn out to be another. */
+static bool read_file_name(const char *text, struct kept *ret)
 {
-    return strlen(text) == DIGEST_HEX_SIZE - 1 &&
-           strspn(text, "0123456789abcdef") == DIGEST_HEX_SIZE - 1;
+    size_t len = DIGEST_HEX_SIZE - 1;
+    char again[FILE_NAME_SIZE];
+    if (strspn(text, "0123456789abcdef") != len || text[len] != '.' ||
+        strlen(text) >= FILE_NAME_SIZE)
+        return false;
+    memcpy(ret->name, text, len);
+    ret->name[len] = '\0';
+    ret->size_bytes = strtoll(text + len + 1, NULL, 10);
+    file_name_of(ret->name, ret->size_bytes, again);
+    return ret->size_bytes >= 0 && strcmp(text, again) == 0;
 }
 
 static int64_t later_ns(const struct timespec *a, const struct timespec *b)
@@ -162,6 +193,25 @@ static int by_use(const void *a, const void *b)
     return (x->used_ns > y->used_ns) - (x->used_ns < y->used_ns);
 }
 
+/* One file of the folder; false: none that an earlier run kept whole. What
+ * isn't is removed. */
+static bool examine(const struct media_store *s, const char *file_name,
+                    struct kept *ret)
+{
+    struct stat st;
+    if (file_name[0] == '.')
+        return false;
+    *ret = (struct kept){0};
+    if (read_file_name(file_name, ret) &&
+        fstatat(s->folder_fd, file_name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+        S_ISREG(st.st_mode) && st.st_size == ret->size_bytes) {
+        ret->used_ns = later_ns(&st.st_atim, &st.st_mtim);
+        return true;
+    }
+    (void)unlinkat(s->folder_fd, file_name, 0);
+    return false;
+}
+
 /* What an earlier run kept, oldest use first. */
 static int read_folder(struct media_store *s, DIR *folder,
                        struct kept **ret_entries, size_t *ret_count)
@@ -169,12 +219,8 @@ static int read_folder(struct media_store *s, DIR *folder,
     cleanup(free_ptr) struct kept *entries = NULL;
     size_t count = 0;
     for (struct dirent *d; (d = readdir(folder));) {
-        struct stat st;
-        if (strncmp(d->d_name, TEMPORARY, strlen(TEMPORARY)) == 0)
-            (void)unlinkat(s->folder_fd, d->d_name, 0);
-        if (!is_name(d->d_name) || count == MAX_ENTRIES ||
-            fstatat(s->folder_fd, d->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
-            !S_ISREG(st.st_mode))
+        struct kept e;
+        if (!examine(s, d->d_name, &e) || count == MAX_ENTRIES)
             continue;
         if ((count & (count - 1)) == 0) {
             struct kept *more =
@@ -183,10 +229,7 @@ static int read_folder(struct media_store *s, DIR *folder,
                 return -ENOMEM;
             entries = more;
         }
-        struct kept *e = &entries[count++];
-        *e = (struct kept){.size_bytes = st.st_size};
-        memcpy(e->name, d->d_name, DIGEST_HEX_SIZE);
-        e->used_ns = later_ns(&st.st_atim, &st.st_mtim);
+        entries[count++] = e;
     }
     if (count)
         qsort(entries, count, sizeof(*entries), by_use);
@@ -261,24 +304,47 @@ int media_store_name(const char *id, const char *url,
     return digest_hex(parts, array_count(parts), ret_name);
 }
 
+/* Lock held. */
+static int open_kept(struct media_store *s, struct kept *e, int *ret_fd)
+{
+    char file_name[FILE_NAME_SIZE];
+    file_name_of(e->name, e->size_bytes, file_name);
+    int fd = openat(s->folder_fd, file_name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0 && errno != ENOENT)
+        return -errno;
+    if (fd < 0) { /* somebody cleaned up behind our back */
+        forget(s, e);
+        return -ENOENT;
+    }
+    TAILQ_REMOVE(&s->used, e, link);
+    TAILQ_INSERT_TAIL(&s->used, e, link);
+    *ret_fd = fd;
+    return 0;
+}
+
 int media_store_lookup(struct media_store *s, const char *name,
                        struct media_file **ret_file)
 {
-    int fd;
+    int fd = -1;
+    int64_t size_bytes;
+    struct media_file *file = NULL;
     {
         guard_mutex(&s->lock);
         struct kept *e = find(s, name);
-        if (!e)
-            return -ENOENT;
-        fd = openat(s->folder_fd, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-        if (fd < 0) { /* somebody cleaned up behind our back */
-            forget(s, e);
-            return -ENOENT;
-        }
-        TAILQ_REMOVE(&s->used, e, link);
-        TAILQ_INSERT_TAIL(&s->used, e, link);
+        int err = e ? open_kept(s, e, &fd) : -ENOENT;
+        if (err)
+            return err;
+        size_bytes = e->size_bytes;
     }
-    return wrap_file(fd, ret_file);
+    int err = wrap_file(fd, &file);
+    if (err)
+        return err;
+    if (file->size_bytes != size_bytes) { /* somebody wrote to it */
+        media_file_unref(file);
+        return -ENOENT;
+    }
+    *ret_file = file;
+    return 0;
 }
 
 static int write_all(int fd, const char *bytes, size_t len)
@@ -299,6 +365,8 @@ static int write_kept(struct media_store *s, const char *name,
                       const void *bytes, size_t len, int *ret_fd)
 {
     char temporary[32];
+    char file_name[FILE_NAME_SIZE];
+    file_name_of(name, (int64_t)len, file_name);
     (void)snprintf(temporary, sizeof(temporary), TEMPORARY "%u",
                    atomic_fetch_add(&s->serial, 1));
     cleanup(close_fd) int fd =
@@ -307,7 +375,7 @@ static int write_kept(struct media_store *s, const char *name,
     if (fd < 0)
         return -errno;
     int err = write_all(fd, bytes, len);
-    if (!err && renameat(s->folder_fd, temporary, s->folder_fd, name) < 0)
+    if (!err && renameat(s->folder_fd, temporary, s->folder_fd, file_name) < 0)
         err = -errno;
     if (err) {
         (void)unlinkat(s->folder_fd, temporary, 0);
@@ -331,23 +399,30 @@ static int write_memory(const void *bytes, size_t len, int *ret_fd)
     return 0;
 }
 
+/* One line per kind of trouble, not one per picture. */
+static void tell(struct media_store *s, int err)
+{
+    if (atomic_exchange(&s->told_error, err) != err && err)
+        log_warning("pictures can't be kept: %s", strerror(-err));
+}
+
 int media_store_put(struct media_store *s, const char *name, const void *bytes,
                     size_t len, struct media_file **ret_file)
 {
     int fd = -1;
     int err = write_kept(s, name, bytes, len, &fd);
-    if (!err) {
+    tell(s, err);
+    if (err)
+        return write_memory(bytes, len, &fd) ? err : wrap_file(fd, ret_file);
+    {
         guard_mutex(&s->lock);
         err = remember(s, name, (int64_t)len, clock_wall_ns());
-        if (err) {
-            (void)unlinkat(s->folder_fd, name, 0);
-            (void)close(fd);
-            return err;
-        }
-    } else {
-        log_warning("cannot keep a picture: %s", strerror(-err));
-        if (write_memory(bytes, len, &fd))
-            return err;
     }
-    return wrap_file(fd, ret_file);
+    if (!err)
+        return wrap_file(fd, ret_file);
+    char file_name[FILE_NAME_SIZE];
+    file_name_of(name, (int64_t)len, file_name);
+    (void)unlinkat(s->folder_fd, file_name, 0);
+    (void)close(fd);
+    return err;
 }

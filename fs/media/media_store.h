@@ -3,14 +3,14 @@
  * temporary file and rename, bounded by throwing out the least recently used.
  *
  * A name is the digest of what the picture belongs to, so that no remote text
- * becomes a path. Any thread; one mutex, held for table work and unlink, never
- * while bytes are written.
+ * becomes a path. Any thread; one mutex, held for table work, open and unlink,
+ * never while bytes are written.
  */
 #ifndef TWELVEFS_MEDIA_STORE_H
 #define TWELVEFS_MEDIA_STORE_H
 
 #include "base/digest.h"
-#include "media/media.h"
+#include "media/media_file.h"
 
 struct media_store;
 
@@ -27,7 +27,7 @@ struct media_file *media_store_ref(struct media_file *f);
 int media_store_name(const char *id, const char *url,
                      char ret_name[DIGEST_HEX_SIZE]);
 
-/* 0 with a reference, -ENOENT. */
+/* 0 with a reference, -ENOENT, or why it can't be opened. */
 int media_store_lookup(struct media_store *s, const char *name,
                        struct media_file **ret_file);
 

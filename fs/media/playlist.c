@@ -1,14 +1,17 @@
+#include "media/media.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 #include <time.h>
 
 #include "base/asset.h"
-#include "media/media.h"
 
-#define SIGNED_FOR_S                                                           \
-    1800              /* how long a signature of unknown expiry is trusted */
-#define MARGIN_S   30 /* a URL must outlive the reader's first request */
+/* How long a signature of unknown expiry is trusted. */
+#define SIGNED_FOR_S 1800
+/* A URL must outlive the reader's first request. */
+#define MARGIN_S   30
 #define VALUE_SIZE 64
 
 /* The title stands on a line of its own after a comma: line breaks of every

@@ -1,10 +1,12 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include <cmocka.h>
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
@@ -85,7 +87,8 @@ static void expiry_is_read_from_the_query(void **state)
             fail_msg("%s at %ld", cases[i].url, (long)cases[i].now_s);
 }
 
-/* ---- store ---------------------------------------------------------------- */
+/* ---- store ----------------------------------------------------------------
+ */
 
 static int remove_one(const char *path, const struct stat *st, int type,
                       struct FTW *where)
@@ -207,6 +210,83 @@ static void unfinished_files_go_at_the_start(void **state)
     media_store_close(s);
 }
 
+/* The one file of the folder that isn't hidden. */
+static void find_file(const char *directory, char *path, size_t size)
+{
+    char folder[128];
+    (void)snprintf(folder, sizeof(folder), "%s/media", directory);
+    DIR *d = opendir(folder);
+    assert_non_null(d);
+    for (struct dirent *e; (e = readdir(d));) {
+        if (e->d_name[0] != '.')
+            (void)snprintf(path, size, "%s/%s", folder, e->d_name);
+    }
+    (void)closedir(d);
+}
+
+static void a_file_cut_by_a_crash_is_not_served(void **state)
+{
+    char path[512] = "";
+    struct media_store *s = open_store(*state, 100);
+    put(s, "a", "picture a");
+    find_file(*state, path, sizeof(path));
+    assert_int_equal(truncate(path, 4), 0);
+    assert_false(has(s, "a", ""));
+    media_store_close(s);
+    s = open_store(*state, 100);
+    assert_false(has(s, "a", ""));
+    assert_int_equal(access(path, F_OK), -1);
+    put(s, "a", "picture a");
+    assert_true(has(s, "a", "picture a"));
+    media_store_close(s);
+}
+
+static void a_picture_of_another_size_replaces_the_one_before(void **state)
+{
+    char path[512] = "";
+    struct media_store *s = open_store(*state, 100);
+    put(s, "a", "first");
+    find_file(*state, path, sizeof(path));
+    put(s, "a", "the second");
+    assert_true(has(s, "a", "the second"));
+    assert_int_equal(access(path, F_OK), -1);
+    media_store_close(s);
+    s = open_store(*state, 100);
+    assert_true(has(s, "a", "the second"));
+    media_store_close(s);
+}
+
+static void what_somebody_removed_is_not_kept(void **state)
+{
+    char path[512] = "";
+    struct media_store *s = open_store(*state, 100);
+    put(s, "a", "picture a");
+    find_file(*state, path, sizeof(path));
+    assert_int_equal(unlink(path), 0);
+    assert_false(has(s, "a", ""));
+    put(s, "a", "picture a");
+    assert_true(has(s, "a", "picture a"));
+    media_store_close(s);
+}
+
+static void a_full_disk_still_serves(void **state)
+{
+    char name[DIGEST_HEX_SIZE], path[128], bytes[16] = "";
+    struct media_file *file = NULL;
+    struct media_store *s = open_store(*state, 100);
+    /* a folder that is gone refuses new files as a full disk does */
+    (void)snprintf(path, sizeof(path), "%s/media", (char *)*state);
+    assert_int_equal(rmdir(path), 0);
+    assert_int_equal(media_store_name("a", "https://c/p.jpg", name), 0);
+    assert_int_equal(media_store_put(s, name, "picture a", 9, &file), 0);
+    assert_int_equal(pread(file->fd, bytes, 16, 0), 9);
+    assert_string_equal(bytes, "picture a");
+    assert_int_equal(file->size_bytes, 9);
+    media_file_unref(file);
+    assert_int_equal(media_store_lookup(s, name, &file), -ENOENT);
+    media_store_close(s);
+}
+
 #define store_test(name)                                                       \
     cmocka_unit_test_setup_teardown(name, make_directory, remove_directory)
 
@@ -221,6 +301,10 @@ int main(void)
         store_test(the_least_recently_used_gives_way),
         store_test(an_open_picture_outlives_its_name),
         store_test(unfinished_files_go_at_the_start),
+        store_test(a_file_cut_by_a_crash_is_not_served),
+        store_test(a_picture_of_another_size_replaces_the_one_before),
+        store_test(what_somebody_removed_is_not_kept),
+        store_test(a_full_disk_still_serves),
         cmocka_unit_test(a_renewed_signature_keeps_the_picture),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
