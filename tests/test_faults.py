@@ -107,7 +107,7 @@ def test_a_fault_in_a_poll_leaves_what_is_known(standin, name):
             m.refresh()
         assert time.monotonic() - start < 1 + 5
         assert sorted(folders(m)) == known
-        assert m.status()["error"]
+        assert m.status()["stale_because"]
         server.clear_faults()
         within(PATIENCE_S, lambda: try_refresh(m))
         assert len(folders(m)) == ASSETS - 1
@@ -141,12 +141,12 @@ def test_a_refused_key_after_an_accepted_one_is_shown(standin):
                      match={"origin": "api", "count": -1})
         with pytest.raises(PermissionError):
             m.refresh()
-        assert "ermission" in m.status()["error"] or \
-            "refused" in m.status()["error"]
+        assert "ermission" in m.status()["stale_because"] or \
+            "refused" in m.status()["stale_because"]
         assert len(folders(m)) == ASSETS
         server.clear_faults()
         m.refresh()
-        assert not m.status()["error"]
+        assert not m.status()["stale_because"]
 
 
 def test_offline_everything_known_is_served(standin, tmp_path):
@@ -160,10 +160,10 @@ def test_offline_everything_known_is_served(standin, tmp_path):
                refresh=0.5) as m:
         assert {n: (p / "metadata.json").read_bytes()
                 for n, p in folders(m).items()} == known
-        within(10, lambda: m.status()["error"])
+        within(10, lambda: m.status()["stale_because"])
         assert m.status()["complete"] is True
         server.start()
-        within(30, lambda: not m.status()["error"])
+        within(30, lambda: not m.status()["stale_because"])
 
 
 @pytest.mark.parametrize("kind,expected", [

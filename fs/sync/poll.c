@@ -15,9 +15,10 @@
 #include "base/log.h"
 #include "sync/sync_internal.h"
 
-#define FRUITLESS_MAX 4  /* at most 16 polls between two searches */
-#define HALF_AT_LEAST 50 /* smaller accounts may halve without a second look   \
-                          */
+#define FRUITLESS_MAX 4 /* at most 16 polls between two searches */
+#define HALF_AT_LEAST                                                          \
+    50 /* smaller accounts may halve without a second look                     \
+        */
 
 struct poll {
     uint64_t number;
@@ -36,7 +37,7 @@ int64_t sync_known_total(struct sync *s)
         return -ENOMEM;
     int64_t total = catalogue_total(r);
     catalogue_reader_release(r);
-    return total;
+    return total + s->holes;
 }
 
 static bool is_answered_by(struct sync *s, struct waiter *w, void *ctx,

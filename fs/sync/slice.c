@@ -112,8 +112,9 @@ static bool page_has(const struct page *page, const char *id)
 
 static bool is_last(const struct slice *slice, const struct page *page)
 {
-    return page->total_results >= 0 && page->skipped == 0 &&
-           (slice->page - 1) * slice->page_limit + (int64_t)page->count ==
+    return page->total_results >= 0 &&
+           (slice->page - 1) * slice->page_limit +
+                   (int64_t)(page->count + page->skipped) ==
                page->total_results;
 }
 
@@ -126,7 +127,7 @@ static int places_within(struct sync *s, const struct slice *slice,
     bool last = is_last(slice, page);
     *ret_places = NULL;
     *ret_count = 0;
-    if (!page->count && !(first && page->total_results == 0))
+    if (!page->count && !(first && last))
         return 0; /* a page past the end */
     struct catalogue_place newer = {0};
     struct catalogue_place older = {0};
@@ -225,7 +226,7 @@ int slice_apply(struct sync *s, const struct slice *slice, struct page *page,
     catalogue_places_free(places, count);
     if (err)
         return err;
-    if (ordered && page->total_results >= 0)
+    if (ordered && page->total_results >= 0 && !page->skipped)
         find_cuts(slice, page, &result);
     if (page->count) {
         result.top_s = page->assets[0].created_s;

@@ -169,6 +169,7 @@ struct sync {
     unsigned fruitless;         /* searches in a row that found nothing */
     uint64_t search_from_poll;  /* no search before this poll */
     bool judge;                 /* the next walk judges what it didn't see */
+    int64_t holes;              /* list elements that are no assets */
     bool marking;               /* slices mark what they see */
     int64_t sweep_page;         /* under way */
     int64_t sweep_reach;        /* position of the newest asset swept */
@@ -211,7 +212,8 @@ int question_begin(struct sync *s, struct waiter *w);
 typedef void search_done_fn(struct sync *s, int err);
 void search_start(struct sync *s, int64_t total, enum api_lane lane,
                   search_done_fn *done);
-/* Rows counted; a negative errno. */
+/* Rows counted, and holes: what the account's total should be; a negative
+ * errno. */
 int64_t sync_known_total(struct sync *s);
 
 /* narrow.c: joins or begins a narrow query for a waiter. QUESTION_WAITS,

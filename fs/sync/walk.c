@@ -39,6 +39,7 @@
 #define HELD_MAX      32
 #define STEP_BACK     25   /* positions, where a deletion showed */
 #define STEPS_BACK    1000 /* in all, before the walk begins anew */
+#define CLOSINGS_MAX  8    /* without a step forward */
 #define PAUSE_MAX_MS  60000
 
 static void pump(struct sync *s);
@@ -69,6 +70,14 @@ static bool waits_for_walk(struct sync *s, struct waiter *w, void *ctx,
     return w->begun && !w->owner;
 }
 
+static void pause_walk(struct sync *s)
+{
+    s->walk_at_ms = clock_mono_ms() + s->walk_pause_ms;
+    s->walk_pause_ms = s->walk_pause_ms * 2 < PAUSE_MAX_MS
+                           ? s->walk_pause_ms * 2
+                           : PAUSE_MAX_MS;
+}
+
 /* Lets everybody know; the walk itself goes on after a pause, which grows. */
 void walk_fail(struct sync *s, int err)
 {
@@ -84,10 +93,7 @@ void walk_fail(struct sync *s, int err)
     poll_walk_failed(s, err);
     if (!w->paused) {
         log_warning("the first walk pauses: %s", strerror(-err));
-        s->walk_at_ms = clock_mono_ms() + s->walk_pause_ms;
-        s->walk_pause_ms = s->walk_pause_ms * 2 < PAUSE_MAX_MS
-                               ? s->walk_pause_ms * 2
-                               : PAUSE_MAX_MS;
+        pause_walk(s);
     }
     w->paused = true;
 }
@@ -98,7 +104,7 @@ void walk_anew(struct sync *s)
     walk_free(s->walk);
     s->walk = NULL;
     s->judge = true;
-    s->walk_at_ms = clock_mono_ms() + s->walk_pause_ms;
+    pause_walk(s);
 }
 
 static int note_complete(struct sync *s)
@@ -112,9 +118,12 @@ static int note_complete(struct sync *s)
         err = catalogue_state_set(s->catalogue, "complete", 1);
     if (!err)
         err = catalogue_state_set(s->catalogue, "polled_s", now_s);
+    if (!err)
+        err = catalogue_state_set(s->catalogue, "holes", s->walk->holes);
     err = sync_end(s, err);
     if (err)
         return err;
+    s->holes = s->walk->holes;
     guard_mutex(&s->lock);
     s->status.walks++;
     s->status.polled_s = now_s;
@@ -261,6 +270,8 @@ static enum joint find_joint(const struct walk *w, const struct held *h)
 
 static int note_border(struct walk *w, const struct held *h)
 {
+    if (!h->page.count || !w->tape_count)
+        return 0;
     const struct asset *newer = &h->page.assets[h->page.count - 1];
     return bridge_add(w, w->tape[w->tape_count - 1], w->tape_top_s, newer,
                       w->reach);
@@ -289,8 +300,10 @@ static int join_tape(struct sync *s, struct held *h)
         err = lengthen_tape(w, &h->page);
     if (err)
         return err;
-    w->tape_top_s = result.top_s;
+    if (h->page.count)
+        w->tape_top_s = result.top_s;
     w->reach = held_top(h);
+    w->holes += (int64_t)h->page.skipped;
     w->stretch_pages++;
     guard_mutex(&s->lock);
     s->status.walked = w->reach;
@@ -362,7 +375,7 @@ static int join_first_page(struct sync *s, struct page *page,
                            const struct api_answer *answer)
 {
     struct held h = {.number = 1, .answer = *answer, .page = *page};
-    if (page->count)
+    if (page->count + page->skipped)
         return join_tape(s, &h);
     const struct slice slice = {.page = 1, .page_limit = API_PAGE_LIMIT};
     struct slice_result result;
@@ -394,6 +407,9 @@ static void on_closing(struct sync *s, void *ctx, int err, struct page *page,
     if (err == -EAGAIN)
         err = 0;
     w->ask_from = w->reach + 1;
+    if (!err && w->reach <= w->closed_reach && ++w->steps_back > CLOSINGS_MAX)
+        err = -ESTALE; /* page 1 answers, and nothing between */
+    w->closed_reach = w->reach;
     if (err == -ESTALE)
         walk_anew(s);
     else if (err)
@@ -414,14 +430,14 @@ static void on_page(struct sync *s, void *ctx, int err, struct page *page,
     int64_t number = asked->number;
     asked->number = 0;
     w->in_flight--;
-    if (!err && (page->total_results < 0 || !page->count))
-        err = page->total_results < 0 ? -EIO : 0;
+    if (!err && page->total_results < 0)
+        err = -EIO;
     if (err) {
         walk_fail(s, err);
         return;
     }
     w->total = page->total_results;
-    if (page->count && w->held_count < HELD_MAX) {
+    if (page->count + page->skipped && w->held_count < HELD_MAX) {
         w->held[w->held_count++] = (struct held){number, *page, *answer};
         *page = (struct page){0};
     }
@@ -543,13 +559,14 @@ static void on_first(struct sync *s, void *ctx, int err, struct page *page,
         s->status.walked = 0;
     }
     become_ready(s);
-    if (w->total > (int64_t)page->count) {
+    if (w->total > (int64_t)(page->count + page->skipped)) {
         pump(s);
         return;
     }
     const struct slice slice = {
         .page = 1, .page_limit = API_PAGE_LIMIT, .named = true};
     struct slice_result result;
+    w->holes = (int64_t)page->skipped;
     err = slice_apply(s, &slice, page, answer, &result);
     if (err)
         walk_fail(s, err);

@@ -23,7 +23,7 @@ static inline int64_t held_top(const struct held *h)
 
 static inline int64_t held_bottom(const struct held *h)
 {
-    return held_top(h) - (int64_t)h->page.count + 1;
+    return held_top(h) - (int64_t)(h->page.count + h->page.skipped) + 1;
 }
 
 /* A page under way. */
@@ -52,6 +52,8 @@ struct walk {
     int64_t ask_from; /* lowest position not asked for */
     int in_flight;
     int steps_back;
+    int64_t closed_reach; /* the tape's at the last closing */
+    int64_t holes;        /* elements that were no assets */
     struct asked asked[WALK_PARALLEL_MAX];
     struct held held[32];
     size_t held_count;
