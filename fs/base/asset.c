@@ -129,32 +129,28 @@ static size_t authority_len(const char *text, size_t len)
     return i;
 }
 
-/* host [ ":" port ]; a host is a name or an IP literal in brackets. Only
+/* The length of a name or of an IP literal in brackets, 0 for neither. Only
  * characters about which all URL parsers agree: none can be led to another
  * host than the one a reader sees. */
+static size_t host_len(const char *text, size_t len)
+{
+    bool literal = len > 0 && text[0] == '[';
+    const char *others = literal ? ":." : ".-_";
+    size_t i = literal ? 1 : 0;
+    while (i < len && (is_alnum((unsigned char)text[i]) ||
+                       (text[i] != '\0' && strchr(others, text[i]))))
+        i++;
+    if (!literal)
+        return i;
+    return i > 1 && i < len && text[i] == ']' ? i + 1 : 0;
+}
+
+/* host [ ":" port ] */
 static bool is_clean_authority(const char *text, size_t len)
 {
-    size_t i = 0;
-    if (len > 0 && text[0] == '[') {
-        for (i = 1; i < len && text[i] != ']'; i++) {
-            if (!is_alnum((unsigned char)text[i]) && text[i] != ':' &&
-                text[i] != '.')
-                return false;
-        }
-        if (i == 1 || i == len)
-            return false;
-        i++;
-    } else {
-        while (i < len && text[i] != ':') {
-            if (!is_alnum((unsigned char)text[i]) && !strchr(".-_", text[i]))
-                return false;
-            i++;
-        }
-        if (i == 0)
-            return false;
-    }
-    if (i == len)
-        return true;
+    size_t i = host_len(text, len);
+    if (i == 0 || i == len)
+        return i > 0;
     if (text[i] != ':' || len - i > strlen(":65535"))
         return false;
     for (i++; i < len; i++) {

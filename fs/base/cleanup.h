@@ -18,6 +18,7 @@
 #define cleanup(function) __attribute__((cleanup(function)))
 
 #define DEFINE_CLEANUP(name, type, destructor)                                 \
+    /* NOLINTNEXTLINE(bugprone-macro-parentheses): a type can't have them */   \
     static inline __attribute__((unused)) void name(type *pointer)             \
     {                                                                          \
         destructor(*pointer);                                                  \

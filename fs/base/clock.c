@@ -89,7 +89,7 @@ static bool civil_is_valid(const struct civil *c)
 static int64_t seconds_of_civil(const struct civil *c)
 {
     return days_of_civil(c->year, c->month, c->day) * DAY_S +
-           (int64_t)c->hour * 3600 + c->minute * 60 + c->second;
+           (int64_t)c->hour * 3600 + (int64_t)c->minute * 60 + c->second;
 }
 
 /* Text that is left to read; each read_ function says whether it could. */

@@ -259,8 +259,12 @@ static size_t decode(const char *text, size_t len, char *out)
         return 0;
     for (size_t i = 0; i < len;) {
         int byte = escaped_byte(text + i, len - i);
-        out[used++] = byte < 0 ? text[i] : (char)byte;
-        i += byte < 0 ? 1 : 3;
+        if (byte < 0) {
+            out[used++] = text[i++];
+        } else {
+            out[used++] = (char)byte;
+            i += 3;
+        }
     }
     return used;
 }
@@ -298,7 +302,7 @@ int name_of_id(const char *id, char out[NAME_SIZE])
 
 int name_to_id(const char *component, char out[NAME_SIZE])
 {
-    char id[NAME_SIZE];
+    char id[NAME_SIZE] = "";
     char again[NAME_SIZE];
     size_t len = strlen(component);
     if (len == 0 || len >= NAME_SIZE)
@@ -312,91 +316,94 @@ int name_to_id(const char *component, char out[NAME_SIZE])
     return 0;
 }
 
+static const char *const probe_prefixes[] = {
+    ".Trash", "._", ".fuse_hidden", ".nfs", ".~lock.", ".goutputstream-",
+};
+
+static const char *const probe_names[] = {
+    /* file managers and desktops */
+    ".hidden",
+    ".directory",
+    ".DS_Store",
+    ".localized",
+    ".xdg-volume-info",
+    ".comments",
+    ".thumbnails",
+    ".sh_thumbnails",
+    ".nomedia",
+    ".VolumeIcon.icns",
+    ".Spotlight-V100",
+    ".fseventsd",
+    ".TemporaryItems",
+    ".DocumentRevisions-V100",
+    ".metadata_never_index",
+    ".com.apple.timemachine.donotpresent",
+    ".com.apple.timemachine.supported",
+    ".apdisk",
+    "desktop.ini",
+    "Thumbs.db",
+    "ehthumbs.db",
+    "lost+found",
+    /* media that start by themselves, and kinds of media */
+    "autorun.inf",
+    "autorun",
+    ".autorun",
+    "autorun.sh",
+    "autoopen",
+    ".autoopen",
+    "BDMV",
+    "BDAV",
+    "VIDEO_TS",
+    "AUDIO_TS",
+    "DCIM",
+    /* version control and what prompts and editors look for upwards */
+    ".git",
+    ".gitignore",
+    ".gitattributes",
+    ".gitmodules",
+    ".svn",
+    ".hg",
+    ".bzr",
+    ".jj",
+    ".sl",
+    ".pijul",
+    ".fslckout",
+    "_FOSSIL_",
+    "_darcs",
+    "CVS",
+    "HEAD",
+    ".ignore",
+    ".rgignore",
+    ".fdignore",
+    ".editorconfig",
+    ".envrc",
+    ".nvmrc",
+    ".node-version",
+    ".python-version",
+    ".ruby-version",
+    ".tool-versions",
+    ".mise.toml",
+    ".venv",
+    ".vscode",
+    ".idea",
+    ".project",
+    /* snapshots and backups */
+    ".snapshot",
+    ".snapshots",
+    ".zfs",
+    ".nobackup",
+    "CACHEDIR.TAG",
+};
+
 bool name_is_probe(const char *component)
 {
-    static const char *const prefixes[] = {
-        ".Trash", "._", ".fuse_hidden", ".nfs", ".~lock.", ".goutputstream-",
-    };
-    static const char *const names[] = {
-        /* file managers and desktops */
-        ".hidden",
-        ".directory",
-        ".DS_Store",
-        ".localized",
-        ".xdg-volume-info",
-        ".comments",
-        ".thumbnails",
-        ".sh_thumbnails",
-        ".nomedia",
-        ".VolumeIcon.icns",
-        ".Spotlight-V100",
-        ".fseventsd",
-        ".TemporaryItems",
-        ".DocumentRevisions-V100",
-        ".metadata_never_index",
-        ".com.apple.timemachine.donotpresent",
-        ".com.apple.timemachine.supported",
-        ".apdisk",
-        "desktop.ini",
-        "Thumbs.db",
-        "ehthumbs.db",
-        "lost+found",
-        /* media that start by themselves, and kinds of media */
-        "autorun.inf",
-        "autorun",
-        ".autorun",
-        "autorun.sh",
-        "autoopen",
-        ".autoopen",
-        "BDMV",
-        "BDAV",
-        "VIDEO_TS",
-        "AUDIO_TS",
-        "DCIM",
-        /* version control and what prompts and editors look for upwards */
-        ".git",
-        ".gitignore",
-        ".gitattributes",
-        ".gitmodules",
-        ".svn",
-        ".hg",
-        ".bzr",
-        ".jj",
-        ".sl",
-        ".pijul",
-        ".fslckout",
-        "_FOSSIL_",
-        "_darcs",
-        "CVS",
-        "HEAD",
-        ".ignore",
-        ".rgignore",
-        ".fdignore",
-        ".editorconfig",
-        ".envrc",
-        ".nvmrc",
-        ".node-version",
-        ".python-version",
-        ".ruby-version",
-        ".tool-versions",
-        ".mise.toml",
-        ".venv",
-        ".vscode",
-        ".idea",
-        ".project",
-        /* snapshots and backups */
-        ".snapshot",
-        ".snapshots",
-        ".zfs",
-        ".nobackup",
-        "CACHEDIR.TAG",
-    };
-    for (size_t i = 0; i < array_count(prefixes); i++) {
-        if (strncasecmp(component, prefixes[i], strlen(prefixes[i])) == 0)
+    for (size_t i = 0; i < array_count(probe_prefixes); i++) {
+        if (strncasecmp(component, probe_prefixes[i],
+                        strlen(probe_prefixes[i])) == 0)
             return true;
     }
-    for (size_t i = 0; i < array_count(names); i++) {
-        if (strcasecmp(component, names[i]) == 0)
+    for (size_t i = 0; i < array_count(probe_names); i++) {
+        if (strcasecmp(component, probe_names[i]) == 0)
             return true;
     }
     return false;

@@ -248,7 +248,7 @@ static int read_asset(struct slice object, struct asset *ret_asset)
 
 static bool is_one_of(char c, const char *set)
 {
-    return memchr(set, c, strlen(set)) != NULL;
+    return c != '\0' && strchr(set, c);
 }
 
 /* The end of a string that may hold anything, NULL when it has none. */
