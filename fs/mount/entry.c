@@ -39,8 +39,10 @@ static struct timespec view_time(const struct mount *m, const struct view *v)
         return attr_ns_time(m->root_changed_ns);
     if (v->number == VIEW_ID)
         return attr_ns_time(m->started_ns);
-    if (v->type != ASSET_TYPE_COUNT)
-        return attr_ns_time(catalogue_changed_ns(m->catalogue, v->type));
+    if (v->type != ASSET_TYPE_COUNT) {
+        int64_t changed_ns = catalogue_changed_ns(m->catalogue, v->type);
+        return attr_ns_time(changed_ns ? changed_ns : m->started_ns);
+    }
     return attr_commit_time(m->catalogue);
 }
 

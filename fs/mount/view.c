@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <malloc.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -206,12 +207,17 @@ static void unlink_entry(struct view_table *t, struct entry *e)
     t->count--;
 }
 
-/* A million entered views should not leave a million buckets. */
+/* Many views that were entered once should leave neither buckets nor, in the
+ * C library's keeping, the pages that they were on. */
 static void shrink(struct view_table *t)
 {
-    if (t->buckets > BUCKETS_MIN && t->count < t->buckets / 8)
-        (void)allocate_buckets(t, t->buckets / 4 > BUCKETS_MIN ? t->buckets / 4
-                                                               : BUCKETS_MIN);
+    if (t->buckets == BUCKETS_MIN || t->count >= t->buckets / 8)
+        return;
+    size_t buckets = t->buckets / 4;
+    (void)allocate_buckets(t, buckets > BUCKETS_MIN ? buckets : BUCKETS_MIN);
+#ifdef __GLIBC__
+    (void)malloc_trim(0);
+#endif
 }
 
 /* Frees a view that nobody needs, and its parents as far as it was the last
