@@ -81,8 +81,8 @@ def test_a_processing_asset_becomes_ready(standin, mount):
         "slow.mp4" not in os.listdir(m.path / "other")
 
 
-@pytest.mark.parametrize("index", [0, 1, 49, 50, 51, 99, 7777, 19949, 19950,
-                                   19998, 19999])
+@pytest.mark.parametrize("index", [0, 1, 49, 50, 51, 99, 7777, -51, -50,
+                                   -2, -1])
 def test_one_deletion_among_twenty_thousand(big, index):
     server, m = big
     m.refresh()
@@ -106,7 +106,7 @@ def big():
 def test_scattered_deletions_and_creations_at_once(big):
     server, m = big
     ids = server.ids()
-    gone = [ids[i] for i in (0, 3, 50, 999, 1000, 1001, 5000, 12345, 19999)]
+    gone = [ids[i] for i in (0, 3, 50, 999, 1000, 1001, 5000, 12345, -1)]
     server.delete(gone)
     new = server.create(70)
     m.refresh()
