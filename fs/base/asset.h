@@ -23,16 +23,20 @@ enum asset_type {
 };
 
 struct asset {
-    char *id; /* never NULL: what has no usable _id is given a made one, "noid-<16 hex>" */
-    char *filename; /* UTF-8, may hold NULs; a lone surrogate is its three bytes (WTF-8) */
+    char *id;       /* never NULL: what has no usable _id is given a made one,
+                       "noid-<16 hex>" */
+    char *filename; /* UTF-8, may hold NULs; a lone surrogate is its three bytes
+                       (WTF-8) */
     size_t filename_len;
     int64_t created_s; /* seconds since 1970; 0 when absent or malformed */
     enum asset_type type;
-    bool unfinished; /* status, hls.status or thumbnail.status may still change by itself */
-    int64_t size_bytes;   /* -1 when absent */
-    char *picture_url;    /* thumbnail.representative_url: http(s), clean; else NULL */
-    char *manifest_url;   /* hls.manifest_url: likewise */
-    char *json;           /* the object's exact bytes, NUL-terminated */
+    bool unfinished; /* status, hls.status or thumbnail.status may still change
+                        by itself */
+    int64_t size_bytes; /* -1 when absent */
+    char *picture_url;  /* thumbnail.representative_url: http(s), clean; else
+                           NULL */
+    char *manifest_url; /* hls.manifest_url: likewise */
+    char *json;         /* the object's exact bytes, NUL-terminated */
     size_t json_len;
 };
 

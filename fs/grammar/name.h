@@ -43,7 +43,8 @@ bool name_has_suffix(const char *folder, size_t *ret_safe_len);
 int name_unescape(const char *folder, struct buf *out);
 
 /* An id as one path component of .id/ and .media/ (opaque ids may hold '/'):
- * %XX as above, not cut. 0, or -ENAMETOOLONG (such an asset has no pictures). */
+ * %XX as above, not cut. 0, or -ENAMETOOLONG (such an asset has no pictures).
+ */
 int name_of_id(const char *id, char out[NAME_SIZE]);
 /* The reverse; -ENOENT for what name_of_id never gives. */
 int name_to_id(const char *component, char out[NAME_SIZE]);

@@ -20,8 +20,8 @@
 struct page {
     struct asset *assets; /* as the answer orders them: newest first */
     size_t count;
-    size_t skipped;        /* elements of data that were no objects */
-    int64_t page;          /* page_info's numbers; -1 when absent */
+    size_t skipped; /* elements of data that were no objects */
+    int64_t page;   /* page_info's numbers; -1 when absent */
     int64_t limit;
     int64_t total_pages;
     int64_t total_results;
@@ -40,7 +40,6 @@ void page_done(struct page *p);
 /* Reads an error body's code and message (each cut to its size, control
  * characters replaced; "" when absent). */
 void page_parse_error(const char *bytes, size_t len, char *ret_code,
-                      size_t code_size, char *ret_message,
-                      size_t message_size);
+                      size_t code_size, char *ret_message, size_t message_size);
 
 #endif

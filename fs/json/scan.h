@@ -17,9 +17,18 @@
 #define SCAN_MAX_DEPTH 512
 
 enum scan_kind {
-    SCAN_OBJECT_OPEN, SCAN_OBJECT_CLOSE, SCAN_ARRAY_OPEN, SCAN_ARRAY_CLOSE,
-    SCAN_COLON, SCAN_COMMA, SCAN_STRING, SCAN_NUMBER, SCAN_TRUE, SCAN_FALSE,
-    SCAN_NULL, SCAN_END
+    SCAN_OBJECT_OPEN,
+    SCAN_OBJECT_CLOSE,
+    SCAN_ARRAY_OPEN,
+    SCAN_ARRAY_CLOSE,
+    SCAN_COLON,
+    SCAN_COMMA,
+    SCAN_STRING,
+    SCAN_NUMBER,
+    SCAN_TRUE,
+    SCAN_FALSE,
+    SCAN_NULL,
+    SCAN_END
 };
 
 struct scan_token {
@@ -46,9 +55,13 @@ struct scan_grammar {
     unsigned char is_object[SCAN_MAX_DEPTH / 8]; /* a bit per open level */
     size_t depth;
     enum {
-        SCAN_EXPECT_VALUE, SCAN_EXPECT_VALUE_OR_CLOSE, SCAN_EXPECT_NAME,
-        SCAN_EXPECT_NAME_OR_CLOSE, SCAN_EXPECT_COLON,
-        SCAN_EXPECT_COMMA_OR_CLOSE, SCAN_EXPECT_NOTHING
+        SCAN_EXPECT_VALUE,
+        SCAN_EXPECT_VALUE_OR_CLOSE,
+        SCAN_EXPECT_NAME,
+        SCAN_EXPECT_NAME_OR_CLOSE,
+        SCAN_EXPECT_COLON,
+        SCAN_EXPECT_COMMA_OR_CLOSE,
+        SCAN_EXPECT_NOTHING
     } expect; /* SCAN_EXPECT_NOTHING: the value is complete */
 };
 
