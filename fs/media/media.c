@@ -108,35 +108,51 @@ static void rewind_fetch(struct fetch *f)
     f->rejected = false;
 }
 
+static void answer_all(struct waiter_list *ended, int err,
+                       struct media_file *file)
+{
+    struct waiter *next;
+    for (struct waiter *w = TAILQ_FIRST(ended); w; w = next) {
+        next = TAILQ_NEXT(w, link);
+        w->fn(w->ctx, err, file ? media_store_ref(file) : NULL);
+        free(w);
+    }
+}
+
+enum ending { ENDED, SOME_TO_ANSWER, TO_BE_TRIED_AGAIN };
+
+/* One step of an end; ENDED: the fetch is gone. */
+static enum ending take_step(struct fetch *f, int err,
+                             struct waiter_list *ended)
+{
+    struct media *m = f->media;
+    guard_mutex(&m->lock);
+    take_waiters(f, err, ended);
+    if (!TAILQ_EMPTY(ended))
+        return SOME_TO_ANSWER;
+    if (!TAILQ_EMPTY(&f->waiters)) {
+        rewind_fetch(f);
+        return TO_BE_TRIED_AGAIN;
+    }
+    TAILQ_REMOVE(&m->fetches, f, link);
+    m->active--;
+    (void)pthread_cond_broadcast(&m->changed);
+    fetch_free(f);
+    return ENDED;
+}
+
 /* Ends a fetch: everybody who waits is answered, outside the lock. Who joins
  * while others are answered gets the same. */
 static void fetch_end(struct fetch *f, int err, struct media_file *file)
 {
-    struct media *m = f->media;
-    for (;;) {
+    enum ending ending;
+    do {
         struct waiter_list ended = TAILQ_HEAD_INITIALIZER(ended);
-        {
-            guard_mutex(&m->lock);
-            take_waiters(f, err, &ended);
-            if (TAILQ_EMPTY(&ended) && !TAILQ_EMPTY(&f->waiters)) {
-                rewind_fetch(f);
-                break;
-            }
-            if (TAILQ_EMPTY(&ended)) {
-                TAILQ_REMOVE(&m->fetches, f, link);
-                m->active--;
-                (void)pthread_cond_broadcast(&m->changed);
-                fetch_free(f);
-                return;
-            }
-        }
-        for (struct waiter *w; (w = TAILQ_FIRST(&ended));) {
-            TAILQ_REMOVE(&ended, w, link);
-            w->fn(w->ctx, err, file ? media_store_ref(file) : NULL);
-            free(w);
-        }
-    }
-    fetch_get(f);
+        ending = take_step(f, err, &ended);
+        answer_all(&ended, err, file);
+    } while (ending == SOME_TO_ANSWER);
+    if (ending == TO_BE_TRIED_AGAIN)
+        fetch_get(f);
 }
 
 /* ---- keep: on the keeper's thread ------------------------------------ */
@@ -152,42 +168,44 @@ static void fetch_keep(struct fetch *f)
         media_file_unref(file);
 }
 
-/* What the keeper should do next; false: nothing, ever. */
-static bool take_work(struct media *m, struct fetch **ret_keep,
-                      struct fetch **ret_start)
+/* The next fetch for the keeper, to keep or to start; NULL: none is due now.
+ * Under m->lock. */
+static struct fetch *next_work(struct media *m, bool *ret_start)
 {
-    guard_mutex(&m->lock);
-    for (;;) {
-        struct fetch *f = TAILQ_FIRST(&m->to_keep);
-        if (f) {
-            TAILQ_REMOVE(&m->to_keep, f, queue_link);
-            *ret_keep = f;
-            return true;
-        }
-        f = TAILQ_FIRST(&m->pending);
-        if (f && (m->active < PARALLEL || m->stopping)) {
-            TAILQ_REMOVE(&m->pending, f, queue_link);
-            m->active++;
-            *ret_start = f;
-            return true;
-        }
-        if (m->stopping && TAILQ_EMPTY(&m->fetches))
-            return false;
-        (void)pthread_cond_wait(&m->changed, &m->lock);
+    struct fetch *f = TAILQ_FIRST(&m->to_keep);
+    *ret_start = !f;
+    if (f) {
+        TAILQ_REMOVE(&m->to_keep, f, queue_link);
+        return f;
     }
+    f = TAILQ_FIRST(&m->pending);
+    if (!f || (m->active >= PARALLEL && !m->stopping))
+        return NULL;
+    TAILQ_REMOVE(&m->pending, f, queue_link);
+    m->active++;
+    return f;
+}
+
+/* Waits for one; NULL: there will be none. */
+static struct fetch *take_work(struct media *m, bool *ret_start)
+{
+    struct fetch *f;
+    guard_mutex(&m->lock);
+    while (!(f = next_work(m, ret_start)) &&
+           !(m->stopping && TAILQ_EMPTY(&m->fetches)))
+        (void)pthread_cond_wait(&m->changed, &m->lock);
+    return f;
 }
 
 static void *keep_pictures(void *ctx)
 {
-    struct fetch *keep = NULL;
-    struct fetch *start = NULL;
-    while (take_work(ctx, &keep, &start)) {
-        if (keep)
-            fetch_keep(keep);
+    struct fetch *f;
+    bool start = false;
+    while ((f = take_work(ctx, &start))) {
+        if (start)
+            fetch_get(f);
         else
-            fetch_get(start);
-        keep = NULL;
-        start = NULL;
+            fetch_keep(f);
     }
     return NULL;
 }

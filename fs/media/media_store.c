@@ -337,7 +337,7 @@ int media_store_lookup(struct media_store *s, const char *name,
         size_bytes = e->size_bytes;
     }
     int err = wrap_file(fd, &file);
-    if (err)
+    if (!file)
         return err;
     if (file->size_bytes != size_bytes) { /* somebody wrote to it */
         media_file_unref(file);
@@ -369,9 +369,8 @@ static int write_kept(struct media_store *s, const char *name,
     file_name_of(name, (int64_t)len, file_name);
     (void)snprintf(temporary, sizeof(temporary), TEMPORARY "%u",
                    atomic_fetch_add(&s->serial, 1));
-    cleanup(close_fd) int fd =
-        openat(s->folder_fd, temporary,
-               O_RDWR | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
+    int fd = openat(s->folder_fd, temporary,
+                    O_RDWR | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (fd < 0)
         return -errno;
     int err = write_all(fd, bytes, len);
@@ -379,23 +378,24 @@ static int write_kept(struct media_store *s, const char *name,
         err = -errno;
     if (err) {
         (void)unlinkat(s->folder_fd, temporary, 0);
+        (void)close(fd);
         return err;
     }
     *ret_fd = fd;
-    fd = -1;
     return 0;
 }
 
 static int write_memory(const void *bytes, size_t len, int *ret_fd)
 {
-    cleanup(close_fd) int fd = memfd_create("picture", MFD_CLOEXEC);
+    int fd = memfd_create("picture", MFD_CLOEXEC);
     if (fd < 0)
         return -errno;
     int err = write_all(fd, bytes, len);
-    if (err)
+    if (err) {
+        (void)close(fd);
         return err;
+    }
     *ret_fd = fd;
-    fd = -1;
     return 0;
 }
 

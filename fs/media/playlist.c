@@ -25,7 +25,7 @@ static int append_title(const char *title, struct buf *out)
         else if (c[0] == 0xe2 && c[1] == 0x80 && (c[2] == 0xa8 || c[2] == 0xa9))
             skip = 2; /* line and paragraph separator */
         bool space = skip || *c < ' ' || *c == 0x7f;
-        int err = buf_append_char(out, space ? ' ' : (char)*c);
+        int err = space ? buf_append_char(out, ' ') : buf_append(out, c, 1);
         if (err)
             return err;
         c += skip;

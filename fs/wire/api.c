@@ -29,7 +29,9 @@ const char *api_cause_name(enum api_cause cause)
 /* Without the slashes at its end; -EINVAL for what can't be a base. */
 static int copy_base_url(const char *url, char **ret_copy)
 {
-    size_t len = url ? strlen(url) : 0;
+    if (!url)
+        return -EINVAL;
+    size_t len = strlen(url);
     while (len > 0 && url[len - 1] == '/')
         len--;
     if (!asset_url_is_clean(url, len) || memchr(url, '?', len) ||

@@ -2,11 +2,11 @@
 
 #include "base/clock.h"
 
-#define MINUTE_US         (60 * (int64_t)1000000)
+#define MINUTE_US         INT64_C(60000000)
 #define BURST_PART        6     /* of rpm may come at once */
 #define RESERVE_PART      5     /* 1/5 of the limit stays for others */
 #define WINDOW_MS         60000 /* of a limit whose end isn't told */
-#define WINDOW_MOST_S     (24 * 3600)
+#define WINDOW_MOST_S     INT64_C(86400)
 #define RESET_SLOP_S      5 /* a reset so little past is our clock's error */
 #define THROTTLE_FIRST_MS 1000
 #define THROTTLE_MOST_MS  60000

@@ -195,9 +195,9 @@ static void end_overdue(struct http *h, bool all)
 {
     int64_t now_ms = clock_mono_ms();
     struct job_list ended = take_ended(h, now_ms, all);
-    while (ended.first) {
-        struct http_job *job = ended.first;
-        list_remove(&ended, job);
+    struct http_job *next;
+    for (struct http_job *job = ended.first; job; job = next) {
+        next = job->next;
         bool cancelled = all || job->cancelled;
         finish_with(h, job, cancelled ? -ECANCELED : -ETIMEDOUT);
     }
@@ -274,8 +274,7 @@ static int next_event_ms(struct http *h, bool *ret_stop)
 
 static void end_everything(struct http *h)
 {
-    struct http_job *job;
-    while ((job = take_new(h)))
+    while (take_new(h))
         ;
     end_overdue(h, true);
     fire_timers(h, true);

@@ -109,7 +109,9 @@ static void keep_text(char *out, size_t size, const char *text, size_t len)
         len = size - 1;
     for (size_t i = 0; i < len; i++) {
         bool printable = text[i] >= 0x20 && text[i] < 0x7f;
-        out[i] = printable ? text[i] : '?';
+        out[i] = '?';
+        if (printable)
+            out[i] = text[i];
     }
     out[len] = '\0';
 }

@@ -11,7 +11,7 @@
 #include <stdint.h>
 
 #define HTTP_HEADERS_MAX        (64u << 10) /* bytes of all lines together */
-#define HTTP_RETRY_AFTER_MAX_MS (24 * 3600 * (int64_t)1000)
+#define HTTP_RETRY_AFTER_MAX_MS INT64_C(86400000) /* a day */
 
 /* As struct http_response has them. */
 struct http_headers {
