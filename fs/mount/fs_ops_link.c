@@ -136,13 +136,16 @@ int fs_unlink(struct request *r)
                                                .text = r->name});
 }
 
-/* Whatever is written asks for a poll, and ends when it was made. */
+/* Whatever is written asks for a poll, and ends when it was made and the
+ * kernel knows what came of it. */
 int fs_write(struct request *r)
 {
     if (r->ino != node_number(NODE_FIXED, 0, NODE_FIXED_REFRESH))
         return -EROFS;
     if (!request_has_asked(r, SYNC_POLL))
         return park_ask(r, &(struct sync_question){.want = SYNC_POLL});
+    if (!(r->asked & REQUEST_ASKED_FLUSH))
+        return park_flush(r);
     (void)fuse_reply_write(r->req, r->size);
     return 0;
 }

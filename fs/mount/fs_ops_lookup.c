@@ -46,7 +46,7 @@ static int lookup_segment(struct request *r, struct view *parent)
 {
     struct mount *m = r->mount;
     struct view_hold hold = {.table = m->views};
-    bool complete = sync_is_complete(m->sync);
+    bool complete = note_complete(m);
     cleanup(release_reader) struct catalogue_reader *reader =
         catalogue_reader_acquire(m->catalogue);
     if (!reader)
@@ -204,7 +204,7 @@ static int lookup_contact(struct request *r, const struct view *v)
     memcpy(folder, r->name, (size_t)(dot - r->name));
     folder[dot - r->name] = '\0';
 
-    bool complete = sync_is_complete(m->sync);
+    bool complete = note_complete(m);
     cleanup(release_reader) struct catalogue_reader *reader =
         catalogue_reader_acquire(m->catalogue);
     if (!reader)
@@ -236,7 +236,7 @@ static int lookup_id(struct request *r, const struct view *v)
     char id[NAME_SIZE];
     if (name_to_id(r->name, id))
         return fs_reply_negative(r, m->refresh_s);
-    bool complete = sync_is_complete(m->sync);
+    bool complete = note_complete(m);
     cleanup(release_reader) struct catalogue_reader *reader =
         catalogue_reader_acquire(m->catalogue);
     if (!reader)

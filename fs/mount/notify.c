@@ -9,15 +9,31 @@
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/log.h"
+#include "grammar/name.h"
 #include "mount/node.h"
 
-enum item_kind { ITEM_ENTRY, ITEM_DELETE, ITEM_PAGES, ITEM_LISTING };
+enum item_kind {
+    ITEM_ENTRY,
+    ITEM_EXPIRE,
+    ITEM_DELETE,
+    ITEM_PAGES,
+    ITEM_LISTING
+};
+
+/* In struct notify's `directories`, beside the fixed views' bits. */
+#define DIRECTORIES_QUERY (1u << VIEW_FIRST_QUERY)
+
+struct call {
+    void (*fn)(void *ctx);
+    void *ctx;
+    struct call *next;
+};
 
 struct item {
     enum item_kind kind;
     uint64_t ino;   /* the inode, or the directory */
     uint64_t child; /* DELETE's */
-    char *name;     /* ENTRY's and DELETE's */
+    char *name;     /* ENTRY's, EXPIRE's and DELETE's */
 };
 
 struct notify {
@@ -27,6 +43,7 @@ struct notify {
     size_t first, count, capacity;
     unsigned directories; /* attributes to drop: bits 1 << view number */
     bool coarse;          /* drop everything instead */
+    struct call *calls;   /* for when nothing is left to tell */
     bool running, stopping;
 
     struct notify_kernel kernel;
@@ -159,14 +176,15 @@ static void add_picture_name(struct notify *n, uint64_t folder,
     add(n, ITEM_ENTRY, folder, 0, name);
 }
 
-/* The links that came or went, in the folder of the type's directory. */
-static void add_links(struct notify *n, const struct catalogue_change *c)
+/* The links that came or went, in the folder of a view. */
+static void add_links(struct notify *n, const struct catalogue_change *c,
+                      uint32_t view)
 {
     bool pictures = strcmp(c->extension, c->old_extension) != 0;
     bool manifests = c->manifest != c->old_manifest;
     if (!pictures && !manifests)
         return;
-    uint64_t folder = node_number(NODE_FOLDER, view_of(c->type), c->row);
+    uint64_t folder = node_number(NODE_FOLDER, view, c->row);
     if (pictures) {
         add(n, ITEM_ENTRY, folder, 0, "thumbnail.url");
         add_picture_name(n, folder, c->old_extension);
@@ -179,15 +197,32 @@ static void add_links(struct notify *n, const struct catalogue_change *c)
     add(n, ITEM_LISTING, folder, 0, NULL);
 }
 
+/* Its names in .id and .media. */
+static void add_id(struct notify *n, const struct catalogue_change *c,
+                   bool deleted)
+{
+    char component[NAME_SIZE];
+    if (name_of_id(c->id, component))
+        return;
+    add(n, deleted ? ITEM_DELETE : ITEM_ENTRY,
+        node_number(NODE_VIEW, VIEW_ID, 1),
+        node_number(NODE_FOLDER, VIEW_ID, c->row), component);
+    add(n, ITEM_ENTRY, node_number(NODE_FIXED, 0, NODE_FIXED_MEDIA), 0,
+        component);
+}
+
 static void add_change(struct notify *n, const struct catalogue_change *c,
                        bool negatives)
 {
     switch (c->kind) {
     case CATALOGUE_ADDED:
         add_appeared(n, c->type, c->folder, negatives);
+        if (negatives)
+            add_id(n, c, false);
         break;
     case CATALOGUE_REMOVED:
         add_vanished(n, c->old_type, c->row, c->old_folder, true);
+        add_id(n, c, true);
         add_files(n, c);
         break;
     case CATALOGUE_MOVED:
@@ -197,16 +232,46 @@ static void add_change(struct notify *n, const struct catalogue_change *c,
                      c->type != c->old_type);
         add_appeared(n, c->type, c->folder, negatives);
         add_files(n, c);
-        add_links(n, c);
+        add_links(n, c, view_of(c->type));
+        add_links(n, c, VIEW_ID);
         break;
     case CATALOGUE_CHANGED:
         add_files(n, c);
-        add_links(n, c);
+        add_links(n, c, view_of(c->type));
+        add_links(n, c, VIEW_ID);
         break;
     case CATALOGUE_RENEWED:
         add_files(n, c);
         break;
     }
+}
+
+/* What a query selects may have changed, and names with it. */
+static void add_to_query(struct notify *n, const struct catalogue_change *c,
+                         uint32_t view)
+{
+    uint64_t directory = node_number(NODE_VIEW, view, 1);
+    if (c->kind == CATALOGUE_RENEWED)
+        return;
+    if (c->old_folder)
+        add(n, ITEM_EXPIRE, directory, 0, c->old_folder);
+    if (c->folder && (!c->old_folder || strcmp(c->folder, c->old_folder) != 0))
+        add(n, ITEM_EXPIRE, directory, 0, c->folder);
+    if (c->kind == CATALOGUE_CHANGED || c->kind == CATALOGUE_MOVED)
+        add_links(n, c, view);
+}
+
+/* Only where absences are settled: before that LOOKUPs are parked in query
+ * directories, and hold the locks that this would wait for. */
+static void add_to_queries(struct notify *n, const struct catalogue_diff *diff)
+{
+    uint32_t views[NOTIFY_MAX_VIEWS];
+    size_t count = view_numbers(n->views, views, array_count(views));
+    if (count * diff->count > NOTIFY_MAX_NAMES)
+        return;
+    for (size_t i = 0; i < diff->count; i++)
+        for (size_t v = 0; v < count; v++)
+            add_to_query(n, &diff->changes[i], views[v]);
 }
 
 void notify_commit(struct notify *n, const struct catalogue_diff *diff,
@@ -217,7 +282,31 @@ void notify_commit(struct notify *n, const struct catalogue_diff *diff,
         return;
     for (size_t i = 0; i < diff->count; i++)
         add_change(n, &diff->changes[i], negatives);
+    if (negatives)
+        add_to_queries(n, diff);
+    if (diff->count)
+        n->directories |= DIRECTORIES_QUERY;
     (void)pthread_cond_signal(&n->more);
+}
+
+int notify_after(struct notify *n, void (*fn)(void *ctx), void *ctx)
+{
+    struct call *call = malloc(sizeof(*call));
+    if (!call)
+        return -ENOMEM;
+    *call = (struct call){.fn = fn, .ctx = ctx};
+    {
+        guard_mutex(&n->lock);
+        if (n->running) {
+            call->next = n->calls;
+            n->calls = call;
+            (void)pthread_cond_signal(&n->more);
+            return 0;
+        }
+    }
+    free(call);
+    fn(ctx);
+    return 0;
 }
 
 void notify_other(struct notify *n, bool shown)
@@ -260,6 +349,9 @@ static void tell(struct notify *n, const struct item *item)
     case ITEM_ENTRY:
         (void)n->kernel.inval_entry(n->ctx, item->ino, item->name);
         break;
+    case ITEM_EXPIRE:
+        (void)n->kernel.expire_entry(n->ctx, item->ino, item->name);
+        break;
     case ITEM_DELETE:
         /* -ENOENT: not cached. Else something in there is in use. */
         err =
@@ -299,12 +391,40 @@ static void tell_everything(struct notify *n)
         (void)n->kernel.inval_entry(n->ctx, NODE_ROOT, names.data + at);
 }
 
+static void tell_query_directories(struct notify *n)
+{
+    uint32_t views[NOTIFY_MAX_VIEWS];
+    size_t count = view_numbers(n->views, views, array_count(views));
+    for (size_t i = 0; i < count; i++) {
+        (void)n->kernel.inval_inode(n->ctx, node_number(NODE_VIEW, views[i], 1),
+                                    -1);
+        (void)n->kernel.inval_inode(
+            n->ctx, node_number(NODE_PICTURES, views[i], 1), -1);
+    }
+    for (uint32_t view = 0; view < VIEW_ID; view++)
+        (void)n->kernel.inval_inode(n->ctx, node_number(NODE_PICTURES, view, 1),
+                                    -1);
+}
+
 static void tell_directories(struct notify *n, unsigned directories)
 {
-    for (uint32_t view = 0; directories >> view; view++)
+    for (uint32_t view = 0; view < VIEW_FIRST_QUERY; view++)
         if (directories >> view & 1)
             (void)n->kernel.inval_inode(n->ctx, node_number(NODE_VIEW, view, 1),
                                         -1);
+    if (directories & DIRECTORIES_QUERY)
+        tell_query_directories(n);
+}
+
+/* Their order doesn't matter: all was told. */
+static void make_calls(struct call *calls)
+{
+    while (calls) {
+        struct call *call = calls;
+        calls = call->next;
+        call->fn(call->ctx);
+        free(call);
+    }
 }
 
 /* One thing at a time, the lock dropped while the kernel is told. Directories
@@ -323,11 +443,15 @@ static void step(struct notify *n)
         (void)pthread_mutex_unlock(&n->lock);
         tell(n, &item);
         free(item.name);
-    } else {
+    } else if (n->directories) {
         unsigned directories = n->directories;
         n->directories = 0;
         (void)pthread_mutex_unlock(&n->lock);
         tell_directories(n, directories);
+    } else {
+        struct call *calls = steal_ptr(n->calls);
+        (void)pthread_mutex_unlock(&n->lock);
+        make_calls(calls);
     }
     (void)pthread_mutex_lock(&n->lock);
 }
@@ -337,7 +461,7 @@ static void *run(void *ctx)
     struct notify *n = ctx;
     (void)pthread_mutex_lock(&n->lock);
     while (!n->stopping) {
-        if (n->coarse || n->count || n->directories)
+        if (n->coarse || n->count || n->directories || n->calls)
             step(n);
         else
             (void)pthread_cond_wait(&n->more, &n->lock);
@@ -367,4 +491,5 @@ void notify_stop(struct notify *n)
         (void)pthread_cond_signal(&n->more);
     }
     (void)pthread_join(n->thread, NULL);
+    make_calls(steal_ptr(n->calls));
 }

@@ -13,7 +13,10 @@
  *   changed  the files' pages; in the folder the names of links that came or
  *            went, and its listing
  *   renewed  the files' pages
- * Query directories and .id, .media aren't told: they validate themselves.
+ * and likewise for its names in .id and .media. Query directories validate
+ * themselves within `refresh`. On top of that their attributes are dropped
+ * after each commit, and the names that it touched expire in them, where that
+ * isn't too much: whoever asked for a poll sees what it brought.
  */
 #ifndef TWELVEFS_MOUNT_NOTIFY_H
 #define TWELVEFS_MOUNT_NOTIFY_H
@@ -25,7 +28,9 @@
 #include "catalogue/catalogue.h"
 #include "mount/view.h"
 
-#define NOTIFY_MAX 65536 /* notifications that wait */
+#define NOTIFY_MAX       65536 /* notifications that wait */
+#define NOTIFY_MAX_VIEWS 1024  /* query directories that are told */
+#define NOTIFY_MAX_NAMES 4096  /* names in them that one commit expires */
 
 struct notify;
 
@@ -34,6 +39,7 @@ struct notify;
 struct notify_kernel {
     int (*inval_inode)(void *ctx, uint64_t ino, int64_t off);
     int (*inval_entry)(void *ctx, uint64_t parent, const char *name);
+    int (*expire_entry)(void *ctx, uint64_t parent, const char *name);
     int (*delete_entry)(void *ctx, uint64_t parent, uint64_t child,
                         const char *name);
 };
@@ -54,6 +60,9 @@ void notify_commit(struct notify *n, const struct catalogue_diff *diff,
                    bool negatives);
 /* The root's other/ came or went. */
 void notify_other(struct notify *n, bool shown);
+/* Calls fn once the kernel was told all that was queued before; on the notify
+ * thread, or at once when that doesn't run. -ENOMEM: it won't. */
+int notify_after(struct notify *n, void (*fn)(void *ctx), void *ctx);
 /* The pages of an asset's files may be older than the catalogue. */
 void notify_pages(struct notify *n, int64_t row);
 

@@ -13,6 +13,9 @@ enum parked_state {
     PARKED_READY
 };
 
+/* Who was asked, and can be told to forget it. */
+enum ticket_kind { TICKET_SYNC, TICKET_MEDIA, TICKET_NOTIFY };
+
 /* Everything but `request` is guarded by the park's lock. */
 struct parked {
     struct request request;
@@ -21,7 +24,7 @@ struct parked {
     enum parked_state state;
     bool answered;    /* while ASKING */
     bool interrupted; /* while ASKING */
-    bool picture;     /* the ticket is media's */
+    enum ticket_kind kind;
     uint64_t ticket;
     int answer;
     struct media_file *file;
@@ -118,8 +121,11 @@ static void make_ready(struct park *p, struct parked *k, int answer)
  * the request ready itself. */
 static void cancel(struct park *p, struct parked *k, int answer)
 {
-    bool cancelled = k->picture ? media_cancel(p->media, k->ticket)
-                                : sync_cancel(p->sync, k->ticket);
+    bool cancelled = false; /* notify is quick and can't */
+    if (k->kind == TICKET_SYNC)
+        cancelled = sync_cancel(p->sync, k->ticket);
+    else if (k->kind == TICKET_MEDIA)
+        cancelled = media_cancel(p->media, k->ticket);
     if (cancelled)
         make_ready(p, k, answer);
 }
@@ -193,7 +199,7 @@ static struct parked *move(struct request *r)
     return k;
 }
 
-static int begin(struct request *r, bool picture, struct parked **ret)
+static int begin(struct request *r, enum ticket_kind kind, struct parked **ret)
 {
     struct parked *k = move(r);
     if (!k)
@@ -210,7 +216,7 @@ static int begin(struct request *r, bool picture, struct parked **ret)
             join_waiting(p, k);
         k->state = PARKED_ASKING;
         k->answered = k->interrupted = false;
-        k->picture = picture;
+        k->kind = kind;
     }
     if (err) {
         if (!r->parked)
@@ -254,7 +260,7 @@ int park_ask(struct request *r, const struct sync_question *question)
 {
     struct parked *k;
     uint64_t ticket = 0;
-    int err = begin(r, false, &k);
+    int err = begin(r, TICKET_SYNC, &k);
     if (err)
         return err;
     k->request.asked |= 1u << question->want;
@@ -267,13 +273,29 @@ int park_fetch(struct request *r, const char *id)
 {
     struct parked *k;
     uint64_t ticket = 0;
-    int err = begin(r, true, &k);
+    int err = begin(r, TICKET_MEDIA, &k);
     if (err)
         return err;
     k->request.asked |= REQUEST_ASKED_PICTURE;
     err = media_fetch(k->park->media, id, k->request.deadline_ms, on_picture, k,
                       &ticket);
     return settle(r, k, err, ticket);
+}
+
+static void on_flushed(void *ctx)
+{
+    on_answer(ctx, 0);
+}
+
+int park_flush(struct request *r)
+{
+    struct parked *k;
+    int err = begin(r, TICKET_NOTIFY, &k);
+    if (err)
+        return err;
+    k->request.asked |= REQUEST_ASKED_FLUSH;
+    err = notify_after(k->request.mount->notify, on_flushed, k);
+    return settle(r, k, err, 0);
 }
 
 bool park_is_ready(const struct park *p)

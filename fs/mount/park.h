@@ -36,6 +36,8 @@ void park_free(struct park *p);
 int park_ask(struct request *r, const struct sync_question *question);
 /* The picture of an asset: r->file when it is taken up again. */
 int park_fetch(struct request *r, const char *id);
+/* Until the kernel was told of every commit so far. */
+int park_flush(struct request *r);
 
 /* Whether park_take would find one. No lock. */
 bool park_is_ready(const struct park *p);

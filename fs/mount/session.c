@@ -78,6 +78,15 @@ static int kernel_inval_entry(void *ctx, uint64_t parent, const char *name)
                                             strlen(name));
 }
 
+/* Kernels before 6.2 can't: there the name is dropped. */
+static int kernel_expire_entry(void *ctx, uint64_t parent, const char *name)
+{
+    struct mount *m = ctx;
+    int err = fuse_lowlevel_notify_expire_entry(
+        m->session, parent, name, strlen(name), FUSE_LL_EXPIRE_ONLY);
+    return err == -ENOSYS ? kernel_inval_entry(ctx, parent, name) : err;
+}
+
 static int kernel_delete(void *ctx, uint64_t parent, uint64_t child,
                          const char *name)
 {
@@ -91,6 +100,7 @@ static int make_tables(struct mount *m)
     static const struct notify_kernel kernel = {
         .inval_inode = kernel_inval_inode,
         .inval_entry = kernel_inval_entry,
+        .expire_entry = kernel_expire_entry,
         .delete_entry = kernel_delete,
     };
     int err = view_table_new(&m->views);

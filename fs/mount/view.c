@@ -342,6 +342,17 @@ size_t view_count(struct view_table *t)
     return t->count;
 }
 
+size_t view_numbers(struct view_table *t, uint32_t *numbers, size_t max)
+{
+    size_t count = 0;
+    guard_mutex(&t->lock);
+    for (size_t i = 0; i < t->buckets && count < max; i++)
+        for (struct entry *e = t->by_number[i]; e && count < max;
+             e = e->next_by_number)
+            numbers[count++] = e->view.number;
+    return count;
+}
+
 void view_each_of_root(struct view_table *t, view_name_fn *fn, void *ctx)
 {
     const struct view *root = &t->fixed[VIEW_ROOT]->view;

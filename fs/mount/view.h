@@ -74,6 +74,9 @@ void view_forget(struct view_table *t, uint32_t number, uint64_t count);
 /* Query views alive. */
 size_t view_count(struct view_table *t);
 
+/* The numbers of query views alive, at most max of them; how many. */
+size_t view_numbers(struct view_table *t, uint32_t *numbers, size_t max);
+
 /* The names of the query views right under the root. fn is called under the
  * table's lock: it may copy the name, no more. */
 typedef void view_name_fn(void *ctx, const char *segment);

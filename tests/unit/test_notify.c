@@ -21,8 +21,9 @@ struct kernel {
     pthread_cond_t told;
     char calls[512][CALL_SIZE];
     size_t count;
-    bool blocked; /* holds the next call up */
-    bool waiting; /* … and one is held up */
+    size_t pictures; /* calls about VIEW/.pictures */
+    bool blocked;    /* holds the next call up */
+    bool waiting;    /* … and one is held up */
     int delete_result, entry_result;
 };
 
@@ -35,6 +36,11 @@ struct fixture {
 static void write_down(struct kernel *k, const char *call)
 {
     guard_mutex(&k->lock);
+    if (strncmp(call, "inode 1/", 8) == 0) {
+        k->pictures++; /* after every commit, and in no one's way */
+        (void)pthread_cond_broadcast(&k->told);
+        return;
+    }
     while (k->blocked) {
         k->waiting = true;
         (void)pthread_cond_broadcast(&k->told);
@@ -72,6 +78,15 @@ static int inval_entry(void *ctx, uint64_t parent, const char *name)
     return ((struct kernel *)ctx)->entry_result;
 }
 
+static int expire_entry(void *ctx, uint64_t parent, const char *name)
+{
+    char node[32], call[CALL_SIZE];
+    describe(parent, node, sizeof(node));
+    (void)snprintf(call, sizeof(call), "expire %s %s", node, name);
+    write_down(ctx, call);
+    return 0;
+}
+
 static int delete_entry(void *ctx, uint64_t parent, uint64_t child,
                         const char *name)
 {
@@ -88,6 +103,7 @@ static int set_up(void **state)
     static const struct notify_kernel calls = {
         .inval_inode = inval_inode,
         .inval_entry = inval_entry,
+        .expire_entry = expire_entry,
         .delete_entry = delete_entry,
     };
     static struct fixture f;
@@ -112,9 +128,11 @@ static int tear_down(void **state)
 /* Waits for so many calls, and that the last is this one. */
 static void expect_last(struct fixture *f, size_t count, const char *call)
 {
-    guard_mutex(&f->kernel.lock);
-    while (f->kernel.count < count)
-        (void)pthread_cond_wait(&f->kernel.told, &f->kernel.lock);
+    {
+        guard_mutex(&f->kernel.lock);
+        while (f->kernel.count < count)
+            (void)pthread_cond_wait(&f->kernel.told, &f->kernel.lock);
+    }
     assert_string_equal(f->kernel.calls[count - 1], call);
 }
 
@@ -173,7 +191,8 @@ static void test_added_ends_the_absence_and_the_listing(void **state)
 {
     struct catalogue_change c = change(CATALOGUE_ADDED, 5);
     commit(*state, &c, 1, true);
-    EXPECT(*state, "entry 0/1/1 new.mp4", "inode 0/1/1 -1");
+    EXPECT(*state, "entry 0/1/1 new.mp4", "entry 0/6/1 id", "entry 14/0/1 id",
+           "inode 0/1/1 -1");
 }
 
 static void test_added_spares_names_nobody_was_refused(void **state)
@@ -194,8 +213,10 @@ static void test_directories_are_told_once_a_commit(void **state)
     await_held(f);
     commit(f, c, 3, true);
     let_go(f);
-    EXPECT(f, "entry 0/0/1 other", "entry 0/1/1 new.mp4", "entry 0/1/1 new.mp4",
-           "entry 0/1/1 new.mp4", "inode 0/0/1 -1", "inode 0/1/1 -1");
+    expect_last(f, 12, "inode 0/1/1 -1");
+    assert_string_equal(f->kernel.calls[10], "inode 0/0/1 -1");
+    for (size_t i = 0; i < 10; i++)
+        assert_memory_equal(f->kernel.calls[i], "entry", 5);
 }
 
 static void test_removed_is_a_deletion(void **state)
@@ -203,8 +224,8 @@ static void test_removed_is_a_deletion(void **state)
     struct catalogue_change c = change(CATALOGUE_REMOVED, 7);
     c.folder = NULL;
     commit(*state, &c, 1, true);
-    EXPECT(*state, "delete 0/1/1 2/1/7 old.mp4", "inode 6/0/7 0",
-           "inode 0/1/1 -1");
+    EXPECT(*state, "delete 0/1/1 2/1/7 old.mp4", "delete 0/6/1 2/6/7 id",
+           "entry 14/0/1 id", "inode 6/0/7 0", "inode 0/1/1 -1");
 }
 
 static void test_a_folder_in_use_is_dropped_by_name(void **state)
@@ -215,6 +236,7 @@ static void test_a_folder_in_use_is_dropped_by_name(void **state)
     c.folder = NULL;
     commit(f, &c, 1, true);
     EXPECT(f, "delete 0/1/1 2/1/7 old.mp4", "entry 0/1/1 old.mp4",
+           "delete 0/6/1 2/6/7 id", "entry 0/6/1 id", "entry 14/0/1 id",
            "inode 6/0/7 0", "inode 0/1/1 -1");
 }
 
@@ -225,7 +247,8 @@ static void test_what_is_not_cached_needs_no_second_word(void **state)
     struct catalogue_change c = change(CATALOGUE_REMOVED, 7);
     c.folder = NULL;
     commit(f, &c, 1, true);
-    EXPECT(f, "delete 0/1/1 2/1/7 old.mp4", "inode 6/0/7 0", "inode 0/1/1 -1");
+    EXPECT(f, "delete 0/1/1 2/1/7 old.mp4", "delete 0/6/1 2/6/7 id",
+           "entry 14/0/1 id", "inode 6/0/7 0", "inode 0/1/1 -1");
 }
 
 static void test_changed_drops_the_pages_of_all_its_files(void **state)
@@ -248,7 +271,8 @@ static void test_links_that_come_and_go_reset_the_folder(void **state)
     EXPECT(*state, "inode 6/0/9 0", "inode 7/0/9 0", "inode 8/0/9 0",
            "entry 2/1/9 thumbnail.url", "entry 2/1/9 thumbnail.jpg",
            "entry 2/1/9 thumbnail.png", "entry 2/1/9 manifest.url",
-           "entry 2/1/9 manifest.m3u8", "entry 2/1/9 metadata.json");
+           "entry 2/1/9 manifest.m3u8", "entry 2/1/9 metadata.json",
+           "entry 2/6/9 thumbnail.url");
 }
 
 static void test_a_listing_without_known_names_loses_its_pages(void **state)
@@ -260,7 +284,7 @@ static void test_a_listing_without_known_names_loses_its_pages(void **state)
     commit(f, &c, 1, true);
     EXPECT(f, "inode 6/0/9 0", "inode 8/0/9 0", "entry 2/1/9 manifest.url",
            "entry 2/1/9 manifest.m3u8", "entry 2/1/9 metadata.json",
-           "inode 2/1/9 0");
+           "inode 2/1/9 0", "entry 2/6/9 manifest.url");
 }
 
 static void test_renamed_is_dropped_not_deleted(void **state)
@@ -299,12 +323,75 @@ static void test_overflow_drops_whole_directories(void **state)
            "entry 0/0/1 audio", "entry 0/0/1 document", "entry 0/0/1 other",
            "entry 0/0/1 .id", "entry 0/0/1 .media", "entry 0/0/1 filename=x",
            "inode 0/0/1 -1", "inode 0/1/1 -1", "inode 0/2/1 -1",
-           "inode 0/3/1 -1", "inode 0/4/1 -1", "inode 0/5/1 -1");
+           "inode 0/3/1 -1", "inode 0/4/1 -1", "inode 0/5/1 -1",
+           "inode 0/16/1 -1");
     c.row = 3; /* and then goes on as ever */
     commit(f, &c, 1, true);
-    expect_last(f, 16, "inode 6/0/3 0");
+    expect_last(f, 17, "inode 6/0/3 0");
     view_unref(f->views, v);
     view_unref(f->views, root);
+}
+
+static void test_query_directories_hear_of_names_too(void **state)
+{
+    struct fixture *f = *state;
+    struct view *root = view_get(f->views, VIEW_ROOT), *v = NULL;
+    assert_int_equal(
+        view_enter(f->views, root, "status=failed", NULL, NULL, &v), 0);
+    struct catalogue_change c = change(CATALOGUE_CHANGED, 9);
+    c.old_folder = c.folder;
+    commit(f, &c, 1, true);
+    EXPECT(f, "inode 6/0/9 0", "expire 0/16/1 new.mp4", "inode 0/16/1 -1");
+    view_unref(f->views, v);
+    view_unref(f->views, root);
+}
+
+static void test_too_many_names_are_left_to_the_timeout(void **state)
+{
+    struct fixture *f = *state;
+    static struct catalogue_change c[NOTIFY_MAX_NAMES + 1];
+    struct view *root = view_get(f->views, VIEW_ROOT), *v = NULL;
+    assert_int_equal(
+        view_enter(f->views, root, "status=failed", NULL, NULL, &v), 0);
+    hold(f);
+    notify_other(f->notify, true);
+    await_held(f);
+    for (size_t i = 0; i < array_count(c); i++)
+        c[i] = change(CATALOGUE_ADDED, 100 + (int64_t)i);
+    commit(f, c, array_count(c), true);
+    let_go(f);
+    expect_last(f, array_count(f->kernel.calls), "entry 0/1/1 new.mp4");
+    for (size_t i = 0; i < f->kernel.count; i++)
+        assert_memory_not_equal(f->kernel.calls[i], "expire", 6);
+    view_unref(f->views, v);
+    view_unref(f->views, root);
+}
+
+static void note_call(void *ctx)
+{
+    write_down(ctx, "called");
+}
+
+static void test_a_call_comes_after_all_that_was_queued(void **state)
+{
+    struct fixture *f = *state;
+    struct catalogue_change c = change(CATALOGUE_ADDED, 9);
+    hold(f);
+    notify_other(f->notify, true);
+    await_held(f);
+    assert_int_equal(notify_after(f->notify, note_call, &f->kernel), 0);
+    commit(f, &c, 1, false);
+    let_go(f);
+    EXPECT(f, "entry 0/0/1 other", "inode 0/0/1 -1", "inode 0/1/1 -1",
+           "called");
+}
+
+static void test_a_call_is_made_though_nothing_runs(void **state)
+{
+    struct fixture *f = *state;
+    notify_stop(f->notify);
+    assert_int_equal(notify_after(f->notify, note_call, &f->kernel), 0);
+    assert_int_equal(f->kernel.count, 1);
 }
 
 static void test_nothing_is_said_after_the_stop(void **state)
@@ -338,6 +425,10 @@ int main(void)
         TEST(test_renamed_is_dropped_not_deleted),
         TEST(test_moved_is_deleted_there_and_added_here),
         TEST(test_overflow_drops_whole_directories),
+        TEST(test_query_directories_hear_of_names_too),
+        TEST(test_too_many_names_are_left_to_the_timeout),
+        TEST(test_a_call_comes_after_all_that_was_queued),
+        TEST(test_a_call_is_made_though_nothing_runs),
         TEST(test_nothing_is_said_after_the_stop),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
