@@ -117,6 +117,17 @@ def test_scattered_deletions_and_creations_at_once(big):
     assert m.status()["assets"]["all"] == len(server.ids())
 
 
+def test_a_late_insertion_is_found(big):
+    server, m = big
+    m.refresh()
+    before = listed(server)
+    middle = server.assets()[9000]["created_at"]
+    one = server.create(1, created_at=middle)[0]
+    m.refresh()
+    assert (m.path / ".id" / one).exists()
+    assert listed(server) - before <= 25
+
+
 def test_a_quiet_poll_costs_one_request(big):
     server, m = big
     m.refresh()

@@ -78,10 +78,7 @@ class Run:
             fields = {"filename": self.dice.choice(NAMES), "status": "ready",
                       "file_type": self.dice.choice(list(TYPES)),
                       "user_metadata": {"note": note}}
-            late = self.dice.random() < 0.05
-            one = self.server.create(
-                1, fields=fields, status="ready",
-                created_at="2024-01-01T00:00:00Z" if late else None)[0]
+            one = self.server.create(1, fields=fields, status="ready")[0]
             self.model.create(one, note)
 
     def delete(self):

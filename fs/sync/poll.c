@@ -3,9 +3,9 @@
  *
  * Page 1 shows what was created; reading goes on until a known asset. Then the
  * account's total must be what the catalogue counts: where it isn't, search.c
- * finds the difference. Last come the unfinished assets that page 1 didn't
- * show. At most one search a poll; one that found nothing makes the next ones
- * wait, doubling.
+ * finds the difference, or gives up and the whole list is walked. Last come the
+ * unfinished assets that page 1 didn't show. At most one search a poll; where
+ * even a walk found nothing the next ones wait, doubling.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -102,10 +102,20 @@ static void read_unfinished(struct sync *s)
     unfinished_start(s, s->poll->bottom_s, s->poll->lane, on_unfinished);
 }
 
-void poll_walked(struct sync *s)
+/* Where not even a walk made ends meet, the account's total is not to be
+ * trusted: the next polls let it be, for a while. */
+void poll_walked(struct sync *s, int64_t total)
 {
-    if (s->poll)
-        read_unfinished(s);
+    if (!s->poll)
+        return;
+    if (sync_known_total(s) == total) {
+        s->fruitless = 0;
+    } else {
+        if (s->fruitless < FRUITLESS_MAX)
+            s->fruitless++;
+        s->search_from_poll = s->poll_number + (UINT64_C(1) << s->fruitless);
+    }
+    read_unfinished(s);
 }
 
 /* The walk goes on later, and this poll with it; nobody waits so long. */
@@ -126,11 +136,6 @@ static void on_searched(struct sync *s, int err)
         poll_end(s, err);
         return;
     }
-    /* Contradicted: walk anew, and don't let a total that lags make a walk
-     * of every poll. */
-    if (s->fruitless < FRUITLESS_MAX)
-        s->fruitless++;
-    s->search_from_poll = s->poll_number + (UINT64_C(1) << s->fruitless);
     log_info("the account is not as predicted; walking it anew");
     s->judge = true;
     walk_start(s);

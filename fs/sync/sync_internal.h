@@ -189,8 +189,8 @@ void walk_start(struct sync *s);
 void walk_done(struct sync *s);
 void poll_start(struct sync *s);
 void poll_done(struct sync *s);
-/* The full walk that a poll asked for is through. */
-void poll_walked(struct sync *s);
+/* The full walk that a poll asked for is through, at this total. */
+void poll_walked(struct sync *s, int64_t total);
 /* … or pauses. */
 void poll_walk_failed(struct sync *s, int err);
 void narrow_done(struct sync *s);

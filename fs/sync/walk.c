@@ -139,6 +139,7 @@ static void walk_end(struct sync *s)
         return;
     }
     bool again = s->complete;
+    int64_t total = s->walk->total;
     walk_free(s->walk);
     s->walk = NULL;
     s->marking = s->judge = false;
@@ -149,7 +150,7 @@ static void walk_end(struct sync *s)
     sweep_note_bound(s, sync_known_total(s));
     waiters_settle(s, waits_for_walk, &err);
     if (again)
-        poll_walked(s);
+        poll_walked(s, total);
 }
 
 /* ---- rows the walk didn't see
