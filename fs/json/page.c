@@ -363,25 +363,76 @@ static int reserve_asset(struct page *p, size_t *capacity)
     return 0;
 }
 
+/* Some writers leave control characters in strings as they are. Appends the
+ * text with those escaped: the same value, as JSON spells it. */
+static int escape_controls(struct slice text, struct buf *out)
+{
+    bool in_string = false;
+    const char *plain = text.text;
+    const char *end = text.text + text.len;
+    for (const char *at = plain; at < end; at++) {
+        int error = 0;
+        if (*at == '"') {
+            in_string = !in_string;
+        } else if (in_string && *at == '\\' && at + 1 < end) {
+            at++;
+        } else if (in_string && (unsigned char)*at < 0x20) {
+            error = buf_append(out, plain, (size_t)(at - plain));
+            if (!error)
+                error = buf_appendf(out, "\\u%04x", (unsigned char)*at);
+            plain = at + 1;
+        }
+        if (error)
+            return error;
+    }
+    return buf_append(out, plain, (size_t)(end - plain));
+}
+
+static int add_asset(struct slice object, struct page *p, size_t *capacity)
+{
+    int error = reserve_asset(p, capacity);
+    if (!error)
+        error = read_asset(object, &p->assets[p->count]);
+    if (!error)
+        p->count++;
+    return error;
+}
+
+/* An element that isn't well formed: an asset all the same where only its
+ * control characters were at fault. */
+static int read_malformed(struct scan *s, struct page *p, size_t *capacity)
+{
+    struct slice element = {0};
+    struct scan whole;
+    int error = skip_value(s, &element);
+    if (error)
+        return error;
+    cleanup(buf_done) struct buf mended = {.max = 6 * element.len};
+    error = escape_controls(element, &mended);
+    if (error)
+        return error;
+    scan_init(&whole, buf_str(&mended), mended.len);
+    if (mended.len == element.len ||
+        scan_value(&whole, &element.text, &element.len) ||
+        element.text[0] != '{') {
+        p->skipped++;
+        return 0;
+    }
+    return add_asset(element, p, capacity);
+}
+
 static int read_element(struct scan *s, struct page *p, size_t *capacity)
 {
     struct slice element = {0};
     if (p->count + p->skipped == PAGE_MAX_ASSETS)
         return -EBADMSG;
-    if (scan_value(s, &element.text, &element.len)) {
-        p->skipped++;
-        return skip_value(s, &element);
-    }
+    if (scan_value(s, &element.text, &element.len))
+        return read_malformed(s, p, capacity);
     if (element.text[0] != '{') {
         p->skipped++;
         return 0;
     }
-    int error = reserve_asset(p, capacity);
-    if (!error)
-        error = read_asset(element, &p->assets[p->count]);
-    if (!error)
-        p->count++;
-    return error;
+    return add_asset(element, p, capacity);
 }
 
 static int read_elements(struct slice data, struct page *p)

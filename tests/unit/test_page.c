@@ -156,7 +156,6 @@ static void malformed_elements_cost_only_themselves(void **state)
     static const char *const elements[] = {
         "{\"x\":NaN}",
         "{\"x\":-Infinity}",
-        "{\"x\":\"\n]}\"}",
         "{\"x\":01}",
         "{\"x\":\"\\q\"}",
         "{\"x\"}",
@@ -178,6 +177,20 @@ static void malformed_elements_cost_only_themselves(void **state)
         assert_int_equal(p.skipped, 1);
         assert_string_equal(p.assets[1].id, "b");
     }
+}
+
+static void control_characters_in_strings_are_escaped(void **state)
+{
+    static const char text[] =
+        "{\"data\":[{\"_id\":\"a\",\n\"filename\":\"x\ty\\\"\x01]}\"}]}";
+    cleanup(page_done) struct page p = {0};
+    assert_int_equal(parse(text, strlen(text), &p), 0);
+    assert_int_equal(p.count, 1);
+    assert_int_equal(p.skipped, 0);
+    assert_string_equal(p.assets[0].filename, "x\ty\"\x01]}");
+    assert_string_equal(p.assets[0].json,
+                        "{\"_id\":\"a\",\n\"filename\":"
+                        "\"x\\u0009y\\\"\\u0001]}\"}");
 }
 
 static void a_deep_object_costs_only_itself(void **state)
@@ -529,6 +542,7 @@ int main(void)
         cmocka_unit_test(page_info_is_integers_or_absent),
         cmocka_unit_test(elements_that_are_no_objects_are_counted),
         cmocka_unit_test(malformed_elements_cost_only_themselves),
+        cmocka_unit_test(control_characters_in_strings_are_escaped),
         cmocka_unit_test(a_deep_object_costs_only_itself),
         cmocka_unit_test(the_deepest_object_allowed_is_whole),
         cmocka_unit_test(a_page_has_at_most_its_maximum),
