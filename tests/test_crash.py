@@ -35,8 +35,8 @@ def test_killed_at_any_moment(standin, tmp_path):
         finally:
             m.stop()
             shutil.rmtree(m.home, ignore_errors=True)
-        server.delete(random=dice.randrange(5), seed=dice.randrange(99))
-        server.create(dice.randrange(4))
+        server.delete(random=1 + dice.randrange(5), seed=dice.randrange(99))
+        server.create(1 + dice.randrange(4))
     with Mount(server, cache_dir=tmp_path / "c", refresh=600) as m:
         m.wait_complete()
         m.refresh()
