@@ -35,7 +35,8 @@
  *         most 10,000 of them); indexed: table field is complete for it
  *   field(key INT, row INT, exact TEXT, number REAL, PRIMARY KEY (key, row,
  *         exact)) WITHOUT ROWID, indexes (key, exact) and (key, number)
- *         a scalar element of an array counts as a value of the array's field
+ *         a scalar element of an array counts as a value of the array's field;
+ *         an object or array as a value '{' or '[' of its own
  *   link(link INTEGER PRIMARY KEY AUTOINCREMENT, place TEXT, name TEXT, target
  *         TEXT, created_s INT, UNIQUE (place, name))
  *   state(name TEXT PRIMARY KEY, value)

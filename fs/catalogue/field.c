@@ -28,7 +28,7 @@ struct leaves {
     struct level at; /* the value to come */
     bool key_next;
     char path[FIELD_MAX + 1];
-    const char *leaf; /* the scalar just passed */
+    const char *leaf; /* the scalar just passed, or a container's bracket */
     size_t leaf_len;
 };
 
@@ -81,7 +81,13 @@ static void resume(struct leaves *w, bool comma)
     }
 }
 
-/* 1 with path and leaf set, 0 at the end, -EBADMSG. */
+static bool counts(const struct leaves *w)
+{
+    return !w->at.lost && w->at.path_len > 0;
+}
+
+/* 1 with path and leaf set, 0 at the end, -EBADMSG. A container is passed too,
+ * as its opening bracket: that it is there is what `hls=null` asks about. */
 static int next_leaf(struct leaves *w)
 {
     struct scan_token t;
@@ -91,9 +97,13 @@ static int next_leaf(struct leaves *w)
         switch (t.kind) {
         case SCAN_OBJECT_OPEN:
         case SCAN_ARRAY_OPEN:
+            w->leaf = t.text;
+            w->leaf_len = t.len;
             err = open_level(w, t.kind == SCAN_OBJECT_OPEN);
             if (err)
                 return err;
+            if (counts(w))
+                return 1;
             break;
         case SCAN_OBJECT_CLOSE:
         case SCAN_ARRAY_CLOSE:
@@ -114,7 +124,7 @@ static int next_leaf(struct leaves *w)
             }
             w->leaf = t.text;
             w->leaf_len = t.len;
-            if (!w->at.lost && w->at.path_len > 0)
+            if (counts(w))
                 return 1;
         }
     }
@@ -228,7 +238,9 @@ static int add_value(struct catalogue *c, int64_t key, int64_t row,
     struct value number = {.kind = VALUE_NULL};
 
     buf_init(&exact, len + 64);
-    int err = query_exact_of(token, len, &exact);
+    bool container = *token == '{' || *token == '[';
+    int err = container ? buf_append_char(&exact, *token)
+                        : query_exact_of(token, len, &exact);
     if (err)
         return err == -ENOMEM ? err : 0; /* no value that can be asked for */
     if (*token != '"' && exact.data[0] == '#')

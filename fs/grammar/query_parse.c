@@ -20,15 +20,21 @@ static const char *const api_fields[] = {
     "status",
     "size",
     "duration",
+    "hls",
     "hls.status",
     "hls.manifest_url",
+    "thumbnail",
     "thumbnail.status",
     "thumbnail.representative_url",
     "source.details.provider",
     "source.details.source_id",
     "source.details.original_filename",
     "source.details.source_link",
+    "error",
     "error.message",
+    "source",
+    "user_metadata",
+    "technical_metadata",
 };
 
 /* ---- texts --------------------------------------------------------------- */

@@ -79,7 +79,7 @@ static void malformed_segments_do_not_exist(void **state)
         "size=1GG",
         "size=+5",
         "technical_metadata.never=1",
-        "error=x",
+        "errors=x",
     };
     for (size_t i = 0; i < array_count(segments); i++) {
         cleanup(query_done) struct query q = {0};
