@@ -30,7 +30,7 @@ def test_the_key_reaches_no_host_but_the_apis(standin, mount):
 
 def test_not_by_redirect_either(standin, mount):
     server = standin(assets=60, key=KEY)
-    m = mount(server)
+    m = mount(server, timeout=2)
     m.wait_complete()
     server.fault("redirect", location="$MEDIA/assets/x/stolen",
                  match={"origin": "api", "count": -1})

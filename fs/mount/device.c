@@ -19,6 +19,19 @@
 #define FOLLOW_QUIET   10
 #define NS_PER_S       INT64_C(1000000000)
 
+/* What a read-mostly file system is asked; the rest counts as "other". */
+static const char *const operation_names[] = {
+    [FUSE_LOOKUP] = "lookup",       [FUSE_FORGET] = "forget",
+    [FUSE_GETATTR] = "getattr",     [FUSE_SETATTR] = "setattr",
+    [FUSE_READLINK] = "readlink",   [FUSE_SYMLINK] = "symlink",
+    [FUSE_UNLINK] = "unlink",       [FUSE_OPEN] = "open",
+    [FUSE_READ] = "read",           [FUSE_WRITE] = "write",
+    [FUSE_STATFS] = "statfs",       [FUSE_GETXATTR] = "getxattr",
+    [FUSE_LISTXATTR] = "listxattr", [FUSE_OPENDIR] = "opendir",
+    [FUSE_READDIR] = "readdir",     [FUSE_READDIRPLUS] = "readdirplus",
+    [FUSE_INTERRUPT] = "interrupt", [FUSE_BATCH_FORGET] = "batch_forget",
+};
+
 struct device {
     pthread_mutex_t lock; /* guards `called`, and the follower's sleep */
     pthread_cond_t call;
@@ -26,6 +39,7 @@ struct device {
     _Atomic bool asleep;    /* the follower, until it is called */
     _Atomic bool receiving; /* a thread spins or sleeps on the device */
     _Atomic uint64_t taken; /* requests */
+    _Atomic uint64_t counts[array_count(operation_names)]; /* [0]: other */
     _Atomic bool leaving;
     int wake_fd;
     bool may_spin; /* there is more than one processor */
@@ -187,6 +201,26 @@ static void sleep_on(struct device *d, int fd)
         return;
 }
 
+static void count_operation(struct device *d, const void *bytes, ssize_t len)
+{
+    const struct fuse_in_header *head = bytes;
+    if (len < (ssize_t)sizeof(*head))
+        return;
+    bool named = head->opcode < array_count(operation_names) &&
+                 operation_names[head->opcode];
+    (void)atomic_fetch_add_explicit(&d->counts[named ? head->opcode : 0], 1,
+                                    memory_order_relaxed);
+}
+
+int device_each_count(struct device *d, device_count_fn *fn, void *ctx)
+{
+    int err = 0;
+    for (size_t i = 0; !err && i < array_count(operation_names); i++)
+        if (d->counts[i])
+            err = fn(ctx, i ? operation_names[i] : "other", d->counts[i]);
+    return err;
+}
+
 static void note_init(struct device *d, const void *bytes, ssize_t len)
 {
     const struct fuse_in_header *head = bytes;
@@ -203,6 +237,7 @@ static void note_init(struct device *d, const void *bytes, ssize_t len)
 static void note_taken(struct device *d, int fd, const void *bytes, ssize_t len)
 {
     d->taken++;
+    count_operation(d, bytes, len);
     note_init(d, bytes, len);
     struct pollfd more = {.fd = fd, .events = POLLIN};
     if (d->asleep || poll(&more, 1, 0) > 0)

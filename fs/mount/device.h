@@ -18,6 +18,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 struct device;
@@ -35,6 +36,11 @@ void device_wake(struct device *d);
 /* Every thread returns from device_read, from now on. Any thread. */
 void device_leave(struct device *d);
 bool device_is_leaving(const struct device *d);
+
+/* Requests taken so far, by kind: fn is called for each kind that was, with the
+ * kernel's name for it in lower case. Any thread. */
+typedef int device_count_fn(void *ctx, const char *name, uint64_t count);
+int device_each_count(struct device *d, device_count_fn *fn, void *ctx);
 
 /* The next request; the descriptor is non-blocking. -1 with EINTR when the
  * thread should look around. */

@@ -128,6 +128,21 @@ static int append_api(struct buf *out, struct api *api)
                              s.circuit_open ? "true" : "false");
 }
 
+static int append_operation(void *ctx, const char *name, uint64_t count)
+{
+    return buf_appendf(ctx, ", \"%s\": %" PRIu64, name, count);
+}
+
+/* What the kernel asked; reading this file is some of it. */
+static int append_operations(struct buf *out, struct mount *m)
+{
+    int err =
+        buf_appendf(out, "  \"fuse\": {\"waiting\": %zu", park_count(m->park));
+    if (!err)
+        err = device_each_count(m->device, append_operation, out);
+    return err ? err : buf_append_str(out, "},\n");
+}
+
 int status_text(struct mount *m, char out[ATTR_STATUS_BYTES])
 {
     cleanup(buf_done) struct buf text = {.max = ATTR_STATUS_BYTES - 1};
@@ -140,10 +155,10 @@ int status_text(struct mount *m, char out[ATTR_STATUS_BYTES])
     if (!err)
         err = append_api(&text, m->api);
     if (!err)
-        err = buf_appendf(&text,
-                          "  \"waiting\": %zu,\n  \"query_directories\": "
-                          "%zu\n}",
-                          park_count(m->park), view_count(m->views));
+        err = append_operations(&text, m);
+    if (!err)
+        err = buf_appendf(&text, "  \"query_directories\": %zu\n}",
+                          view_count(m->views));
     if (err)
         return err;
     memset(out, ' ', ATTR_STATUS_BYTES);
