@@ -33,6 +33,34 @@ def test_warm_costs_no_request(standin, mount):
     assert after == before
 
 
+def test_recursive_tools_never_download(standin, mount):
+    server = standin(assets=300)
+    m = mount(server, refresh=600)
+    m.wait_complete()
+    before = server.stats()["requests"]
+    copy = m.home / "copy"
+    for command in (["rg", "-j1", "no such text"], ["rg", "_id"],
+                    ["grep", "-r", "x"], ["find", ".", "-ls"],
+                    ["rsync", "-a", "./", str(copy)],
+                    ["tar", "-cf", "/dev/null", "."],
+                    ["cp", "-r", ".", str(m.home / "copy2")]):
+        subprocess.run(command, cwd=m.path, stdout=subprocess.DEVNULL,
+                       check=False)
+    assert server.stats()["requests"] == before
+    assert len(list(copy.glob("*/*/metadata.json"))) == 300
+
+
+def test_rg_reads_every_folder(standin, mount):
+    server = standin(assets=20)
+    server.create(1, fields={"filename": "thumbnail.mp4",
+                             "file_type": "video/mp4"})
+    m = mount(server, refresh=600)
+    m.wait_complete()
+    out = subprocess.run(["rg", "-l", '"_id"'], cwd=m.path, check=True,
+                         capture_output=True, text=True).stdout.split("\n")
+    assert len(set(out) - {""}) == 21
+
+
 def test_probing_costs_no_request(standin, mount):
     server = standin(assets=2000, latency_ms=200)
     m = mount(server, refresh=600)

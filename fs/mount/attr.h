@@ -46,6 +46,13 @@ struct timespec attr_folder_time(const struct view *v,
 struct timespec attr_commit_time(const struct catalogue *c);
 struct timespec attr_ns_time(int64_t ns);
 
+/* The text of .rgignore, in the root: rg asks where each symlink leads before
+ * it passes it by, which would fetch every picture for its size. A folder may
+ * bear such a name. */
+#define ATTR_IGNORE_TEXT                                                       \
+    "thumbnail.*\n!thumbnail.url\n!thumbnail.*/\n"                             \
+    "manifest.m3u8\n!manifest.m3u8/\n"
+
 /* The text of a .url file. Appends. */
 int attr_url_text(const char *url, struct buf *out);
 int64_t attr_url_bytes(const char *url);

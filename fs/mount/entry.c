@@ -198,6 +198,10 @@ void entry_fixed(const struct mount *m, enum node_fixed which,
         e->attr_timeout = 0;
         attr_file(&m->owner, number, 0200, 0, started, &e->attr);
         break;
+    case NODE_FIXED_IGNORE:
+        attr_file(&m->owner, number, 0444, sizeof(ATTR_IGNORE_TEXT) - 1,
+                  started, &e->attr);
+        break;
     default:
         attr_directory(&m->owner, number, 0555, 2, started, &e->attr);
         break;

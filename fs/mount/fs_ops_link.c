@@ -14,7 +14,8 @@
 static bool is_taken_by_us(const struct view *v, const char *name)
 {
     static const char *const anywhere[] = {".assets.ndjson", ".pictures"};
-    static const char *const in_root[] = {".id", ".media", ".twelvefs"};
+    static const char *const in_root[] = {".id", ".media", ".twelvefs",
+                                          ".rgignore"};
     enum asset_type type;
     for (size_t i = 0; i < array_count(anywhere); i++)
         if (strcmp(name, anywhere[i]) == 0)

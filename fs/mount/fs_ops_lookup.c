@@ -145,7 +145,8 @@ static int lookup_root_name(struct request *r)
         const char *name;
         enum node_fixed which;
     } fixed[] = {{".media", NODE_FIXED_MEDIA},
-                 {".twelvefs", NODE_FIXED_CONTROL}};
+                 {".twelvefs", NODE_FIXED_CONTROL},
+                 {".rgignore", NODE_FIXED_IGNORE}};
     struct mount *m = r->mount;
     struct fuse_entry_param e;
     for (size_t i = 0; i < array_count(fixed); i++) {

@@ -110,6 +110,8 @@ static int read_fixed(struct request *r, int64_t which)
 {
     if (which == NODE_FIXED_REFRESH)
         return reply_part(r, "", 0);
+    if (which == NODE_FIXED_IGNORE)
+        return reply_part(r, ATTR_IGNORE_TEXT, sizeof(ATTR_IGNORE_TEXT) - 1);
     if (which != NODE_FIXED_STATUS)
         return -EISDIR;
     char text[ATTR_STATUS_BYTES];

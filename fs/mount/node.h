@@ -39,6 +39,7 @@ enum node_fixed {
     NODE_FIXED_CONTROL,   /* .twelvefs */
     NODE_FIXED_STATUS,    /* .twelvefs/status.json */
     NODE_FIXED_REFRESH,   /* .twelvefs/refresh */
+    NODE_FIXED_IGNORE,    /* .rgignore */
     NODE_FIXED_END
 };
 
