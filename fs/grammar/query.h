@@ -19,7 +19,9 @@
  *                                        field: a top-level name or a dotted
  *                                        path; exact: a string's text, a
  *                                        number by its value, true, false,
- *                                        null (null: also absent)
+ *                                        null (null: also absent); of
+ *                                        members with one name each counts,
+ *                                        and so does each element of an array
  *   range    = [ number ] ".." [ number ]   one side at least; ends included
  *
  * The same struct query makes the canonical HTTP parameters and the SQL
