@@ -110,7 +110,8 @@ def leaves(node, path=()):
 def exact_query(dice, asset):
     options = [(f, v) for f, v in leaves(asset)
                if re.fullmatch(r"[A-Za-z][A-Za-z0-9_.-]{0,60}", f) and
-               f not in ("filename", "type", "id", "created", "_id") and
+               f not in ("filename", "type", "id", "created", "created_at",
+                            "_id") and
                f.count(".") < 7]
     if not options:
         return None
