@@ -44,12 +44,13 @@ struct fetch {
     char name[DIGEST_HEX_SIZE]; /* in the store */
     int64_t deadline_ms;
     bool renewed;
-    bool rejected;                 /* by the CDN: 403 or 410 */
-    struct buf body;               /* between get and keep */
-    struct waiter_list waiters;    /* under media's lock */
-    uint64_t api_ticket;           /* under media's lock; 0 none */
-    uint64_t sync_ticket;          /* under media's lock; 0 none */
-    TAILQ_ENTRY(fetch) link;       /* under media's lock */
+    bool ending;                /* under media's lock: takes no more waiters */
+    bool rejected;              /* by the CDN: 403 or 410 */
+    struct buf body;            /* between get and keep */
+    struct waiter_list waiters; /* under media's lock */
+    uint64_t api_ticket;        /* under media's lock; 0 none */
+    uint64_t sync_ticket;       /* under media's lock; 0 none */
+    TAILQ_ENTRY(fetch) link;    /* under media's lock */
     TAILQ_ENTRY(fetch) queue_link; /* under media's lock: pending, to_keep */
 };
 TAILQ_HEAD(fetch_list, fetch);
@@ -119,40 +120,32 @@ static void answer_all(struct waiter_list *ended, int err,
     }
 }
 
-enum ending { ENDED, SOME_TO_ANSWER, TO_BE_TRIED_AGAIN };
-
-/* One step of an end; ENDED: the fetch is gone. */
-static enum ending take_step(struct fetch *f, int err,
-                             struct waiter_list *ended)
+/* Ends a fetch: everybody who waits is answered, outside the lock. Nobody
+ * joins it from here on: whoever asks now gets an answer of his own, not one
+ * from before his question. */
+static void fetch_end(struct fetch *f, int err, struct media_file *file)
 {
     struct media *m = f->media;
-    guard_mutex(&m->lock);
-    take_waiters(f, err, ended);
-    if (!TAILQ_EMPTY(ended))
-        return SOME_TO_ANSWER;
-    if (!TAILQ_EMPTY(&f->waiters)) {
-        rewind_fetch(f);
-        return TO_BE_TRIED_AGAIN;
+    struct waiter_list ended = TAILQ_HEAD_INITIALIZER(ended);
+    bool goes_on;
+    {
+        guard_mutex(&m->lock);
+        take_waiters(f, err, &ended);
+        goes_on = !TAILQ_EMPTY(&f->waiters);
+        f->ending = !goes_on;
+        if (goes_on)
+            rewind_fetch(f);
     }
+    answer_all(&ended, err, file);
+    if (goes_on) {
+        fetch_get(f);
+        return;
+    }
+    guard_mutex(&m->lock);
     TAILQ_REMOVE(&m->fetches, f, link);
     m->active--;
     (void)pthread_cond_broadcast(&m->changed);
     fetch_free(f);
-    return ENDED;
-}
-
-/* Ends a fetch: everybody who waits is answered, outside the lock. Who joins
- * while others are answered gets the same. */
-static void fetch_end(struct fetch *f, int err, struct media_file *file)
-{
-    enum ending ending;
-    do {
-        struct waiter_list ended = TAILQ_HEAD_INITIALIZER(ended);
-        ending = take_step(f, err, &ended);
-        answer_all(&ended, err, file);
-    } while (ending == SOME_TO_ANSWER);
-    if (ending == TO_BE_TRIED_AGAIN)
-        fetch_get(f);
 }
 
 /* ---- keep: on the keeper's thread ------------------------------------ */
@@ -363,7 +356,7 @@ static struct fetch *fetch_new(struct media *m, const char *id,
 static struct fetch *find_fetch(const struct media *m, const char *id)
 {
     struct fetch *f = TAILQ_FIRST(&m->fetches);
-    while (f && strcmp(f->id, id) != 0)
+    while (f && (f->ending || strcmp(f->id, id) != 0))
         f = TAILQ_NEXT(f, link);
     return f;
 }
