@@ -37,6 +37,8 @@ class Mount:
         self.options["cache_dir"] = cache_dir or self.home / "cache"
         self.env = {k: v for k, v in os.environ.items()
                     if not k.startswith(("TWELVE", "NOTIFY"))}
+        if os.environ.get("TWELVEFS_PLANTED"):  # see test_planted.py
+            self.env["TWELVEFS_PLANT"] = os.environ["TWELVEFS_PLANTED"]
         if standin is not None:
             self.env.update(standin.env())
         self.env.update(env or {})

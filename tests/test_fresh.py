@@ -248,6 +248,29 @@ def folder_of_id(m, one):
     return m.path / name if isinstance(name, str) and name else None
 
 
+def test_an_open_file_never_becomes_anothers(standin, mount):
+    """Inode numbers are rows, and a row is never given twice: not when the
+    newest goes and another comes."""
+    server = standin(assets=120)
+    m = mount(server, refresh=600)
+    m.wait_complete()
+    one = server.create(1)[0]
+    m.refresh()
+    with open(m.path / ".id" / one / "metadata.json", "rb") as held:
+        assert one.encode() in held.read()
+        server.delete([one])
+        m.refresh()
+        other = server.create(1)[0]
+        m.refresh()
+        assert (m.path / ".id" / other).exists()
+        held.seek(0)
+        try:
+            text = held.read()
+        except OSError:
+            return
+        assert not text or json.loads(text)["_id"] == one
+
+
 def test_a_kept_catalogue_makes_the_next_mount_cheap(standin, tmp_path):
     server = standin(assets=5000)
     with Mount(server, cache_dir=tmp_path / "c", refresh=600) as m:

@@ -65,11 +65,21 @@ class Model:
 
 
 class Run:
-    def __init__(self, server, m, seed):
-        self.server, self.m = server, m
+    """The account is made first (several pages of it), then mounted."""
+
+    def __init__(self, server, seed):
+        self.server = server
         self.dice = random.Random(seed)
         self.model = Model()
         self.notes = 0
+        self.held = []  # (open metadata.json, id)
+        for _ in range(12):
+            self.create()
+
+    def mounted(self, m):
+        self.m = m
+        m.wait_complete()
+        self.model.polled()
 
     def create(self):
         for _ in range(self.dice.choice((1, 1, 2, 30, 60))):
@@ -142,6 +152,35 @@ class Run:
             shown = None
         assert shown in self.model.allowed[one]
 
+    def hold(self):
+        """Opens an asset's file and keeps it; whatever happens to the asset,
+        the file never becomes another's."""
+        if not self.model.now:
+            return
+        one = self.dice.choice(sorted(self.model.now))
+        try:
+            held = open(self.m.path / ".id" / one / "metadata.json", "rb")
+        except FileNotFoundError:
+            assert None in self.model.allowed[one]
+            return
+        self.held.append((held, one))
+        if len(self.held) > 8:
+            self.held.pop(0)[0].close()
+
+    def look_at_held(self):
+        for held, one in self.held:
+            try:
+                held.seek(0)
+                text = held.read()
+            except OSError:
+                continue  # gone
+            if text:
+                assert json.loads(text)["_id"] == one, "another's file"
+
+    def done(self):
+        for held, _ in self.held:
+            held.close()
+
     def query(self):
         word = self.dice.choice(("same", "clip", "täg", "upper"))
         shown = set()
@@ -157,7 +196,8 @@ class Run:
     def steps(self, count):
         actions = [(self.create, 5), (self.delete, 3), (self.edit, 4),
                    (self.poll, 6), (self.fault, 1), (self.listing, 8),
-                   (self.by_id, 8), (self.query, 3)]
+                   (self.by_id, 8), (self.query, 3), (self.hold, 4),
+                   (self.look_at_held, 4)]
         for step in range(count):
             action = self.dice.choices([a for a, _ in actions],
                                        [w for _, w in actions])[0]
@@ -171,6 +211,11 @@ class Run:
 @pytest.mark.parametrize("seed", SEEDS)
 def test_every_reading_is_allowed(seed):
     from standin import Standin
-    with Standin(assets=0, seed=seed) as server, \
-            Mount(server, refresh=600, timeout=3, rpm=100000) as m:
-        Run(server, m, seed).steps(STEPS)
+    with Standin(assets=0, seed=seed) as server:
+        run = Run(server, seed)
+        with Mount(server, refresh=600, timeout=3, rpm=100000) as m:
+            run.mounted(m)
+            try:
+                run.steps(STEPS)
+            finally:
+                run.done()

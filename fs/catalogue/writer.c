@@ -10,6 +10,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/plant.h"
 #include "json/metadata.h"
 #include "json/scan.h"
 
@@ -160,6 +161,9 @@ int catalogue_commit(struct catalogue *c, struct catalogue_diff *ret_diff)
     struct commit m = {0};
     int err = prepare_commit(c, &m);
 
+    if (planted("partial_commit"))
+        (void)db_exec(&c->db, "DELETE FROM asset WHERE row = "
+                              "(SELECT max(row) FROM asset)");
     if (!err)
         err = db_run(&c->db, S_COMMIT, VALUES());
     if (err) {
@@ -475,6 +479,9 @@ int catalogue_remove(struct catalogue *c, int64_t row)
     if (c->failed)
         return c->failed;
     int err = remove_row(c, row);
+    if (planted("reused_row"))
+        (void)db_exec(&c->db, "UPDATE sqlite_sequence SET seq = "
+                              "(SELECT max(row) FROM asset)");
     return err == -ENOENT ? err : spoil(c, err);
 }
 

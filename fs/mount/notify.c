@@ -9,6 +9,7 @@
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/log.h"
+#include "base/plant.h"
 #include "grammar/name.h"
 #include "mount/node.h"
 
@@ -278,7 +279,7 @@ void notify_commit(struct notify *n, const struct catalogue_diff *diff,
                    bool negatives)
 {
     guard_mutex(&n->lock);
-    if (!n->running)
+    if (!n->running || planted("dropped_notification"))
         return;
     for (size_t i = 0; i < diff->count; i++)
         add_change(n, &diff->changes[i], negatives);
