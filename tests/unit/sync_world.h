@@ -1,0 +1,375 @@
+/*
+ * sync_world.h - an account in memory behind the face of wire/api.h, for the
+ * tests of sync over the real catalogue.
+ *
+ * Requests are answered one at a time by a thread that stands for http's, in
+ * the order of a seed; before each answer the account may change (`before`).
+ * Linking these definitions keeps the real api out of the program.
+ */
+#ifndef TWELVEFS_SYNC_WORLD_H
+#define TWELVEFS_SYNC_WORLD_H
+
+#include <errno.h>
+#include <ftw.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "sync/sync.h"
+
+#define WORLD_MAX 50000
+#define WORLD_NOW 1790000000
+
+struct thing {
+    int number; /* its id, in 24 digits */
+    int64_t created_s;
+    const char *name;
+    bool unfinished;
+};
+
+struct question {
+    struct question *next;
+    uint64_t ticket;
+    int64_t page;
+    int limit;
+    char *filter;
+    enum api_cause cause;
+    api_page_fn *fn;
+    void *ctx;
+    bool cancelled;
+};
+
+struct world {
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    pthread_t thread;
+    bool ending, held;              /* held: nobody is answered */
+    struct thing things[WORLD_MAX]; /* newest first */
+    int count, next_number;
+    struct question *waiting;
+    uint64_t last_ticket;
+    unsigned seed; /* 0: in the order asked */
+    int most_at_once, at_once;
+    uint64_t requests[API_CAUSE_COUNT];
+    int64_t lie;       /* added to total_results */
+    int fail_with;     /* errno for every request */
+    int limit_at_most; /* a server that ignores page_limit; 0 doesn't */
+
+    void (*before)(struct world *w); /* each answer; under the lock */
+    int changes_left;
+    struct catalogue *catalogue;
+    struct sync *sync;
+    char directory[64];
+};
+
+static struct world world;
+
+static void world_id(int number, char out[32])
+{
+    (void)snprintf(out, 32, "%024d", number);
+}
+
+/* ---- changes (under the lock, or before the start) ---------------------- */
+
+static void world_insert(struct world *w, int at, int64_t created_s,
+                         const char *name)
+{
+    assert_true(w->count < WORLD_MAX);
+    memmove(&w->things[at + 1], &w->things[at],
+            (size_t)(w->count - at) * sizeof(w->things[0]));
+    w->things[at] = (struct thing){
+        .number = w->next_number++, .created_s = created_s, .name = name};
+    w->count++;
+}
+
+static void world_create(struct world *w)
+{
+    int64_t newest = w->count ? w->things[0].created_s : WORLD_NOW;
+    world_insert(w, 0, newest + 1, NULL);
+}
+
+static void world_delete(struct world *w, int at)
+{
+    memmove(&w->things[at], &w->things[at + 1],
+            (size_t)(w->count - at - 1) * sizeof(w->things[0]));
+    w->count--;
+}
+
+/* ---- answers ---------------------------------------------------------------
+ */
+
+static void world_asset(const struct thing *t, struct asset *a)
+{
+    char id[32];
+    char json[256];
+    char name[64];
+    world_id(t->number, id);
+    (void)snprintf(name, sizeof(name), "clip-%d.mp4", t->number);
+    if (t->name)
+        (void)snprintf(name, sizeof(name), "%s", t->name);
+    (void)snprintf(json, sizeof(json),
+                   "{\"_id\":\"%s\",\"filename\":\"%s\",\"unfinished\":%d}", id,
+                   name, t->unfinished);
+    *a = (struct asset){.id = strdup(id),
+                        .filename = strdup(name),
+                        .filename_len = strlen(name),
+                        .created_s = t->created_s,
+                        .type = t->number % 3 ? ASSET_VIDEO : ASSET_IMAGE,
+                        .unfinished = t->unfinished,
+                        .size_bytes = -1,
+                        .json = strdup(json),
+                        .json_len = strlen(json)};
+}
+
+static bool world_matches(const struct thing *t, const char *filter)
+{
+    char id[32];
+    char name[64];
+    if (!filter || !*filter)
+        return true;
+    world_id(t->number, id);
+    const char *asked = strstr(filter, "&filename=");
+    if (!asked)
+        return strstr(filter, id);
+    asked += strlen("&filename=");
+    (void)snprintf(name, sizeof(name), "clip-%d.mp4", t->number);
+    return strstr(t->name ? t->name : name, asked);
+}
+
+static void world_answer(struct world *w, const struct question *q,
+                         struct page *page)
+{
+    int limit = w->limit_at_most && q->limit > w->limit_at_most
+                    ? w->limit_at_most
+                    : q->limit;
+    int64_t first = (q->page - 1) * limit;
+    int64_t seen = 0;
+    *page = (struct page){.page = q->page, .limit = limit};
+    page->assets = calloc((size_t)limit, sizeof(struct asset));
+    for (int i = 0; i < w->count; i++) {
+        if (!world_matches(&w->things[i], q->filter))
+            continue;
+        if (seen >= first && seen < first + limit)
+            world_asset(&w->things[i], &page->assets[page->count++]);
+        seen++;
+    }
+    page->total_results = seen + w->lie;
+    page->total_pages = (page->total_results + limit - 1) / limit;
+}
+
+static struct question *world_take(struct world *w)
+{
+    int skip = 0;
+    int waiting = 0;
+    for (struct question *q = w->waiting; q; q = q->next)
+        waiting++;
+    if (w->seed && waiting)
+        skip = rand_r(&w->seed) % waiting;
+    for (struct question **at = &w->waiting; *at; at = &(*at)->next) {
+        struct question *q = *at;
+        if (!q->cancelled && (w->held || skip-- > 0))
+            continue;
+        *at = q->next;
+        return q;
+    }
+    return NULL;
+}
+
+static void world_reply(struct world *w, struct question *q)
+{
+    struct page page = {0};
+    int err = q->cancelled ? -ECANCELED : w->fail_with;
+    struct api_answer answer = {.asked_ms = clock_mono_ms()};
+    if (!err) {
+        if (w->before)
+            w->before(w);
+        world_answer(w, q, &page);
+    }
+    w->at_once--;
+    (void)pthread_mutex_unlock(&w->lock);
+    answer.answered_ms = clock_mono_ms();
+    answer.received_s = WORLD_NOW;
+    q->fn(q->ctx, err, &page, &answer);
+    page_done(&page);
+    free(q->filter);
+    free(q);
+    (void)pthread_mutex_lock(&w->lock);
+}
+
+static void *world_run(void *ctx)
+{
+    struct world *w = ctx;
+    guard_mutex(&w->lock);
+    for (;;) {
+        struct question *q = world_take(w);
+        if (q)
+            world_reply(w, q);
+        else if (w->ending)
+            return NULL;
+        else
+            (void)pthread_cond_wait(&w->changed, &w->lock);
+    }
+}
+
+/* ---- the face of api.h
+ * ------------------------------------------------------- */
+
+int api_list_assets(struct api *a, const struct api_list *list,
+                    enum api_lane lane, enum api_cause cause,
+                    int64_t deadline_ms, api_page_fn *fn, void *ctx,
+                    uint64_t *ret_ticket)
+{
+    struct question *q = calloc(1, sizeof(*q));
+    struct world *w = &world;
+    guard_mutex(&w->lock);
+    *q = (struct question){.ticket = ++w->last_ticket,
+                           .page = list->page,
+                           .limit = list->page_limit,
+                           .filter = list->filter ? strdup(list->filter) : NULL,
+                           .cause = cause,
+                           .fn = fn,
+                           .ctx = ctx};
+    struct question **end = &w->waiting;
+    while (*end)
+        end = &(*end)->next;
+    *end = q;
+    w->requests[cause]++;
+    if (++w->at_once > w->most_at_once)
+        w->most_at_once = w->at_once;
+    if (ret_ticket)
+        *ret_ticket = q->ticket;
+    (void)pthread_cond_broadcast(&w->changed);
+    return 0;
+}
+
+void api_cancel(struct api *a, uint64_t ticket)
+{
+    struct world *w = &world;
+    guard_mutex(&w->lock);
+    for (struct question *q = w->waiting; q; q = q->next)
+        q->cancelled |= q->ticket == ticket;
+    (void)pthread_cond_broadcast(&w->changed);
+}
+
+/* ---- set up
+ * ---------------------------------------------------------------------- */
+
+static void world_committed(void *ctx, const struct catalogue_diff *diff)
+{
+}
+
+static int world_remove(const char *path, const struct stat *st, int type,
+                        struct FTW *where)
+{
+    return remove(path);
+}
+
+static int world_setup(void **state)
+{
+    struct world *w = &world;
+    memset(w, 0, sizeof(*w));
+    (void)pthread_mutex_init(&w->lock, NULL);
+    (void)pthread_cond_init(&w->changed, NULL);
+    w->next_number = 1;
+    (void)snprintf(w->directory, sizeof(w->directory), "/tmp/syncXXXXXX");
+    assert_non_null(mkdtemp(w->directory));
+    assert_int_equal(catalogue_open(w->directory, &w->catalogue), 0);
+    assert_int_equal(pthread_create(&w->thread, NULL, world_run, w), 0);
+    log_init(LOG_TO_STDERR, LOG_LEVEL_ERROR);
+    return 0;
+}
+
+static void world_start(struct world *w)
+{
+    const struct sync_config config = {.refresh_ms = 3600000,
+                                       .timeout_ms = 60000,
+                                       .sweep_ms = 3600000,
+                                       .walk_parallel = 8};
+    assert_int_equal(
+        sync_new(w->catalogue, NULL, &config, world_committed, NULL, &w->sync),
+        0);
+    assert_int_equal(sync_start(w->sync), 0);
+}
+
+static int world_teardown(void **state)
+{
+    struct world *w = &world;
+    sync_free(w->sync);
+    {
+        guard_mutex(&w->lock);
+        w->ending = true;
+        (void)pthread_cond_broadcast(&w->changed);
+    }
+    (void)pthread_join(w->thread, NULL);
+    catalogue_close(w->catalogue);
+    return nftw(w->directory, world_remove, 8, FTW_DEPTH | FTW_PHYS);
+}
+
+static void world_fill(struct world *w, int count)
+{
+    for (int i = 0; i < count; i++)
+        w->things[i] = (struct thing){.number = count - i,
+                                      .created_s = WORLD_NOW + count - i};
+    w->count = count;
+    w->next_number = count + 1;
+}
+
+/* ---- questions
+ * ---------------------------------------------------------------------- */
+
+static int world_ask(struct world *w, enum sync_want want, const char *text)
+{
+    const struct sync_question q = {.want = want, .text = text};
+    return sync_wait(w->sync, &q, clock_mono_ms() + 60000);
+}
+
+static uint64_t world_requests(struct world *w)
+{
+    guard_mutex(&w->lock);
+    uint64_t all = 0;
+    for (int i = 0; i < API_CAUSE_COUNT; i++)
+        all += w->requests[i];
+    return all;
+}
+
+static bool world_knows(struct world *w, int number)
+{
+    char id[32];
+    struct catalogue_entry e;
+    struct catalogue_reader *r = catalogue_reader_acquire(w->catalogue);
+    world_id(number, id);
+    int err = catalogue_get_by_id(r, id, &e);
+    bool named = !err && e.folder;
+    catalogue_reader_release(r);
+    return named;
+}
+
+static int64_t world_known(struct world *w)
+{
+    return catalogue_count(w->catalogue, ASSET_TYPE_COUNT);
+}
+
+/* The catalogue and the account hold the same. */
+static void world_check(struct world *w)
+{
+    guard_mutex(&w->lock);
+    for (int i = 0; i < w->count; i++)
+        if (!world_knows(w, w->things[i].number))
+            fail_msg("%d of %d is missing", w->things[i].number, w->count);
+    assert_int_equal(world_known(w), w->count);
+}
+
+#define world_test(name)                                                       \
+    cmocka_unit_test_setup_teardown(name, world_setup, world_teardown)
+
+#endif

@@ -1,0 +1,459 @@
+#include "sync_world.h"
+
+/* ---- the first walk ---------------------------------------------------------
+ */
+
+static bool is_next(void *ctx, const struct catalogue_entry *e)
+{
+    int64_t *last = ctx;
+    assert_true(e->created_s > *last);
+    *last = e->created_s;
+    return true;
+}
+
+static void a_quiet_walk_costs_its_pages_and_two(void **state)
+{
+    struct world *w = &world;
+    world_fill(w, 10000);
+    world_start(w);
+    assert_int_equal(world_ask(w, SYNC_READY, NULL), 0);
+    assert_int_equal(world_ask(w, SYNC_COMPLETE, NULL), 0);
+    assert_true(world_requests(w) <= 203);
+    assert_true(w->most_at_once >= 4);
+    world_check(w);
+
+    /* Rows are in the order of creation. */
+    int64_t last = 0;
+    struct catalogue_reader *r = catalogue_reader_acquire(w->catalogue);
+    assert_int_equal(catalogue_list(r, ASSET_TYPE_COUNT, 0, is_next, &last), 0);
+    catalogue_reader_release(r);
+}
+
+static void small_accounts_are_walked(void **state)
+{
+    struct world *w = &world;
+    static const int sizes[] = {0, 1, 49, 50, 51, 100, 101};
+    for (size_t i = 0; i < array_count(sizes); i++) {
+        world_fill(w, sizes[i]);
+        world_start(w);
+        assert_int_equal(world_ask(w, SYNC_COMPLETE, NULL), 0);
+        world_check(w);
+        sync_free(w->sync);
+        w->sync = NULL;
+        catalogue_close(w->catalogue);
+        assert_int_equal(
+            nftw(w->directory, world_remove, 8, FTW_DEPTH | FTW_PHYS), 0);
+        assert_int_equal(catalogue_open(w->directory, &w->catalogue), 0);
+    }
+}
+
+static unsigned dice;
+static int stood_below; /* numbers from 1 to this were there at the start */
+static bool deleted[WORLD_MAX];
+
+static void change_something(struct world *w)
+{
+    if (w->changes_left <= 0)
+        return;
+    for (int i = rand_r(&dice) % 4; i > 0; i--) {
+        w->changes_left--;
+        if (rand_r(&dice) % 2 || !w->count) {
+            world_create(w);
+            continue;
+        }
+        int at = rand_r(&dice) % w->count;
+        deleted[w->things[at].number] = true;
+        world_delete(w, at);
+    }
+}
+
+static void walk_while_it_changes(unsigned seed)
+{
+    struct world *w = &world;
+    dice = seed;
+    w->seed = seed;
+    memset(deleted, 0, sizeof(deleted));
+    world_fill(w, 900 + (int)(seed * 37 % 300));
+    stood_below = w->next_number;
+    w->before = change_something;
+    w->changes_left = 400;
+    world_start(w);
+    assert_int_equal(world_ask(w, SYNC_COMPLETE, NULL), 0);
+    {
+        guard_mutex(&w->lock);
+        for (int n = 1; n < stood_below; n++)
+            if (!deleted[n] && !world_knows(w, n))
+                fail_msg("seed %u: %d stood throughout and is lost", seed, n);
+        w->changes_left = 0;
+    }
+    for (int i = 0; i < 4 && world_known(w) != w->count; i++)
+        assert_int_equal(world_ask(w, SYNC_POLL, NULL), 0);
+    world_check(w);
+}
+
+static void what_stands_throughout_a_walk_is_found(void **state)
+{
+    for (unsigned seed = 1; seed <= 40; seed++) {
+        walk_while_it_changes(seed);
+        world_teardown(state);
+        world_setup(state);
+    }
+}
+
+static void empty_it(struct world *w)
+{
+    if (w->requests[API_CAUSE_WALK] > 6)
+        w->count = 0;
+}
+
+static void an_account_may_be_emptied_while_it_is_walked(void **state)
+{
+    struct world *w = &world;
+    world_fill(w, 2000);
+    w->before = empty_it;
+    world_start(w);
+    assert_int_equal(world_ask(w, SYNC_COMPLETE, NULL), 0);
+    assert_int_equal(world_ask(w, SYNC_POLL, NULL), 0);
+    assert_int_equal(world_known(w), 0);
+}
+
+static void a_walk_goes_on_after_errors(void **state)
+{
+    struct world *w = &world;
+    world_fill(w, 600);
+    w->fail_with = -EIO;
+    world_start(w);
+    assert_int_equal(world_ask(w, SYNC_READY, NULL), -EIO);
+    {
+        guard_mutex(&w->lock);
+        w->fail_with = 0;
+    }
+    assert_int_equal(world_ask(w, SYNC_COMPLETE, NULL), 0);
+    world_check(w);
+}
+
+static void a_server_that_ignores_page_limit_makes_no_storm(void **state)
+{
+    struct world *w = &world;
+    world_fill(w, 500);
+    w->limit_at_most = 10;
+    world_start(w);
+    const struct sync_question q = {.want = SYNC_COMPLETE};
+    (void)sync_wait(w->sync, &q, clock_mono_ms() + 2500);
+    assert_true(world_requests(w) < 200);
+}
+
+/* ---- polls
+ * -------------------------------------------------------------------- */
+
+static void walked(struct world *w, int count)
+{
+    world_fill(w, count);
+    world_start(w);
+    assert_int_equal(world_ask(w, SYNC_COMPLETE, NULL), 0);
+}
+
+static uint64_t poll_cost(struct world *w)
+{
+    uint64_t before = world_requests(w);
+    assert_int_equal(world_ask(w, SYNC_POLL, NULL), 0);
+    return world_requests(w) - before;
+}
+
+static void a_quiet_poll_costs_one_request(void **state)
+{
+    struct world *w = &world;
+    walked(w, 3000);
+    for (int i = 0; i < 5; i++)
+        assert_int_equal(poll_cost(w), 1);
+}
+
+static void one_deletion_among_twenty_thousand_is_found(void **state)
+{
+    struct world *w = &world;
+    static const int places[] = {0,   1,     49,    50,   51,    99,   100,
+                                 777, 10000, 19000, 9999, 12345, 19900};
+    walked(w, 20000);
+    for (size_t i = 0; i < array_count(places); i++) {
+        {
+            guard_mutex(&w->lock);
+            world_delete(w, places[i]);
+        }
+        uint64_t cost = poll_cost(w);
+        if (cost > 25)
+            fail_msg("at %d: %d requests", places[i], (int)cost);
+        world_check(w);
+    }
+    {
+        guard_mutex(&w->lock);
+        world_delete(w, w->count - 1);
+    }
+    assert_true(poll_cost(w) <= 25);
+    world_check(w);
+}
+
+static void many_changes_between_two_polls_are_found(void **state)
+{
+    struct world *w = &world;
+    dice = 7;
+    walked(w, 5000);
+    for (int round = 0; round < 30; round++) {
+        {
+            guard_mutex(&w->lock);
+            for (int i = rand_r(&dice) % 20; i > 0; i--)
+                world_delete(w, rand_r(&dice) % w->count);
+            for (int i = rand_r(&dice) % 120; i > 0; i--)
+                world_create(w);
+        }
+        (void)poll_cost(w);
+        world_check(w);
+    }
+}
+
+static void deletions_within_one_second_are_found(void **state)
+{
+    struct world *w = &world;
+    world_fill(w, 3000);
+    for (int i = 1000; i < 1500; i++)
+        w->things[i].created_s = w->things[1500].created_s;
+    world_start(w);
+    assert_int_equal(world_ask(w, SYNC_COMPLETE, NULL), 0);
+    world_check(w);
+    static const int places[] = {1000, 1250, 1496, 1049, 1050};
+    for (size_t i = 0; i < array_count(places); i++) {
+        {
+            guard_mutex(&w->lock);
+            world_delete(w, places[i]);
+        }
+        uint64_t cost = poll_cost(w);
+        if (cost > 40)
+            fail_msg("at %d: %d requests", places[i], (int)cost);
+        world_check(w);
+    }
+}
+
+static void a_late_insertion_is_found(void **state)
+{
+    struct world *w = &world;
+    walked(w, 5000);
+    static const int places[] = {51, 2500, 4999, 100};
+    for (size_t i = 0; i < array_count(places); i++) {
+        {
+            guard_mutex(&w->lock);
+            world_insert(w, places[i], w->things[places[i]].created_s, NULL);
+        }
+        assert_true(poll_cost(w) <= 25);
+        world_check(w);
+    }
+}
+
+static void the_whole_account_may_go(void **state)
+{
+    struct world *w = &world;
+    walked(w, 9000);
+    {
+        guard_mutex(&w->lock);
+        w->count = 0;
+    }
+    assert_true(poll_cost(w) <= 4);
+    world_check(w);
+}
+
+static void a_total_that_is_wrong_for_ever_costs_ever_less(void **state)
+{
+    struct world *w = &world;
+    walked(w, 2000);
+    {
+        guard_mutex(&w->lock);
+        w->lie = -3;
+    }
+    uint64_t first = poll_cost(w);
+    assert_true(first <= 150);
+    uint64_t later = 0;
+    for (int i = 0; i < 8; i++)
+        later += poll_cost(w);
+    assert_true(later <= 2 * first + 8);
+    assert_int_equal(world_known(w), 2000); /* and takes nothing away */
+}
+
+static void unfinished_assets_rest_longer_each_time(void **state)
+{
+    struct world *w = &world;
+    world_fill(w, 400);
+    for (int i = 100; i < 130; i++)
+        w->things[i].unfinished = true;
+    world_start(w);
+    assert_int_equal(world_ask(w, SYNC_COMPLETE, NULL), 0);
+    uint64_t before = w->requests[API_CAUSE_UNFINISHED];
+    for (int i = 0; i < 16; i++)
+        (void)poll_cost(w);
+    uint64_t asked = w->requests[API_CAUSE_UNFINISHED] - before;
+    assert_in_range(asked, 3, 6);
+}
+
+/* ---- narrow questions
+ * ---------------------------------------------------------- */
+
+struct counted {
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    int answers, last;
+};
+
+static void count_answer(void *ctx, int err)
+{
+    struct counted *c = ctx;
+    guard_mutex(&c->lock);
+    c->answers++;
+    c->last = err;
+    (void)pthread_cond_broadcast(&c->changed);
+}
+
+static void await_answers(struct counted *c, int answers)
+{
+    guard_mutex(&c->lock);
+    while (c->answers < answers)
+        (void)pthread_cond_wait(&c->changed, &c->lock);
+}
+
+static struct counted counted = {.lock = PTHREAD_MUTEX_INITIALIZER,
+                                 .changed = PTHREAD_COND_INITIALIZER};
+
+/* Holds the walk up after its first page. */
+static void begin_held(struct world *w, int count)
+{
+    world_fill(w, count);
+    world_start(w);
+    assert_int_equal(world_ask(w, SYNC_READY, NULL), 0);
+    counted.answers = 0;
+}
+
+static uint64_t ask_query(struct world *w, const char *segment, int64_t wait_ms)
+{
+    struct query q = {0};
+    uint64_t ticket = 0;
+    assert_int_equal(query_add(&q, segment, NULL, NULL), 0);
+    const struct sync_question question = {.want = SYNC_QUERY, .query = &q};
+    assert_int_equal(sync_ask(w->sync, &question, clock_mono_ms() + wait_ms,
+                              count_answer, &counted, &ticket),
+                     0);
+    query_done(&q);
+    return ticket;
+}
+
+static void equal_questions_share_one_request(void **state)
+{
+    struct world *w = &world;
+    begin_held(w, 3000);
+    {
+        guard_mutex(&w->lock);
+        w->held = true;
+    }
+    for (int i = 0; i < 5; i++)
+        (void)ask_query(w, "filename=clip-77.", 60000);
+    {
+        guard_mutex(&w->lock);
+        while (!w->requests[API_CAUSE_NARROW])
+            (void)pthread_cond_wait(&w->changed, &w->lock);
+        w->held = false;
+        (void)pthread_cond_broadcast(&w->changed);
+    }
+    await_answers(&counted, 5);
+    assert_int_equal(counted.last, 0);
+    assert_true(w->requests[API_CAUSE_NARROW] <= 1);
+    assert_true(world_knows(w, 77));
+}
+
+static void a_deadline_ends_a_question(void **state)
+{
+    struct world *w = &world;
+    begin_held(w, 3000);
+    {
+        guard_mutex(&w->lock);
+        w->held = true;
+    }
+    (void)ask_query(w, "filename=nothing-like-it", 50);
+    await_answers(&counted, 1);
+    assert_true(counted.last == -ETIMEDOUT || counted.last == 0);
+}
+
+static void a_cancelled_question_is_never_answered(void **state)
+{
+    struct world *w = &world;
+    {
+        guard_mutex(&w->lock);
+        w->held = true;
+    }
+    world_fill(w, 3000);
+    world_start(w);
+    counted.answers = 0;
+    const struct sync_question q = {.want = SYNC_COMPLETE};
+    uint64_t ticket;
+    assert_int_equal(
+        sync_ask(w->sync, &q, CLOCK_NEVER_MS, count_answer, &counted, &ticket),
+        0);
+    assert_true(sync_cancel(w->sync, ticket));
+    assert_false(sync_cancel(w->sync, ticket));
+    sync_free(w->sync);
+    w->sync = NULL;
+    assert_int_equal(counted.answers, 0);
+}
+
+static void freeing_answers_whoever_waits(void **state)
+{
+    struct world *w = &world;
+    {
+        guard_mutex(&w->lock);
+        w->held = true;
+    }
+    world_fill(w, 3000);
+    world_start(w);
+    counted.answers = 0;
+    const struct sync_question q = {.want = SYNC_COMPLETE};
+    assert_int_equal(
+        sync_ask(w->sync, &q, CLOCK_NEVER_MS, count_answer, &counted, NULL), 0);
+    sync_free(w->sync);
+    w->sync = NULL;
+    assert_int_equal(counted.answers, 1);
+    assert_int_equal(counted.last, -ESHUTDOWN);
+}
+
+static void a_kept_catalogue_is_ready_without_a_request(void **state)
+{
+    struct world *w = &world;
+    walked(w, 1000);
+    sync_free(w->sync);
+    w->sync = NULL;
+    uint64_t before = world_requests(w);
+    w->held = true;
+    world_start(w);
+    assert_int_equal(world_ask(w, SYNC_READY, NULL), 0);
+    assert_int_equal(world_ask(w, SYNC_COMPLETE, NULL), 0);
+    assert_true(world_requests(w) - before <= 1); /* the poll that is held */
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        world_test(a_quiet_walk_costs_its_pages_and_two),
+        world_test(small_accounts_are_walked),
+        world_test(what_stands_throughout_a_walk_is_found),
+        world_test(an_account_may_be_emptied_while_it_is_walked),
+        world_test(a_walk_goes_on_after_errors),
+        world_test(a_server_that_ignores_page_limit_makes_no_storm),
+        world_test(a_quiet_poll_costs_one_request),
+        world_test(one_deletion_among_twenty_thousand_is_found),
+        world_test(many_changes_between_two_polls_are_found),
+        world_test(deletions_within_one_second_are_found),
+        world_test(a_late_insertion_is_found),
+        world_test(the_whole_account_may_go),
+        world_test(a_total_that_is_wrong_for_ever_costs_ever_less),
+        world_test(unfinished_assets_rest_longer_each_time),
+        world_test(equal_questions_share_one_request),
+        world_test(a_deadline_ends_a_question),
+        world_test(a_cancelled_question_is_never_answered),
+        world_test(freeing_answers_whoever_waits),
+        world_test(a_kept_catalogue_is_ready_without_a_request),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
