@@ -25,6 +25,7 @@
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/log.h"
+#include "base/plant.h"
 #include "mountpoint.h"
 #include "options.h"
 #include "service.h"
@@ -32,6 +33,17 @@
 #define LINE_MAX_BYTES 4096
 #define PROGRESS_MS    250
 #define NO_PARENT      (-1)
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define SANITIZED 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define SANITIZED 1
+#endif
+#endif
+#ifndef SANITIZED
+#define SANITIZED 0
+#endif
 
 static enum exit_status complain(enum exit_status status,
                                  const struct buf *line)
@@ -47,7 +59,7 @@ static void keep_memory_private(void)
 {
     const struct rlimit none = {0, 0};
     (void)setrlimit(RLIMIT_CORE, &none);
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+#if !SANITIZED
     (void)prctl(PR_SET_DUMPABLE, 0);
 #endif
 }
@@ -186,6 +198,7 @@ static enum exit_status serve(const struct options *o, char *key, int parent_fd)
         (void)pthread_join(taker, NULL);
     }
     service_free(signals.service);
+    plant_for_sanitizers();
     return EXIT_MOUNTED;
 }
 

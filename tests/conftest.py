@@ -6,8 +6,16 @@ import pytest
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE / "standin")]
 
+import sanitizing  # noqa: E402
 from mounting import Mount  # noqa: E402
 from standin import Standin  # noqa: E402
+
+
+@pytest.fixture(autouse=True)
+def clean():
+    """Set up before all others and so the last to look."""
+    yield
+    sanitizing.check()
 
 
 @pytest.fixture

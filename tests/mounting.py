@@ -13,6 +13,8 @@ import socket
 import subprocess
 import tempfile
 
+import sanitizing
+
 BUILD = pathlib.Path(os.environ.get("TWELVEFS_BUILD", "build")).resolve()
 BINARY = BUILD / "twelvefs"
 PATIENCE_S = 60  # how long a test waits before it calls a thing hung
@@ -123,6 +125,7 @@ class Mount:
         if self.is_mounted():
             subprocess.run(["fusermount3", "-uz", str(self.path)], check=False)
         self.ready.close()
+        sanitizing.check(self.log())
 
     def __enter__(self):
         return self

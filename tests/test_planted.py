@@ -1,15 +1,13 @@
 """The model test (and one beside it, for what chance seldom brings about) can
 fail: each planted fault is caught, and none is found where none is planted."""
 import os
-import pathlib
 import subprocess
 import sys
 
 import pytest
 
-from mounting import BUILD
+from planting import ROOT, build_planted
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent
 HELD = "test_an_open_file_never_becomes_anothers"
 FAULTS = ["dropped_notification", "skipped_page", "reused_row",
           "partial_commit"]
@@ -17,16 +15,7 @@ FAULTS = ["dropped_notification", "skipped_page", "reused_row",
 
 @pytest.fixture(scope="module")
 def planted_build():
-    """A second build folder, with the faults compiled in."""
-    build = BUILD.parent / (BUILD.name + "-planted")
-    if not (build / "build.ninja").exists():
-        subprocess.run(["meson", "setup", "-Dc_args=-DTWELVEFS_PLANT",
-                        str(build), str(ROOT)], check=True,
-                       capture_output=True)
-    subprocess.run(["ninja", "-C", str(build), "twelvefs",
-                    "tests/standin/twelvefs-standin"], check=True,
-                   capture_output=True)
-    return build
+    return build_planted()
 
 
 def run_model(build, fault):
