@@ -257,10 +257,11 @@ static int64_t next_due(const struct sync *s, int64_t deadline_ms)
     return due;
 }
 
-static void sleep_until(struct sync *s, int64_t due_ms)
+/* stopping: as the caller saw it; if it has begun since, its signal is past. */
+static void sleep_until(struct sync *s, int64_t due_ms, bool stopping)
 {
     guard_mutex(&s->lock);
-    if (s->nudged || !TAILQ_EMPTY(&s->answered))
+    if (s->nudged || !TAILQ_EMPTY(&s->answered) || s->stopping != stopping)
         return;
     if (due_ms == CLOCK_NEVER_MS) {
         (void)pthread_cond_wait(&s->wake, &s->lock);
@@ -299,7 +300,8 @@ static void *run(void *ctx)
         int64_t deadline_ms = waiters_expire(s, now_ms);
         if (!stopping)
             run_due(s, now_ms);
-        sleep_until(s, stopping ? CLOCK_NEVER_MS : next_due(s, deadline_ms));
+        sleep_until(s, stopping ? CLOCK_NEVER_MS : next_due(s, deadline_ms),
+                    stopping);
     }
 }
 
