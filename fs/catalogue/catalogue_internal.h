@@ -141,6 +141,9 @@ int db_bind(struct db *d, enum statement which, const struct value *values,
             size_t count, sqlite3_stmt **ret_statement);
 /* 1 for a row, 0 at the end (the statement is reset), or a negative errno. */
 int db_step(struct db *d, sqlite3_stmt *statement);
+/* Whether the texts just read from a row are what it holds: 0, or -ENOMEM when
+ * one is NULL for want of memory alone. */
+int db_texts(struct db *d);
 /* Runs to the end; rows are passed over. -EEXIST for a broken constraint. */
 int db_run(struct db *d, enum statement which, const struct value *values,
            size_t count);

@@ -85,13 +85,14 @@ static int standing(struct catalogue *c, int64_t row, struct touched *t)
     t->size_bytes = sqlite3_column_int64(s, 1);
     t->id = column_copy(s, 2);
     t->folder = column_copy(s, 3);
-    if (column_is_set(s, 4))
-        asset_picture_extension((const char *)sqlite3_column_text(s, 4),
-                                t->extension);
+    const char *url = (const char *)sqlite3_column_text(s, 4);
+    int err = db_texts(&c->db);
+    if (url)
+        asset_picture_extension(url, t->extension);
     t->manifest = sqlite3_column_int(s, 5) != 0;
     bool whole = t->id && (t->folder || !column_is_set(s, 3));
     (void)sqlite3_reset(s);
-    return whole ? 0 : -ENOMEM;
+    return whole ? err : -ENOMEM;
 }
 
 int changes_touch(struct catalogue *c, int64_t row, bool fresh,

@@ -205,8 +205,10 @@ int fields_load(struct catalogue *c)
     if (step >= 0)
         step = db_step(&c->db, s);
     while (step > 0 && !err) {
-        err = keep(&names, names.count, (const char *)sqlite3_column_text(s, 0),
-                   sqlite3_column_int64(s, 1), sqlite3_column_int64(s, 2));
+        const char *name = (const char *)sqlite3_column_text(s, 0);
+        err = name ? keep(&names, names.count, name, sqlite3_column_int64(s, 1),
+                          sqlite3_column_int64(s, 2))
+                   : -ENOMEM;
         step = err ? 0 : db_step(&c->db, s);
     }
     if (step < 0 || err) {
@@ -305,7 +307,7 @@ static int index_body(struct catalogue *c, int64_t key, const char *field,
     int err;
 
     if (!json)
-        return 0;
+        return db_texts(&c->db);
     leaves_init(&w, json, (size_t)sqlite3_column_bytes(s, 1));
     while ((err = next_leaf(&w)) == 1) {
         err = strcmp(w.path, field) == 0

@@ -66,10 +66,11 @@ static int inherit(struct catalogue *c, const char *safe)
     bool fits = folder && strlen(folder) < sizeof(suffixed);
     if (fits)
         memcpy(suffixed, folder, strlen(folder) + 1);
+    int err = db_texts(d);
     (void)sqlite3_reset(s);
-    if (!fits)
-        return -EIO;
-    int err = changes_touch(c, heir, false, NULL);
+    if (err || !fits)
+        return err ? err : -EIO;
+    err = changes_touch(c, heir, false, NULL);
     if (!err)
         err = db_run(d, S_NAME_DELETE, VALUES(TEXT(suffixed)));
     if (!err)

@@ -43,13 +43,14 @@ int catalogue_links(struct catalogue_reader *r, const char *place,
         step = db_step(&r->db, s);
     while (step > 0) {
         fill(s, &link);
-        if (!link.name || !link.target || !fn(ctx, &link))
-            break;
+        int err = db_texts(&r->db);
+        if (err || !fn(ctx, &link)) {
+            (void)sqlite3_reset(s);
+            return err;
+        }
         step = db_step(&r->db, s);
     }
-    if (step > 0)
-        (void)sqlite3_reset(s);
-    return step < 0 ? step : 0;
+    return step;
 }
 
 static int one(struct catalogue_reader *r, enum statement which,
@@ -59,8 +60,13 @@ static int one(struct catalogue_reader *r, enum statement which,
     sqlite3_stmt *s;
     int err = reader_row(r, which, values, count, &s);
 
+    if (err)
+        return err;
+    struct catalogue_link link;
+    fill(s, &link);
+    err = db_texts(&r->db);
     if (!err)
-        fill(s, ret_link);
+        *ret_link = link;
     return err;
 }
 

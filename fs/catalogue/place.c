@@ -28,10 +28,11 @@ static int count_two(struct catalogue_reader *r, enum statement strictly,
 int catalogue_rank(struct catalogue_reader *r, int64_t created_s, int64_t row,
                    int64_t *ret_rank)
 {
-    int64_t total = catalogue_total(r);
-    int64_t count;
-    int err;
+    int64_t total = 0, count;
+    int err = db_integer(&r->db, S_STATE_GET, VALUES(TEXT("total")), &total);
 
+    if (err && err != -ENOENT)
+        return err;
     if (row > total / 2) {
         err = count_two(r, S_NEWER, S_NEWER_EQUAL, created_s, row, &count);
         count = total - count;

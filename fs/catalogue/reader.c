@@ -181,7 +181,7 @@ static int entry(struct catalogue_reader *r, enum statement which,
 
     if (err)
         return err;
-    *ret_entry = (struct catalogue_entry){
+    struct catalogue_entry e = {
         .row = sqlite3_column_int64(s, 0),
         .type = type_of(s, 1),
         .created_s = sqlite3_column_int64(s, 2),
@@ -195,7 +195,10 @@ static int entry(struct catalogue_reader *r, enum statement which,
         .picture_url = (const char *)sqlite3_column_text(s, 10),
         .manifest_url = (const char *)sqlite3_column_text(s, 11),
     };
-    return ret_entry->id ? 0 : -ENOMEM;
+    err = db_texts(&r->db);
+    if (!err)
+        *ret_entry = e;
+    return err;
 }
 
 int catalogue_get(struct catalogue_reader *r, int64_t row,
@@ -224,7 +227,10 @@ int catalogue_body(struct catalogue_reader *r, int64_t row, struct buf *out)
     if (err)
         return err;
     const void *json = sqlite3_column_blob(s, 0);
-    err = buf_append(out, json ? json : "", (size_t)sqlite3_column_bytes(s, 0));
+    err = db_texts(&r->db);
+    if (!err)
+        err = buf_append(out, json ? json : "",
+                         (size_t)sqlite3_column_bytes(s, 0));
     drop_pending(r);
     return err;
 }
@@ -251,14 +257,10 @@ int catalogue_list(struct catalogue_reader *r, enum asset_type type,
             .created_s = sqlite3_column_int64(s, 3),
             .id = (const char *)sqlite3_column_text(s, 4),
         };
-        bool more = e.folder && e.id;
-        if (!more) {
+        int err = db_texts(&r->db);
+        if (err || !fn(ctx, &e)) {
             (void)sqlite3_reset(s);
-            return -ENOMEM;
-        }
-        if (!fn(ctx, &e)) {
-            (void)sqlite3_reset(s);
-            return 0;
+            return err;
         }
         step = db_step(&r->db, s);
     }
@@ -402,7 +404,8 @@ bool catalogue_field_known(void *reader, const char *field)
 {
     int64_t indexed;
 
-    return reader_integer(reader, S_FIELD, field, &indexed) == 0;
+    /* A failure is no absence: whoever reads on meets it again. */
+    return reader_integer(reader, S_FIELD, field, &indexed) != -ENOENT;
 }
 
 bool catalogue_field_indexed(struct catalogue_reader *r, const char *field)

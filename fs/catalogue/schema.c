@@ -85,7 +85,7 @@ int schema_connect(struct catalogue *c, struct db *ret_db)
 }
 
 /* Without logging: what is asked of a file that may be anything. -EIO when it
- * can't answer. */
+ * can't answer, -ENOMEM when we can't ask. */
 static int probe(struct db *d, const char *sql, const char *text,
                  int64_t *ret_integer)
 {
@@ -99,42 +99,62 @@ static int probe(struct db *d, const char *sql, const char *text,
     if (code == SQLITE_ROW && ret_integer)
         *ret_integer = sqlite3_column_int64(statement, 0);
     (void)sqlite3_finalize(statement);
-    return code == SQLITE_ROW || (code == SQLITE_DONE && !ret_integer) ? 0
-                                                                       : -EIO;
+    if (code == SQLITE_ROW || (code == SQLITE_DONE && !ret_integer))
+        return 0;
+    return (code & 0xff) == SQLITE_NOMEM ? -ENOMEM : -EIO;
 }
 
-/* Whether a pragma's first answer is this word. */
-static bool answers(struct db *d, const char *pragma, const char *expected)
+/* Whether a pragma's first answer is this word: 0, -EIO when it isn't, or
+ * -ENOMEM. */
+static int answers(struct db *d, const char *pragma, const char *expected)
 {
     sqlite3_stmt *statement = NULL;
-    bool alike = false;
+    int err = -EIO;
+    int code = sqlite3_prepare_v2(d->handle, pragma, -1, &statement, NULL);
 
-    if (sqlite3_prepare_v2(d->handle, pragma, -1, &statement, NULL) ==
-            SQLITE_OK &&
-        sqlite3_step(statement) == SQLITE_ROW) {
+    if (code == SQLITE_OK)
+        code = sqlite3_step(statement);
+    if (code == SQLITE_ROW) {
         const char *word = (const char *)sqlite3_column_text(statement, 0);
-        alike = word && strcmp(word, expected) == 0;
+        err = word && strcmp(word, expected) == 0 ? 0 : -EIO;
+        code = sqlite3_errcode(d->handle);
     }
     (void)sqlite3_finalize(statement);
-    return alike;
+    return (code & 0xff) == SQLITE_NOMEM ? -ENOMEM : err;
 }
 
-enum verdict { VERDICT_EMPTY, VERDICT_SOUND, VERDICT_FOREIGN, VERDICT_DAMAGED };
+enum verdict {
+    VERDICT_EMPTY,
+    VERDICT_SOUND,
+    VERDICT_FOREIGN,
+    VERDICT_DAMAGED,
+    VERDICT_NONE /* no memory to judge with */
+};
 
 static enum verdict judge(struct db *d, bool check)
 {
     int64_t app = 0, version = 0, objects = 0;
+    int err = probe(d, "SELECT count(*) FROM sqlite_schema", NULL, &objects);
 
-    if (probe(d, "SELECT count(*) FROM sqlite_schema", NULL, &objects) ||
-        probe(d, "PRAGMA application_id", NULL, &app) ||
-        probe(d, "PRAGMA user_version", NULL, &version))
-        return VERDICT_DAMAGED;
+    if (!err)
+        err = probe(d, "PRAGMA application_id", NULL, &app);
+    if (!err)
+        err = probe(d, "PRAGMA user_version", NULL, &version);
+    if (err)
+        return err == -ENOMEM ? VERDICT_NONE : VERDICT_DAMAGED;
     if (objects == 0 && app == 0 && version == 0)
         return VERDICT_EMPTY;
     if (app != CATALOGUE_APP_ID || version != CATALOGUE_SCHEMA)
         return VERDICT_FOREIGN;
-    return check && !answers(d, "PRAGMA quick_check(1)", "ok") ? VERDICT_DAMAGED
-                                                               : VERDICT_SOUND;
+    /* Twice, for the check takes want of memory for damage. */
+    for (int i = 0; check && i < 2; i++) {
+        err = answers(d, "PRAGMA quick_check(1)", "ok");
+        if (err != -EIO)
+            break;
+    }
+    return err == -ENOMEM ? VERDICT_NONE
+           : err          ? VERDICT_DAMAGED
+                          : VERDICT_SOUND;
 }
 
 /* Takes what it can from the file that was set aside: the row numbers, so that
@@ -172,12 +192,12 @@ static int no_log(struct db *d)
 static int create(struct db *d, const char *aside)
 {
     char sql[256];
-    int err;
-
     /* Not everywhere can processes share memory over a file: then it stays
      * at "delete", in which readers and the writer wait for each other. */
-    if (!answers(d, "PRAGMA journal_mode = WAL", "wal"))
-        return no_log(d);
+    int err = answers(d, "PRAGMA journal_mode = WAL", "wal");
+
+    if (err)
+        return err == -ENOMEM ? err : no_log(d);
     err = db_exec(d, "BEGIN IMMEDIATE");
     if (!err)
         err = db_exec(d, tables);
@@ -264,6 +284,8 @@ static int open_kept(struct catalogue *c, bool suspect, const char **ret_why)
     switch (judge(&c->db, suspect && bytes < CHECK_MAX_BYTES)) {
     case VERDICT_SOUND:
         return 0;
+    case VERDICT_NONE:
+        return -ENOMEM;
     case VERDICT_EMPTY:
         return create(&c->db, NULL);
     case VERDICT_FOREIGN:

@@ -214,6 +214,13 @@ int db_step(struct db *d, sqlite3_stmt *statement)
     return err;
 }
 
+int db_texts(struct db *d)
+{
+    int code = sqlite3_errcode(d->handle);
+
+    return (code & 0xff) == SQLITE_NOMEM ? db_fail(d, code, "a row") : 0;
+}
+
 int db_run(struct db *d, enum statement which, const struct value *values,
            size_t count)
 {

@@ -241,8 +241,9 @@ static int find(struct catalogue *c, const char *id, struct known *k)
     k->created_s = sqlite3_column_int64(s, 6);
     k->changed_s = sqlite3_column_int64(s, 7);
     k->has_url = sqlite3_column_int(s, 8) != 0;
+    int err = db_texts(&c->db);
     (void)sqlite3_reset(s);
-    return 0;
+    return err;
 }
 
 static int write_body(struct catalogue *c, const struct asset *a, int64_t row)
@@ -335,6 +336,7 @@ static int compare(struct catalogue *c, const struct asset *a,
     }
     const char *json = sqlite3_column_blob(s, 0);
     size_t len = (size_t)sqlite3_column_bytes(s, 0);
+    int err = json ? 0 : db_texts(&c->db);
     bool derived_alike = a->type == k->type && a->size_bytes == k->size_bytes &&
                          a->unfinished == k->unfinished;
     if (!derived_alike || !json)
@@ -345,7 +347,7 @@ static int compare(struct catalogue *c, const struct asset *a,
         *ret_sameness =
             renewal_is(json, len, a->json, a->json_len) ? RENEWED : DIFFERENT;
     (void)sqlite3_reset(s);
-    return 0;
+    return err;
 }
 
 /* Polls and the sweep read the same objects all day: they write nothing but,
@@ -429,10 +431,10 @@ static int name_next(struct catalogue *c, int64_t *after)
     if (step <= 0)
         return step < 0 ? step : -ENOENT;
     *after = sqlite3_column_int64(s, 0);
-    (void)snprintf(safe, sizeof(safe), "%s",
-                   (const char *)sqlite3_column_text(s, 1));
-    cleanup(free_ptr) char *id =
-        strdup((const char *)sqlite3_column_text(s, 2));
+    const char *text = (const char *)sqlite3_column_text(s, 1);
+    (void)snprintf(safe, sizeof(safe), "%s", text ? text : "");
+    text = text ? (const char *)sqlite3_column_text(s, 2) : NULL;
+    cleanup(free_ptr) char *id = text ? strdup(text) : NULL;
     (void)sqlite3_reset(s);
     return id ? folder_give(c, *after, id, safe) : -ENOMEM;
 }
@@ -463,7 +465,10 @@ static int remove_row(struct catalogue *c, int64_t row)
         return step < 0 ? step : -ENOENT;
     const char *name = (const char *)sqlite3_column_text(s, 3);
     (void)snprintf(folder, sizeof(folder), "%s", name ? name : "");
+    err = db_texts(&c->db);
     (void)sqlite3_reset(s);
+    if (err)
+        return err;
     err = folder[0] ? folder_take(c, row, folder)
                     : db_run(&c->db, S_UNNAMED_DELETE, VALUES(INT(row)));
     if (!err)

@@ -130,7 +130,7 @@ int query_condition(const struct query *q, enum query_form form,
 int query_exact_of(const char *token, size_t len, struct buf *out);
 
 /* A saved link's target: a relative path of segments, "a=b/c=d" (one trailing
- * '/' allowed). 0, or -EINVAL with a reason for the log. */
+ * '/' allowed). 0; or -EINVAL, -ENOMEM, with a reason for the log. */
 int query_check_target(const char *target, query_known_fn *known, void *ctx,
                        const char **ret_reason);
 

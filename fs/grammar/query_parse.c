@@ -415,7 +415,7 @@ int query_check_target(const char *target, query_known_fn *known, void *ctx,
                           : query_is_segment(segment)
                               ? "unknown key or malformed value"
                               : "not a path of key=value";
-            return -EINVAL;
+            return err == -ENOMEM ? err : -EINVAL;
         }
         at += len + (at[len] == '/');
     }
