@@ -103,8 +103,7 @@ static void give_up(struct sync *s, struct narrow *n)
     narrow_end(s, n, -EAGAIN);
 }
 
-/* ---- commit
- * ---------------------------------------------------------------------- */
+/* ---- commit ---- */
 
 static bool note_name(struct narrow *n, const struct asset *a)
 {
@@ -177,8 +176,7 @@ static int check_whole(const struct narrow *n)
     return 0;
 }
 
-/* ---- next filename
- * ------------------------------------------------------------------ */
+/* ---- next filename ---- */
 
 static int set_query(struct narrow *n, const char *segment)
 {
@@ -213,9 +211,7 @@ static bool next_name(struct sync *s, struct narrow *n)
     return false;
 }
 
-/* ---- pages
- * -----------------------------------------------------------------------------
- */
+/* ---- pages ---- */
 
 static void judge(struct sync *s, struct narrow *n)
 {
@@ -290,9 +286,7 @@ static void ask_more(struct sync *s, struct narrow *n)
     }
 }
 
-/* ---- begin
- * ------------------------------------------------------------------------------
- */
+/* ---- begin ---- */
 
 static const struct query_term *narrowest_term(const struct query *q)
 {

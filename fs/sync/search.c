@@ -116,8 +116,7 @@ static void push(struct search *x, const struct cut *older,
         x->segments[x->count++] = (struct segment){*older, *newer, read};
 }
 
-/* ---- by id
- * --------------------------------------------------------------------- */
+/* ---- by id ---- */
 
 static void ask_ids(struct sync *s);
 
@@ -190,8 +189,7 @@ static void resolve_by_id(struct sync *s)
         ask_ids(s);
 }
 
-/* ---- by page
- * -------------------------------------------------------------------- */
+/* ---- by page ---- */
 
 static void on_page(struct sync *s, void *ctx, int err, struct page *page,
                     const struct api_answer *answer)

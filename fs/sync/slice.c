@@ -33,8 +33,7 @@
 #define BETWEEN_MAX 4096 /* more candidates than this wait for the search */
 #define RECENT_MAX  256
 
-/* ---- order -----------------------------------------------------------------
- */
+/* ---- order ---- */
 
 /* Gives what has no second its neighbour's; false when out of order. */
 static bool put_in_order(struct page *page)
@@ -78,8 +77,7 @@ static void find_cuts(const struct slice *slice, const struct page *page,
     }
 }
 
-/* ---- recent additions
- * -------------------------------------------------------- */
+/* ---- recent additions ---- */
 
 static void remember_added(struct sync *s, int64_t row, int64_t seen_ms)
 {
@@ -99,8 +97,7 @@ static bool may_be_newer(const struct sync *s, int64_t row, int64_t asked_ms)
     return asked_ms <= s->recent_floor_ms;
 }
 
-/* ---- absences
- * ------------------------------------------------------------------ */
+/* ---- absences ---- */
 
 static bool page_has(const struct page *page, const char *id)
 {
@@ -162,8 +159,7 @@ static int remove_absent(struct sync *s, const struct page *page,
     return 0;
 }
 
-/* ---- presences
- * ----------------------------------------------------------------- */
+/* ---- presences ---- */
 
 struct put_outcome {
     bool fresh; /* it wasn't known */

@@ -29,7 +29,7 @@ void sync_note_error(struct sync *s, int err)
     s->status.last_error = err;
 }
 
-/* ---- errands ------------------------------------------------------------- */
+/* ---- errands ---- */
 
 static void deliver(struct errand *e)
 {
@@ -168,7 +168,7 @@ static size_t cancel_errands(struct sync *s)
     return out;
 }
 
-/* ---- transactions -------------------------------------------------------- */
+/* ---- transactions ---- */
 
 int sync_begin(struct sync *s)
 {
@@ -209,7 +209,7 @@ int sync_end(struct sync *s, int err)
     return 0;
 }
 
-/* ---- clockwork ----------------------------------------------------------- */
+/* ---- clockwork ---- */
 
 static int64_t jittered(int64_t ms)
 {
@@ -305,8 +305,7 @@ static void *run(void *ctx)
     }
 }
 
-/* ---- face -------------------------------------------------------------------
- */
+/* ---- face ---- */
 
 bool sync_is_complete(const struct sync *s)
 {

@@ -58,11 +58,11 @@ bool sync_is_complete(const struct sync *s);
 bool sync_covers(struct sync *s, const struct query *q);
 
 enum sync_want {
-    SYNC_READY,  /* the mount is usable: page 1 in, or a complete catalogue
-                    kept. Errors come at once, not at the deadline, when the
-                    key is refused (-EACCES) or the host can't be reached */
+    SYNC_READY,    /* the mount is usable: page 1 in, or a complete catalogue
+                      kept. Errors come at once, not at the deadline, when the
+                      key is refused (-EACCES) or the host can't be reached */
     SYNC_COMPLETE, /* the first walk is through */
-    SYNC_MORE,   /* query may have rows after after_row, or is covered */
+    SYNC_MORE,     /* query may have rows after after_row, or is covered */
     SYNC_NAME,   /* the asset with this folder name that meets query, if any */
     SYNC_QUERY,  /* query is covered */
     SYNC_ID,     /* the asset with this id, named or not */
@@ -99,13 +99,13 @@ int sync_wait(struct sync *s, const struct sync_question *question,
               int64_t deadline_ms);
 
 struct sync_status {
-    bool complete;          /* the first walk is through */
-    int64_t walked, total;  /* assets; total -1 unknown */
-    int64_t polled_s;       /* wall time of the last complete poll; 0 none */
-    int64_t poll_age_ms;    /* since; -1 none */
-    int64_t sweep_bound_s;  /* an old asset's edit shows within this */
-    int64_t swept_s;        /* wall time of the last complete sweep; 0 none */
-    int last_error;         /* errno that keeps it from being fresh, or 0 */
+    bool complete;         /* the first walk is through */
+    int64_t walked, total; /* assets; total -1 unknown */
+    int64_t polled_s;      /* wall time of the last complete poll; 0 none */
+    int64_t poll_age_ms;   /* since; -1 none */
+    int64_t sweep_bound_s; /* an old asset's edit shows within this */
+    int64_t swept_s;       /* wall time of the last complete sweep; 0 none */
+    int last_error;        /* errno that keeps it from being fresh, or 0 */
     uint64_t polls, walks, searches; /* counted since start */
     int64_t unfinished;
 };

@@ -23,7 +23,7 @@ struct narrow;
 struct search;
 struct unfinished;
 
-/* ---- errands: requests whose answers come to the sync thread --------- */
+/* ---- errands: requests whose answers come to the sync thread ---- */
 
 typedef void errand_fn(struct sync *s, void *ctx, int err, struct page *page,
                        const struct api_answer *answer);
@@ -45,15 +45,15 @@ TAILQ_HEAD(errand_list, errand);
  * configured timeout from now. */
 void errand_list_page(struct sync *s, int64_t page, int page_limit,
                       const char *filter, enum api_lane lane,
-                      enum api_cause cause, int64_t deadline_ms,
-                      errand_fn *fn, void *ctx);
+                      enum api_cause cause, int64_t deadline_ms, errand_fn *fn,
+                      void *ctx);
 
 /* asset_ids of up to API_IDS_LIMIT places. */
 void errand_ids(struct sync *s, const struct catalogue_place *places,
                 size_t count, enum api_lane lane, enum api_cause cause,
                 errand_fn *fn, void *ctx);
 
-/* ---- waiters ----------------------------------------------------------- */
+/* ---- waiters ---- */
 
 struct waiter {
     uint64_t ticket;
@@ -64,12 +64,12 @@ struct waiter {
     int64_t deadline_ms;
     sync_answer_fn *answer;
     void *ctx;
-    bool begun;         /* the sync thread has looked at it */
-    bool held;          /* … or is looking */
-    bool cancelled;     /* while it was held */
-    int err;            /* once it is settled */
-    const void *owner;  /* whose end it waits for; NULL: of the walk */
-    uint64_t poll;      /* POLL: number of the poll that answers it */
+    bool begun;        /* the sync thread has looked at it */
+    bool held;         /* … or is looking */
+    bool cancelled;    /* while it was held */
+    int err;           /* once it is settled */
+    const void *owner; /* whose end it waits for; NULL: of the walk */
+    uint64_t poll;     /* POLL: number of the poll that answers it */
     TAILQ_ENTRY(waiter) link;
 };
 TAILQ_HEAD(waiter_list, waiter);
@@ -92,7 +92,7 @@ void waiters_answer(struct sync *s, const void *owner, int err);
 int64_t waiters_expire(struct sync *s, int64_t now_ms);
 void waiter_free(struct waiter *w);
 
-/* ---- slices: see slice.c ---------------------------------------------------- */
+/* ---- slices: see slice.c ---- */
 
 /* A cut in the list between two seconds of created_at: so many assets are
  * older than its newer side. The order within one second doesn't matter. */
@@ -104,7 +104,7 @@ struct cut {
 struct slice {
     int64_t page; /* number and limit as asked */
     int page_limit;
-    bool named;   /* new assets may be given their folder name */
+    bool named; /* new assets may be given their folder name */
 };
 
 struct slice_result {
@@ -133,21 +133,21 @@ int slice_apply_ids(struct sync *s, const struct catalogue_place *places,
 int sync_begin(struct sync *s);
 int sync_end(struct sync *s, int err);
 
-/* ---- parts -------------------------------------------------------------------- */
+/* ---- parts ---- */
 
 struct sync {
     pthread_mutex_t lock;
     pthread_cond_t wake;
-    struct errand_list answered;   /* under lock */
-    struct waiter_list waiters;    /* under lock */
-    uint64_t last_ticket;          /* under lock */
-    bool stopping;                 /* under lock */
-    bool nudged;                   /* under lock: a question is new */
-    size_t errands;                /* under lock: under way */
-    struct errand_list under_way;  /* under lock */
-    char *covered[64];             /* under lock: answered narrow queries … */
-    int64_t covered_until_ms[64];  /* … and until when */
-    struct sync_status status;     /* under lock */
+    struct errand_list answered;  /* under lock */
+    struct waiter_list waiters;   /* under lock */
+    uint64_t last_ticket;         /* under lock */
+    bool stopping;                /* under lock */
+    bool nudged;                  /* under lock: a question is new */
+    size_t errands;               /* under lock: under way */
+    struct errand_list under_way; /* under lock */
+    char *covered[64];            /* under lock: answered narrow queries … */
+    int64_t covered_until_ms[64]; /* … and until when */
+    struct sync_status status;    /* under lock */
 
     _Atomic bool complete;
     struct catalogue *catalogue;
@@ -161,28 +161,28 @@ struct sync {
     /* the sync thread's own */
     bool ready;
     int ready_err;
-    struct walk *walk;   /* NULL when none is under way */
-    struct poll *poll;   /* likewise */
+    struct walk *walk; /* NULL when none is under way */
+    struct poll *poll; /* likewise */
     int64_t walk_at_ms, poll_at_ms, sweep_at_ms;
     int64_t walk_pause_ms;
-    uint64_t poll_number;       /* of the last poll begun */
-    unsigned fruitless;         /* searches in a row that found nothing */
-    uint64_t search_from_poll;  /* no search before this poll */
-    bool judge;                 /* the next walk judges what it didn't see */
-    int64_t holes;              /* list elements that are no assets */
-    bool marking;               /* slices mark what they see */
-    int64_t sweep_page;         /* under way */
-    int64_t sweep_reach;        /* position of the newest asset swept */
-    int64_t sweep_total;        /* as the sweep last heard */
+    uint64_t poll_number;      /* of the last poll begun */
+    unsigned fruitless;        /* searches in a row that found nothing */
+    uint64_t search_from_poll; /* no search before this poll */
+    bool judge;                /* the next walk judges what it didn't see */
+    int64_t holes;             /* list elements that are no assets */
+    bool marking;              /* slices mark what they see */
+    int64_t sweep_page;        /* under way */
+    int64_t sweep_reach;       /* position of the newest asset swept */
+    int64_t sweep_total;       /* as the sweep last heard */
     bool sweeping;
     struct {
         int64_t row, seen_ms;
-    } recent[256];              /* added lately: see slice.c */
+    } recent[256]; /* added lately: see slice.c */
     size_t recent_next;
     int64_t recent_floor_ms;
     struct unfinished *unfinished;
-    struct search *search;   /* NULL when none is under way */
-    struct narrow *narrows;  /* under way */
+    struct search *search;  /* NULL when none is under way */
+    struct narrow *narrows; /* under way */
 };
 
 void walk_start(struct sync *s);

@@ -192,8 +192,7 @@ int64_t waiters_expire(struct sync *s, int64_t now_ms)
     return x.next_ms;
 }
 
-/* ---- narrow queries that were answered ------------------------------------
- */
+/* ---- narrow queries that were answered ---- */
 
 static bool is_covered(struct sync *s, const char *text)
 {
@@ -251,7 +250,7 @@ bool sync_covers(struct sync *s, const struct query *q)
     return s->complete || covered_has(s, q);
 }
 
-/* ---- waiting at the start ------------------------------------------------ */
+/* ---- waiting at the start ---- */
 
 struct gate {
     pthread_mutex_t lock;

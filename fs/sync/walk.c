@@ -24,7 +24,7 @@
  *
  * The walk is through when the tape reaches page 1. What happened later is the
  * next poll's. Where the catalogue held something before, rows that the walk
- * didn't see are asked for by id.
+ * didn't see are asked for by id (judge.c).
  */
 #include "sync/walk.h"
 
@@ -50,8 +50,7 @@ static int64_t page_of(const struct walk *w, int64_t position)
     return (w->total - position) / API_PAGE_LIMIT + 1;
 }
 
-/* ---- end -------------------------------------------------------------------
- */
+/* ---- end ---- */
 
 static void walk_free(struct walk *w)
 {
@@ -132,7 +131,7 @@ static int note_complete(struct sync *s)
     return 0;
 }
 
-static void walk_end(struct sync *s)
+void walk_end(struct sync *s)
 {
     int err = note_complete(s);
     if (err) {
@@ -154,82 +153,15 @@ static void walk_end(struct sync *s)
         poll_walked(s, total);
 }
 
-/* ---- rows the walk didn't see
- * ------------------------------------------------ */
-
-static void judge_some(struct sync *s);
-
-static void on_judged(struct sync *s, void *ctx, int err, struct page *page,
-                      const struct api_answer *answer)
-{
-    struct walk *w = s->walk;
-    size_t removed = 0;
-    if (!err)
-        err = slice_apply_ids(s, w->judged, w->judged_count, page, answer,
-                              &removed);
-    /* What is still unmarked after an answer would be asked for for ever. */
-    if (!err && page->count + removed < w->judged_count)
-        err = -EIO;
-    catalogue_places_free(w->judged, w->judged_count);
-    w->judged = NULL;
-    w->judged_count = 0;
-    if (err)
-        walk_fail(s, err);
-    else
-        judge_some(s);
-}
-
-static int read_places(struct sync *s, const int64_t *rows, size_t count,
-                       struct walk *w)
-{
-    struct catalogue_reader *r = catalogue_reader_acquire(s->catalogue);
-    w->judged = calloc(count, sizeof(*w->judged));
-    int err = r && w->judged ? 0 : -ENOMEM;
-    for (size_t i = 0; !err && i < count; i++) {
-        struct catalogue_entry entry;
-        err = catalogue_get(r, rows[i], &entry);
-        if (err)
-            break;
-        struct catalogue_place *place = &w->judged[w->judged_count];
-        *place = (struct catalogue_place){entry.row, entry.created_s,
-                                          strdup(entry.id)};
-        err = place->id ? 0 : -ENOMEM;
-        w->judged_count += !err;
-    }
-    catalogue_reader_release(r);
-    return err;
-}
-
-static void judge_some(struct sync *s)
-{
-    struct walk *w = s->walk;
-    int64_t rows[API_IDS_LIMIT];
-    size_t count = 0;
-    w->judging = true;
-    int err = catalogue_unmarked(s->catalogue, rows, array_count(rows), &count);
-    if (!err && !count) {
-        walk_end(s);
-        return;
-    }
-    if (!err)
-        err = read_places(s, rows, count, w);
-    if (err)
-        walk_fail(s, err);
-    else
-        errand_ids(s, w->judged, w->judged_count, API_WALK, API_CAUSE_WALK,
-                   on_judged, NULL);
-}
-
 void walk_bridged(struct sync *s)
 {
     if (s->marking)
-        judge_some(s);
+        judge_unseen(s);
     else
         walk_end(s);
 }
 
-/* ---- the tape
- * ------------------------------------------------------------------ */
+/* ---- the tape ---- */
 
 /* Remembers the newest assets of the tape by their ids. */
 static int lengthen_tape(struct walk *w, const struct page *page)
@@ -348,8 +280,7 @@ static int join_all(struct sync *s)
     return 0;
 }
 
-/* ---- stretches
- * ------------------------------------------------------------------- */
+/* ---- stretches ---- */
 
 static int open_stretch(struct walk *w, const struct page *page)
 {
@@ -420,9 +351,7 @@ static void on_closing(struct sync *s, void *ctx, int err, struct page *page,
         pump(s);
 }
 
-/* ---- pages
- * ----------------------------------------------------------------------------
- */
+/* ---- pages ---- */
 
 static void on_page(struct sync *s, void *ctx, int err, struct page *page,
                     const struct api_answer *answer)
@@ -516,9 +445,7 @@ static void pump(struct sync *s)
                      on_closing, NULL);
 }
 
-/* ---- begin
- * --------------------------------------------------------------------------------
- */
+/* ---- begin ---- */
 
 static void become_ready(struct sync *s)
 {
@@ -592,7 +519,7 @@ void walk_start(struct sync *s)
         errand_list_page(s, 1, API_PAGE_LIMIT, NULL, API_WALK, API_CAUSE_WALK,
                          0, on_first, NULL);
     } else if (w->judging) {
-        judge_some(s);
+        judge_unseen(s);
     } else if (w->bridging) {
         bridges_start(s);
     } else {

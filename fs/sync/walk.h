@@ -44,11 +44,11 @@ struct bridge {
 struct walk {
     bool opened;
     bool paused;
-    bool anew;       /* start over once nothing is under way */
-    bool closing;    /* page 1 is asked for */
+    bool anew;    /* start over once nothing is under way */
+    bool closing; /* page 1 is asked for */
     bool bridging, judging;
-    int64_t total;   /* as last heard */
-    int64_t reach;   /* position of the tape's newest asset */
+    int64_t total;    /* as last heard */
+    int64_t reach;    /* position of the tape's newest asset */
     int64_t ask_from; /* lowest position not asked for */
     int in_flight;
     int steps_back;
@@ -70,10 +70,16 @@ struct walk {
     size_t judged_count;
 };
 
-/* walk.c: an error pauses the walk; the bridges are all crossed. */
+/* walk.c: an error pauses the walk; the bridges are all crossed; all is
+ * judged. */
 void walk_fail(struct sync *s, int err);
 void walk_bridged(struct sync *s);
 void walk_anew(struct sync *s);
+
+void walk_end(struct sync *s);
+
+/* judge.c: asks for what the walk didn't see; then walk_end. */
+void judge_unseen(struct sync *s);
 
 /* bridge.c */
 int bridge_add(struct walk *w, const char *older_id, int64_t older_s,

@@ -79,7 +79,7 @@ static void world_id(int number, char out[32])
     (void)snprintf(out, 32, "%024d", number);
 }
 
-/* ---- changes (under the lock, or before the start) ---------------------- */
+/* ---- changes (under the lock, or before the start) ---- */
 
 static void world_insert(struct world *w, int at, int64_t created_s,
                          const char *name)
@@ -105,8 +105,7 @@ static void world_delete(struct world *w, int at)
     w->count--;
 }
 
-/* ---- answers ---------------------------------------------------------------
- */
+/* ---- answers ---- */
 
 static void world_asset(const struct thing *t, struct asset *a)
 {
@@ -221,8 +220,7 @@ static void *world_run(void *ctx)
     }
 }
 
-/* ---- the face of api.h
- * ------------------------------------------------------- */
+/* ---- the face of api.h ---- */
 
 int api_list_assets(struct api *a, const struct api_list *list,
                     enum api_lane lane, enum api_cause cause,
@@ -261,8 +259,7 @@ void api_cancel(struct api *a, uint64_t ticket)
     (void)pthread_cond_broadcast(&w->changed);
 }
 
-/* ---- set up
- * ---------------------------------------------------------------------- */
+/* ---- set up ---- */
 
 static void world_committed(void *ctx, const struct catalogue_diff *diff)
 {
@@ -324,8 +321,7 @@ static void world_fill(struct world *w, int count)
     w->next_number = count + 1;
 }
 
-/* ---- questions
- * ---------------------------------------------------------------------- */
+/* ---- questions ---- */
 
 static int world_ask(struct world *w, enum sync_want want, const char *text)
 {

@@ -1,7 +1,6 @@
 #include "sync_world.h"
 
-/* ---- the first walk ---------------------------------------------------------
- */
+/* ---- the first walk ---- */
 
 static bool is_next(void *ctx, const struct catalogue_entry *e)
 {
@@ -143,8 +142,7 @@ static void a_server_that_ignores_page_limit_makes_no_storm(void **state)
     assert_true(world_requests(w) < 200);
 }
 
-/* ---- polls
- * -------------------------------------------------------------------- */
+/* ---- polls ---- */
 
 static void walked(struct world *w, int count)
 {
@@ -291,8 +289,7 @@ static void unfinished_assets_rest_longer_each_time(void **state)
     assert_in_range(asked, 3, 6);
 }
 
-/* ---- narrow questions
- * ---------------------------------------------------------- */
+/* ---- narrow questions ---- */
 
 struct counted {
     pthread_mutex_t lock;
