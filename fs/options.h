@@ -33,7 +33,7 @@ struct options {
     char *source;     /* as mount(8) shows it; "twelvelabs" */
     char *mountpoint; /* absolute */
     char *base_url;
-    char *cache_dir;  /* where accounts' caches stand; absolute */
+    char *cache_dir; /* where accounts' caches stand; absolute */
     char *key_file;
     char *key_command;
     char *fuse_options; /* what is left of -o, comma separated; or NULL */

@@ -19,8 +19,7 @@ struct service;
  * in, or a complete catalogue was kept. Otherwise nothing is mounted, and
  * error has a line. Opens threads: call it after the fork. */
 enum exit_status service_start(const struct options *o, const char *key,
-                               struct service **ret_service,
-                               struct buf *error);
+                               struct service **ret_service, struct buf *error);
 
 /* Until it is unmounted or stopped. */
 void service_wait(struct service *s);

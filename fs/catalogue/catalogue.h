@@ -75,9 +75,9 @@ void catalogue_close(struct catalogue *c);
 /* ---- what a commit changed ------------------------------------------ */
 
 enum catalogue_change_kind {
-    CATALOGUE_ADDED,   /* new row (folder NULL: found by id only), or a row
-                          that got its name; if its object changed too, there
-                          is a CHANGED beside */
+    CATALOGUE_ADDED, /* new row (folder NULL: found by id only), or a row
+                        that got its name; if its object changed too, there
+                        is a CHANGED beside */
     CATALOGUE_REMOVED,
     CATALOGUE_CHANGED, /* its object changed: pages, attributes, links */
     CATALOGUE_RENEWED, /* only query strings of URLs did: pages, no mtime */
@@ -89,16 +89,16 @@ struct catalogue_change {
     int64_t row;
     enum asset_type type, old_type;
     char *id;
-    char *folder;     /* now; NULL when removed or unnamed */
-    char *old_folder; /* before; NULL when added */
-    char extension[ASSET_EXT_SIZE];     /* of its picture now; "" none */
+    char *folder;                   /* now; NULL when removed or unnamed */
+    char *old_folder;               /* before; NULL when added */
+    char extension[ASSET_EXT_SIZE]; /* of its picture now; "" none */
     char old_extension[ASSET_EXT_SIZE];
-    bool manifest, old_manifest;        /* whether it has one */
+    bool manifest, old_manifest; /* whether it has one */
 };
 
 struct catalogue_diff {
-    uint64_t version;      /* the commit's */
-    int64_t committed_ns;  /* wall time: mtime of the directories it touched */
+    uint64_t version;     /* the commit's */
+    int64_t committed_ns; /* wall time: mtime of the directories it touched */
     struct catalogue_change *changes;
     size_t count;
 };
@@ -139,9 +139,8 @@ int catalogue_unmarked(struct catalogue *c, int64_t *rows, size_t max,
 int catalogue_index_field(struct catalogue *c, const char *field);
 
 /* Saved links. -EEXIST, -ENOENT. Own transaction. */
-int catalogue_link_add(struct catalogue *c, const char *place,
-                       const char *name, const char *target, int64_t now_s,
-                       int64_t *ret_link);
+int catalogue_link_add(struct catalogue *c, const char *place, const char *name,
+                       const char *target, int64_t now_s, int64_t *ret_link);
 int catalogue_link_remove(struct catalogue *c, const char *place,
                           const char *name);
 
@@ -175,8 +174,8 @@ struct catalogue_entry {
     int64_t metadata_bytes, line_bytes;
     uint64_t version;
     const char *id;
-    const char *folder;       /* NULL while unnamed */
-    const char *picture_url;  /* NULL when there is no link */
+    const char *folder;      /* NULL while unnamed */
+    const char *picture_url; /* NULL when there is no link */
     const char *manifest_url;
 }; /* texts are borrowed from the reader until its next call or release */
 

@@ -52,7 +52,7 @@ enum query_kind {
 struct query_term {
     enum query_kind kind;
     unsigned types;
-    char *field; /* "duration", "user_metadata.category": unescaped, dotted */
+    char *field;  /* "duration", "user_metadata.category": unescaped, dotted */
     char **texts; /* unescaped; for QUERY_FILENAME [0] folded, [1] as given */
     size_t text_count;
     double low, high; /* -inf, inf where open */

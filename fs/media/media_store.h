@@ -33,8 +33,7 @@ int media_store_lookup(struct media_store *s, const char *name,
 
 /* Keeps bytes under a name. Where the disk is full they are served from
  * memory, once, and not kept. 0 with a reference; -ENOSPC, -EIO, -ENOMEM. */
-int media_store_put(struct media_store *s, const char *name,
-                    const void *bytes, size_t len,
-                    struct media_file **ret_file);
+int media_store_put(struct media_store *s, const char *name, const void *bytes,
+                    size_t len, struct media_file **ret_file);
 
 #endif

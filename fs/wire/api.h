@@ -7,12 +7,12 @@
  *
  * Retries: 408, 429, 5xx and transport faults, until the deadline, with
  * exponential backoff from 500 ms to 30 s under full jitter; Retry-After
- * is obeyed (a wait past the deadline fails at once). A 200 that isn't the API's
- * JSON (captive portal, truncated body) is retried likewise and ends as -EIO.
- * A host that failed API_CIRCUIT_FAILURES times in a row (failures of requests
- * under way together count once) is asked by one probe at a time, others fail
- * fast with its last error, until a probe succeeds. A redirect of the API is a
- * broken answer: it isn't followed.
+ * is obeyed (a wait past the deadline fails at once). A 200 that isn't the
+ * API's JSON (captive portal, truncated body) is retried likewise and ends as
+ * -EIO. A host that failed API_CIRCUIT_FAILURES times in a row (failures of
+ * requests under way together count once) is asked by one probe at a time,
+ * others fail fast with its last error, until a probe succeeds. A redirect of
+ * the API is a broken answer: it isn't followed.
  *
  * Budget: background requests are paced to `rpm` a minute, pause at 429 until
  * its Retry-After, stay above 20 % of what X-Ratelimit-Remaining says of
@@ -41,8 +41,14 @@ enum api_lane { API_FOREGROUND, API_WALK, API_BACKGROUND };
 
 /* Why a request was made, as status.json counts them. */
 enum api_cause {
-    API_CAUSE_WALK, API_CAUSE_POLL, API_CAUSE_SEARCH, API_CAUSE_UNFINISHED,
-    API_CAUSE_SWEEP, API_CAUSE_NARROW, API_CAUSE_RENEW, API_CAUSE_PICTURE,
+    API_CAUSE_WALK,
+    API_CAUSE_POLL,
+    API_CAUSE_SEARCH,
+    API_CAUSE_UNFINISHED,
+    API_CAUSE_SWEEP,
+    API_CAUSE_NARROW,
+    API_CAUSE_RENEW,
+    API_CAUSE_PICTURE,
     API_CAUSE_COUNT
 };
 const char *api_cause_name(enum api_cause cause);
@@ -73,9 +79,9 @@ struct api_list {
 
 /* What an answer says beside its page. */
 struct api_answer {
-    int64_t asked_ms;    /* clock_mono_ms when the successful attempt was sent */
+    int64_t asked_ms; /* clock_mono_ms when the successful attempt was sent */
     int64_t answered_ms;
-    int64_t received_s;  /* wall time */
+    int64_t received_s; /* wall time */
 };
 
 /* err: 0 with the page (borrowed: the callback may move it out, leaving zeros),
@@ -95,8 +101,8 @@ int api_list_assets(struct api *a, const struct api_list *list,
 
 /* Picture bytes from the CDN (8 at a time, others wait): without key, at most
  * max_bytes, at most 5 redirects, public addresses only unless the API itself
- * is on a private one. Errors as above; -EACCES for 401 and 403, -ESTALE for 410, -EFBIG. Bodies
- * are borrowed like pages. Not retried on 4xx. */
+ * is on a private one. Errors as above; -EACCES for 401 and 403, -ESTALE for
+ * 410, -EFBIG. Bodies are borrowed like pages. Not retried on 4xx. */
 typedef void api_bytes_fn(void *ctx, int err, struct buf *body,
                           const struct api_answer *answer);
 int api_get_picture(struct api *a, const char *url, size_t max_bytes,
@@ -107,16 +113,16 @@ void api_cancel(struct api *a, uint64_t ticket);
 
 /* For status.json; any thread. */
 struct api_stats {
-    uint64_t sent[API_CAUSE_COUNT];   /* HTTP requests, retries included */
-    uint64_t failed[API_CAUSE_COUNT]; /* of these, without a usable answer */
-    uint64_t throttled;               /* 429s */
+    uint64_t sent[API_CAUSE_COUNT];    /* HTTP requests, retries included */
+    uint64_t failed[API_CAUSE_COUNT];  /* of these, without a usable answer */
+    uint64_t throttled;                /* 429s */
     int64_t limit, remaining, reset_s; /* as last heard; -1 unknown */
-    int64_t background_pause_ms;      /* how long the budget rests from now */
+    int64_t background_pause_ms;       /* how long the budget rests from now */
     bool circuit_open;
-    int last_error;                   /* errno of the last failure, 0 after a success;
-                                         pictures don't count here */
-    char last_error_text[160];        /* printable, never holding the key */
-    int64_t last_success_s;           /* wall time; 0 none */
+    int last_error;            /* errno of the last failure, 0 after a success;
+                                  pictures don't count here */
+    char last_error_text[160]; /* printable, never holding the key */
+    int64_t last_success_s;    /* wall time; 0 none */
 };
 void api_stats(struct api *a, struct api_stats *ret_stats);
 

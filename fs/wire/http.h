@@ -33,17 +33,17 @@ struct http_limits {
 };
 
 struct http_request {
-    const char *url;          /* copied */
+    const char *url;           /* copied */
     const char *secret_header; /* "x-api-key: …" or NULL; copied, wiped after */
-    const char *accept;       /* Accept header's value or NULL */
-    int64_t deadline_ms;      /* clock_mono_ms */
+    const char *accept;        /* Accept header's value or NULL */
+    int64_t deadline_ms;       /* clock_mono_ms */
     size_t max_bytes;
-    int redirects;            /* how many to follow; 0 with a secret header */
-    bool public_only;         /* refuse loopback, link-local, private, multicast
-                                 addresses at connect: -EHOSTUNREACH. Holds after
-                                 redirects and whatever DNS says. Through a proxy
-                                 only the URL's own text can be judged, and
-                                 no_proxy isn't heeded */
+    int redirects;    /* how many to follow; 0 with a secret header */
+    bool public_only; /* refuse loopback, link-local, private, multicast
+                         addresses at connect: -EHOSTUNREACH. Holds after
+                         redirects and whatever DNS says. Through a proxy
+                         only the URL's own text can be judged, and
+                         no_proxy isn't heeded */
 };
 
 struct http_response {
@@ -54,16 +54,16 @@ struct http_response {
                      -ELOOP (redirects) */
     bool refused; /* with -EHOSTUNREACH: public_only turned the address down,
                      so another try won't help */
-    const char *error_text;  /* curl's words, for the log; "" */
-    int status;              /* 200, 404 …; 0 when there was none */
-    struct buf *body;        /* borrowed; buf_steal it to keep it */
-    const char *content_type; /* "" when absent */
-    int64_t retry_after_ms;  /* from retry-after-ms, Retry-After (both forms);
-                                -1 when absent or malformed; capped at a day */
-    int64_t limit_remaining; /* X-Ratelimit-Remaining or -1 */
+    const char *error_text;    /* curl's words, for the log; "" */
+    int status;                /* 200, 404 …; 0 when there was none */
+    struct buf *body;          /* borrowed; buf_steal it to keep it */
+    const char *content_type;  /* "" when absent */
+    int64_t retry_after_ms;    /* from retry-after-ms, Retry-After (both forms);
+                                  -1 when absent or malformed; capped at a day */
+    int64_t limit_remaining;   /* X-Ratelimit-Remaining or -1 */
     int64_t request_remaining; /* x-ratelimit-request-remaining or -1 */
-    int64_t limit;           /* X-Ratelimit-Limit or -1 */
-    int64_t limit_reset_s;   /* X-Ratelimit-Reset, epoch seconds, or -1 */
+    int64_t limit;             /* X-Ratelimit-Limit or -1 */
+    int64_t limit_reset_s;     /* X-Ratelimit-Reset, epoch seconds, or -1 */
 };
 
 typedef void http_done_fn(void *ctx, struct http_response *response);

@@ -89,8 +89,7 @@ static const char *text_of(const cJSON *object, const char *name)
 }
 
 /* Within ±9e15, so that every cast to an integer is defined. */
-static double number_of(const cJSON *object, const char *name,
-                        double otherwise)
+static double number_of(const cJSON *object, const char *name, double otherwise)
 {
     const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, name);
     if (!cJSON_IsNumber(item) || !(item->valuedouble > -9e15) ||

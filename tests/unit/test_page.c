@@ -154,14 +154,10 @@ static void elements_that_are_no_objects_are_counted(void **state)
 static void malformed_elements_cost_only_themselves(void **state)
 {
     static const char *const elements[] = {
-        "{\"x\":NaN}",
-        "{\"x\":-Infinity}",
-        "{\"x\":01}",
-        "{\"x\":\"\\q\"}",
-        "{\"x\"}",
-        "{,}",
-        "NaN",
-        "[NaN,\"]\\\"]\"]",
+        "{\"x\":NaN}", "{\"x\":-Infinity}",
+        "{\"x\":01}",  "{\"x\":\"\\q\"}",
+        "{\"x\"}",     "{,}",
+        "NaN",         "[NaN,\"]\\\"]\"]",
     };
     for (size_t i = 0; i < array_count(elements); i++) {
         cleanup(page_done) struct page p = {0};
@@ -188,9 +184,8 @@ static void control_characters_in_strings_are_escaped(void **state)
     assert_int_equal(p.count, 1);
     assert_int_equal(p.skipped, 0);
     assert_string_equal(p.assets[0].filename, "x\ty\"\x01]}");
-    assert_string_equal(p.assets[0].json,
-                        "{\"_id\":\"a\",\n\"filename\":"
-                        "\"x\\u0009y\\\"\\u0001]}\"}");
+    assert_string_equal(p.assets[0].json, "{\"_id\":\"a\",\n\"filename\":"
+                                          "\"x\\u0009y\\\"\\u0001]}\"}");
 }
 
 static void a_deep_object_costs_only_itself(void **state)
