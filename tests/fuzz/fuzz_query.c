@@ -4,6 +4,7 @@
  */
 #include "fuzz.h"
 
+#include <ctype.h>
 #include <math.h>
 #include <string.h>
 
@@ -65,6 +66,102 @@ static void check_canonical(const struct query *q)
     require(strcmp(buf_str(&a), buf_str(&b)) == 0);
 }
 
+/* Every byte of a text escaped stands for itself. */
+static void append_escaped(struct buf *out, const char *text)
+{
+    for (; *text; text++)
+        require(buf_appendf(out, "%%%02X", (unsigned char)*text) == 0);
+}
+
+static void append_texts(struct buf *out, const struct query_term *t)
+{
+    for (size_t i = 0; i < t->text_count; i++) {
+        require(i == 0 || buf_append_char(out, ',') == 0);
+        append_escaped(out, t->texts[i]);
+    }
+}
+
+/* A field as a key: what a key may hold stands for itself. */
+static void append_field(struct buf *out, const char *field)
+{
+    for (; *field; field++) {
+        bool plain = isalnum((unsigned char)*field) || strchr("_-.", *field);
+        require((plain
+                     ? buf_append_char(out, *field)
+                     : buf_appendf(out, "%%%02X", (unsigned char)*field)) == 0);
+    }
+    require(buf_append_char(out, '=') == 0);
+}
+
+/* open: the infinity that means no bound on this side. */
+static void append_bound(struct buf *out, double bound, double open)
+{
+    if (bound == open)
+        return;
+    require((isinf(bound) ? buf_append_str(out, bound < 0 ? "-1e999" : "1e999")
+                          : buf_appendf(out, "%.17g", bound)) == 0);
+}
+
+static void append_range(struct buf *out, const struct query_term *t)
+{
+    append_field(out, t->field);
+    append_bound(out, t->low, -INFINITY);
+    require(buf_append_str(out, "..") == 0);
+    append_bound(out, t->high, INFINITY);
+}
+
+/* A segment that says what a term says; false where none is made here: a
+ * bound of created_at may be no text that can be typed. */
+static bool write_segment(struct buf *out, const struct query_term *t)
+{
+    switch (t->kind) {
+    case QUERY_TYPE:
+        require(buf_append_str(out, "type") == 0);
+        for (int i = 0; i < ASSET_TYPE_COUNT; i++)
+            if (t->types & 1u << i)
+                require(buf_appendf(out, "%c%s",
+                                    strchr(buf_str(out), '=') ? ',' : '=',
+                                    asset_type_name((enum asset_type)i)) == 0);
+        return true;
+    case QUERY_ID:
+        require(buf_append_str(out, "id=") == 0);
+        append_texts(out, t);
+        return true;
+    case QUERY_FILENAME:
+        require(buf_append_str(out, "filename=") == 0);
+        append_escaped(out, t->texts[1]);
+        return true;
+    case QUERY_RANGE:
+        append_range(out, t);
+        return t->low != -INFINITY || t->high != INFINITY;
+    case QUERY_EXACT:
+        append_field(out, t->field);
+        append_texts(out, t);
+        return true;
+    default:
+        return false;
+    }
+}
+
+/* What a query means can be written down and read again. */
+static void check_round_trip(const struct query *q)
+{
+    bool known = true;
+    for (size_t i = 0; i < q->count; i++) {
+        cleanup(query_done) struct query again = {0};
+        cleanup(buf_done) struct buf segment = {.max = 1 << 20};
+        cleanup(buf_done) struct buf a = {.max = 1 << 24};
+        cleanup(buf_done) struct buf b = {.max = 1 << 24};
+        struct query one = {&q->terms[i], 1};
+        if (!write_segment(&segment, &q->terms[i]))
+            continue;
+        require(query_add(&again, buf_str(&segment), knows, &known) == 0);
+        require(query_canonical(&one, &a) == 0);
+        require(query_canonical(&again, &b) == 0);
+        require(strcmp(buf_str(&a), buf_str(&b)) == 0);
+    }
+}
+
 static void check_segments(const char *text, bool known)
 {
     cleanup(query_done) struct query q = {0};
@@ -84,6 +181,7 @@ static void check_segments(const char *text, bool known)
     check_condition(&q, QUERY_SCAN);
     check_condition(&q, QUERY_POINT);
     check_canonical(&q);
+    check_round_trip(&q);
     buf_init(&ask, 1 << 24);
     if (query_ask(&q, &ask) == 0)
         require(ask.len > 1 && ask.data[0] == '&');
