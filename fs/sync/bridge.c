@@ -149,7 +149,7 @@ static void on_crossing(struct sync *s, void *ctx, int err, struct page *page,
     if (!err)
         err = slice_apply(s, &slice, page, answer, &result);
     if (!err) {
-        w->total = page->total_results;
+        walk_heard(w, page->total_results);
         crossed = cross(&c->bridge, page, c->limit, &result) ||
                   page->total_results <= 1;
     }
@@ -191,7 +191,7 @@ void bridges_start(struct sync *s)
     struct walk *w = s->walk;
     w->bridging = true;
     while (!w->paused && !w->anew && w->bridge_count &&
-           w->in_flight < s->config.walk_parallel) {
+           w->in_flight < s->config.walk_parallel && walk_may_spend(w)) {
         int err = ask(s);
         if (err)
             walk_fail(s, err);

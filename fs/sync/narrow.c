@@ -25,28 +25,32 @@
 #define TRIES_MAX 5
 #define NAMES_MAX 64 /* filenames to complete after an answer by ids */
 
+struct narrow;
+struct part {
+    struct narrow *narrow;
+    size_t index;
+};
+
 struct narrow {
     struct narrow *next;
     struct query query; /* one term: ids, or a filename */
     char *key;          /* its canonical text, "renew " before it or not */
     char *filter;
     bool renew;
-    bool by_ids;
+    bool by_ids;   /* what is asked for now; later their filenames are */
+    bool ids_came; /* … and are in the catalogue */
+    bool nameless; /* some filename of theirs can't be asked for */
     enum api_cause cause;
     int64_t deadline_ms;
     int64_t total;
     struct page pages[PAGES_MAX];
+    struct part parts[PAGES_MAX]; /* their places, for callbacks */
     size_t page_count, asked, in_flight;
     struct api_answer answer; /* the earliest */
     int tries;
-    int err;
+    int err;                /* of the first page that failed */
     char *names[NAMES_MAX]; /* filenames that remain to be asked for */
     size_t name_count;
-};
-
-struct part {
-    struct narrow *narrow;
-    size_t index;
 };
 
 static void ask_more(struct sync *s, struct narrow *n);
@@ -85,6 +89,13 @@ static void narrow_end(struct sync *s, struct narrow *n, int err)
     narrow_free(n);
 }
 
+static bool asks_for_id(struct sync *s, struct waiter *w, void *ctx,
+                        int *ret_err)
+{
+    *ret_err = 0;
+    return w->owner == ctx && w->want == SYNC_ID;
+}
+
 static bool hand_to_walk(struct sync *s, struct waiter *w, void *ctx,
                          int *ret_err)
 {
@@ -93,9 +104,17 @@ static bool hand_to_walk(struct sync *s, struct waiter *w, void *ctx,
     return false;
 }
 
-/* Too wide: whoever asked waits for the walk instead. */
+/* Too wide, or nothing that a server can be asked: whoever asked waits for the
+ * walk instead; but not for an asset that has come and only lacks its folder
+ * name. What is to be renewed can't wait. */
 static void give_up(struct sync *s, struct narrow *n)
 {
+    if (n->renew) {
+        narrow_end(s, n, -EIO);
+        return;
+    }
+    if (n->ids_came)
+        waiters_settle(s, asks_for_id, n);
     if (!s->complete)
         waiters_settle(s, hand_to_walk, n);
     else
@@ -105,33 +124,59 @@ static void give_up(struct sync *s, struct narrow *n)
 
 /* ---- commit ---- */
 
-static bool note_name(struct narrow *n, const struct asset *a)
+static bool is_named(struct sync *s, const char *id)
 {
-    const char *run;
-    size_t len;
-    if (!a->filename ||
-        !name_ascii_run(a->filename, a->filename_len, &run, &len))
-        return true;
+    struct catalogue_entry entry;
+    struct catalogue_reader *r = catalogue_reader_acquire(s->catalogue);
+    bool named = r && !catalogue_get_by_id(r, id, &entry) && entry.folder;
+    catalogue_reader_release(r);
+    return named;
+}
+
+static bool has_name(const struct narrow *n, const char *run, size_t len)
+{
     for (size_t i = 0; i < n->name_count; i++)
         if (strlen(n->names[i]) == len && memcmp(n->names[i], run, len) == 0)
             return true;
-    if (n->name_count == NAMES_MAX)
-        return true; /* named when the walk comes by */
+    return false;
+}
+
+/* Notes what to ask for, so that an asset gets its folder name. */
+static int note_name(struct sync *s, struct narrow *n, const struct asset *a)
+{
+    const char *run;
+    size_t len;
+    if (is_named(s, a->id))
+        return 0;
+    if (!a->filename ||
+        !name_ascii_run(a->filename, a->filename_len, &run, &len)) {
+        n->nameless = true;
+        return 0;
+    }
+    if (has_name(n, run, len))
+        return 0;
+    if (n->name_count == NAMES_MAX) {
+        n->nameless = true;
+        return 0;
+    }
     n->names[n->name_count] = strndup(run, len);
-    return n->names[n->name_count] && ++n->name_count;
+    if (!n->names[n->name_count])
+        return -ENOMEM;
+    n->name_count++;
+    return 0;
 }
 
 static int put_page(struct sync *s, struct narrow *n, struct page *page)
 {
     for (size_t i = page->count; i-- > 0;) {
-        int64_t row;
-        bool fresh;
-        int err = catalogue_put(s->catalogue, &page->assets[i], !n->by_ids,
-                                n->answer.received_s, &row, &fresh);
-        if (err && err != -EBADMSG)
+        struct put_outcome out;
+        int err = slice_put(s, &page->assets[i], !n->by_ids, &n->answer, &out);
+        if (err)
             return err;
-        if (n->by_ids && !n->renew && !note_name(n, &page->assets[i]))
-            return -ENOMEM;
+        if (n->by_ids && !n->renew)
+            err = note_name(s, n, &page->assets[i]);
+        if (err)
+            return err;
     }
     return 0;
 }
@@ -200,10 +245,13 @@ static bool next_name(struct sync *s, struct narrow *n)
         cleanup(free_ptr) char *name = n->names[--n->name_count];
         cleanup(free_ptr) char *segment = NULL;
         if (asprintf(&segment, "filename=%s", name) < 0 ||
-            set_query(n, segment))
+            set_query(n, segment)) {
+            n->nameless = true;
             continue;
+        }
         n->by_ids = false;
         n->tries = 0;
+        n->err = 0;
         forget_pages(n);
         ask_more(s, n);
         return true;
@@ -213,22 +261,48 @@ static bool next_name(struct sync *s, struct narrow *n)
 
 /* ---- pages ---- */
 
+/* A server may refuse (400, 404) to look for what can't be an id of its. */
+static bool is_refused_id(const struct narrow *n)
+{
+    return n->by_ids && n->query.terms[0].text_count == 1 &&
+           (n->err == -EINVAL || n->err == -ENOENT);
+}
+
+/* Each id that was asked for is there: whatever the total says. */
+static bool has_all_ids(const struct narrow *n)
+{
+    return n->by_ids && n->page_count == 1 &&
+           n->pages[0].count == n->query.terms[0].text_count;
+}
+
 static void judge(struct sync *s, struct narrow *n)
 {
+    if (is_refused_id(n)) {
+        narrow_end(s, n, n->renew ? -ENOENT : 0);
+        return;
+    }
     int err = n->err ? n->err : check_whole(n);
+    if (err == -ESTALE && has_all_ids(n))
+        err = 0;
     if (err == -ESTALE && ++n->tries < TRIES_MAX) {
         forget_pages(n);
-        n->err = 0;
         ask_more(s, n);
         return;
     }
-    bool absent = !err && n->renew && n->total == 0;
-    if (err == -ESTALE)
-        err = -EIO;
+    if (err == -ESTALE || err == -EINVAL || err == -ENOENT || err == -E2BIG) {
+        give_up(s, n);
+        return;
+    }
+    bool absent = !err && n->renew && n->pages[0].count == 0;
     if (!err)
         err = commit(s, n);
+    n->ids_came |= !err && n->by_ids;
     if (!err && next_name(s, n))
         return;
+    if (!err && n->nameless) {
+        give_up(s, n);
+        return;
+    }
     narrow_end(s, n, absent ? -ENOENT : err);
 }
 
@@ -238,7 +312,6 @@ static void on_page(struct sync *s, void *ctx, int err, struct page *page,
     struct part *part = ctx;
     struct narrow *n = part->narrow;
     size_t index = part->index;
-    free(part);
     n->in_flight--;
     if (!err && page->total_results < 0)
         err = -EIO;
@@ -273,11 +346,7 @@ static void ask_more(struct sync *s, struct narrow *n)
         pages = PAGES_MAX;
     n->page_count = pages;
     while (n->asked < pages && n->in_flight < (size_t)s->config.walk_parallel) {
-        struct part *part = calloc(1, sizeof(*part));
-        if (!part) {
-            n->err = -ENOMEM;
-            return;
-        }
+        struct part *part = &n->parts[n->asked];
         *part = (struct part){n, n->asked++};
         n->in_flight++;
         errand_list_page(s, (int64_t)part->index + 1, API_PAGE_LIMIT, n->filter,
@@ -310,8 +379,6 @@ static struct narrow *find(struct sync *s, const char *key, bool renew)
     return NULL;
 }
 
-DEFINE_CLEANUP(free_narrow, struct narrow *, narrow_free)
-
 static int make(const struct query *term, const char *key,
                 struct narrow **ret_narrow)
 {
@@ -342,6 +409,8 @@ static int join(struct sync *s, struct waiter *w, const struct query *term,
     int err = query_canonical(term, &key);
     if (err)
         return err;
+    if (!renew && covered_has(s, term))
+        return 0;
     struct narrow *n = find(s, buf_str(&key), renew);
     if (n) {
         w->owner = n;

@@ -15,10 +15,11 @@
 #include "base/log.h"
 #include "sync/sync_internal.h"
 
-#define FRUITLESS_MAX 4 /* at most 16 polls between two searches */
-#define HALF_AT_LEAST                                                          \
-    50 /* smaller accounts may halve without a second look                     \
-        */
+#define FRUITLESS_MAX 4   /* at most 16 polls between two searches */
+#define AGREED_MIN    4   /* totals as expected, until searches are trusted */
+#define PAGES_MAX     256 /* of creations; more is for a walk */
+#define HALF_AT_LEAST 50  /* smaller accounts may halve without a second look  \
+                           */
 
 struct poll {
     uint64_t number;
@@ -26,8 +27,8 @@ struct poll {
     int64_t page;
     int64_t bottom_s; /* oldest second that page 1 showed */
     bool confirmed;   /* that most of the account is gone */
-    bool searched;
-    int64_t mismatch; /* before the search */
+    bool walking;     /* waits for the walk that it asked for */
+    uint64_t changes; /* s->changes before the search */
 };
 
 int64_t sync_known_total(struct sync *s)
@@ -102,33 +103,53 @@ static void read_unfinished(struct sync *s)
     unfinished_start(s, s->poll->bottom_s, s->poll->lane, on_unfinished);
 }
 
-/* Where not even a walk made ends meet, the account's total is not to be
- * trusted: the next polls let it be, for a while. */
+/* A total that led to nothing is not to be trusted: the next polls let it be,
+ * for twice as long each time. */
+static void note_search(struct sync *s, bool explained)
+{
+    if (explained && s->changes != s->poll->changes) {
+        s->fruitless = 0;
+        return;
+    }
+    if (s->fruitless < FRUITLESS_MAX)
+        s->fruitless++;
+    s->search_from_poll = s->poll_number + (UINT64_C(1) << s->fruitless);
+}
+
 void poll_walked(struct sync *s, int64_t total)
 {
-    if (!s->poll)
+    if (!s->poll || !s->poll->walking)
         return;
-    if (sync_known_total(s) == total) {
-        s->fruitless = 0;
-    } else {
-        if (s->fruitless < FRUITLESS_MAX)
-            s->fruitless++;
-        s->search_from_poll = s->poll_number + (UINT64_C(1) << s->fruitless);
-    }
+    note_search(s, sync_known_total(s) == total);
     read_unfinished(s);
 }
 
-/* The walk goes on later, and this poll with it; nobody waits so long. */
+static bool is_poll(struct sync *s, struct waiter *w, void *ctx, int *ret_err)
+{
+    *ret_err = *(int *)ctx;
+    return w->want == SYNC_POLL && w->begun;
+}
+
+/* The walk goes on later. Polls do meanwhile; before the first walk is through
+ * there are none, and who wants one hears why. */
 void poll_walk_failed(struct sync *s, int err)
 {
-    if (s->poll)
-        waiters_settle(s, is_answered_by, &err);
+    if (!s->complete)
+        waiters_settle(s, is_poll, &err);
+    else if (s->poll && s->poll->walking)
+        poll_end(s, err);
+}
+
+static void walk_instead(struct sync *s)
+{
+    s->poll->walking = true;
+    walk_start(s);
 }
 
 static void on_searched(struct sync *s, int err)
 {
     if (!err) {
-        s->fruitless = 0;
+        note_search(s, true);
         read_unfinished(s);
         return;
     }
@@ -137,8 +158,17 @@ static void on_searched(struct sync *s, int err)
         return;
     }
     log_info("the account is not as predicted; walking it anew");
-    s->judge = true;
-    walk_start(s);
+    walk_instead(s);
+}
+
+/* A total as expected, or one that says nothing. */
+static void agree(struct sync *s, bool as_expected)
+{
+    if (as_expected && ++s->agreed >= AGREED_MIN) {
+        s->fruitless = 0;
+        s->search_from_poll = 0;
+    }
+    read_unfinished(s);
 }
 
 /* The catalogue against the account's total. */
@@ -150,15 +180,15 @@ static void compare(struct sync *s, int64_t total)
         return;
     }
     if (total < 0 || known == total) {
-        if (known == total)
-            s->fruitless = 0;
+        agree(s, known == total);
+        return;
+    }
+    s->agreed = 0;
+    if (walk_is_due(s) || s->poll_number < s->search_from_poll) {
         read_unfinished(s);
         return;
     }
-    if (s->walk || s->poll_number < s->search_from_poll) {
-        read_unfinished(s);
-        return;
-    }
+    s->poll->changes = s->changes;
     {
         guard_mutex(&s->lock);
         s->status.searches++;
@@ -189,11 +219,8 @@ static void on_page(struct sync *s, void *ctx, int err, struct page *page,
         ask_page(s);
         return;
     }
-    /* A short list may disprove more than one transaction takes. */
-    do {
-        if (!err)
-            err = slice_apply(s, &slice, page, answer, &result);
-    } while (!err && result.removed && page->total_results <= API_PAGE_LIMIT);
+    if (!err)
+        err = slice_apply(s, &slice, page, answer, &result);
     if (err) {
         poll_end(s, err);
         return;
@@ -204,6 +231,15 @@ static void on_page(struct sync *s, void *ctx, int err, struct page *page,
                 p->page * API_PAGE_LIMIT < page->total_results;
     if (!more) {
         compare(s, page->total_results);
+        return;
+    }
+    if (p->page == PAGES_MAX && !walk_is_due(s)) {
+        p->changes = s->changes;
+        walk_instead(s);
+        return;
+    }
+    if (p->page == PAGES_MAX) {
+        read_unfinished(s);
         return;
     }
     p->page++;

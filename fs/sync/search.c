@@ -252,8 +252,10 @@ static void look_into(struct sync *s)
         first = 0;
     if (last >= x->total)
         last = x->total - 1;
+    if (last < first)
+        last = first; /* it has shrunk meanwhile */
     if (held <= SMALL) {
-        int limit = last < first ? 0 : limit_for(first, last);
+        int limit = limit_for(first, last);
         if (limit && !g->read) {
             g->read = true;
             ask_page(s, first, limit);

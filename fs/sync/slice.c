@@ -109,7 +109,7 @@ static bool page_has(const struct page *page, const char *id)
 
 static bool is_last(const struct slice *slice, const struct page *page)
 {
-    return page->total_results >= 0 &&
+    return page->total_results >= 0 && page->total_pages <= slice->page &&
            (slice->page - 1) * slice->page_limit +
                    (int64_t)(page->count + page->skipped) ==
                page->total_results;
@@ -143,12 +143,18 @@ static int places_within(struct sync *s, const struct slice *slice,
     return err;
 }
 
+bool slice_is_made_id(const char *id)
+{
+    return strncmp(id, "noid-", strlen("noid-")) == 0;
+}
+
 static int remove_absent(struct sync *s, const struct page *page,
                          const struct catalogue_place *places, size_t count,
-                         int64_t asked_ms, size_t *ret_removed)
+                         int64_t asked_ms, bool by_id, size_t *ret_removed)
 {
     for (size_t i = 0; i < count; i++) {
         if (page_has(page, places[i].id) ||
+            (by_id && slice_is_made_id(places[i].id)) ||
             may_be_newer(s, places[i].row, asked_ms))
             continue;
         int err = catalogue_remove(s->catalogue, places[i].row);
@@ -161,17 +167,30 @@ static int remove_absent(struct sync *s, const struct page *page,
 
 /* ---- presences ---- */
 
-struct put_outcome {
-    bool fresh; /* it wasn't known */
-    int64_t row;
-};
-
-/* One asset that can't be kept (its object is malformed) costs itself alone. */
-static int put_one(struct sync *s, const struct asset *a, bool named,
-                   const struct api_answer *answer, struct put_outcome *out)
+/* An unnamed row that gets its name would come into listings at a place which
+ * some have passed: it gives way to a row of a new number. */
+static int forget_unnamed(struct sync *s, const char *id)
 {
+    struct catalogue_entry entry;
+    struct catalogue_reader *r = catalogue_reader_acquire(s->catalogue);
+    if (!r)
+        return -ENOMEM;
+    int err = catalogue_get_by_id(r, id, &entry);
+    int64_t row = !err && !entry.folder ? entry.row : 0;
+    catalogue_reader_release(r);
+    if (!err && row)
+        err = catalogue_remove(s->catalogue, row);
+    return err == -ENOENT ? 0 : err;
+}
+
+int slice_put(struct sync *s, const struct asset *a, bool named,
+              const struct api_answer *answer, struct put_outcome *ret_outcome)
+{
+    struct put_outcome *out = ret_outcome;
     *out = (struct put_outcome){0};
-    int err = catalogue_put(s->catalogue, a, named, answer->received_s,
+    int err = named && s->has_unnamed ? forget_unnamed(s, a->id) : 0;
+    if (!err)
+        err = catalogue_put(s->catalogue, a, named, answer->received_s,
                             &out->row, &out->fresh);
     if (err == -EBADMSG)
         return 0;
@@ -187,10 +206,11 @@ static int put_all(struct sync *s, const struct slice *slice, struct page *page,
 {
     for (size_t i = page->count; i-- > 0;) {
         struct put_outcome out;
-        int err = put_one(s, &page->assets[i], slice->named, answer, &out);
+        int err = slice_put(s, &page->assets[i], slice->named, answer, &out);
         if (err)
             return err;
         result->added += out.fresh;
+        result->lost += !out.row;
         if (i == page->count - 1)
             result->known_at_end = !out.fresh;
         /* Oldest first: the run of fresh ones that reaches the top. */
@@ -199,35 +219,57 @@ static int put_all(struct sync *s, const struct slice *slice, struct page *page,
     return 0;
 }
 
-int slice_apply(struct sync *s, const struct slice *slice, struct page *page,
-                const struct api_answer *answer,
-                struct slice_result *ret_result)
+/* One transaction: what the answer shows (when `result` is there to say so) and
+ * what it disproves, of which there may be more than one transaction takes. */
+static int apply_some(struct sync *s, const struct slice *slice,
+                      struct page *page, const struct api_answer *answer,
+                      bool ordered, struct slice_result *result,
+                      size_t *ret_removed, bool *ret_more)
 {
-    struct slice_result result = {0};
     struct catalogue_place *places = NULL;
     size_t count = 0;
-    bool ordered = put_in_order(page);
-    int err = 0;
-    if (ordered)
-        err = places_within(s, slice, page, &places, &count);
+    size_t removed = 0;
+    int err = ordered ? places_within(s, slice, page, &places, &count) : 0;
     if (!err)
         err = sync_begin(s);
     if (!err) {
-        err = put_all(s, slice, page, answer, &result);
+        if (result)
+            err = put_all(s, slice, page, answer, result);
         if (!err)
-            err = remove_absent(s, page, places, count, answer->asked_ms,
-                                &result.removed);
+            err = remove_absent(s, page, places, count, answer->asked_ms, false,
+                                &removed);
         err = sync_end(s, err);
     }
     catalogue_places_free(places, count);
     if (err)
         return err;
+    *ret_removed = removed;
+    *ret_more = removed && count == BETWEEN_MAX;
+    return 0;
+}
+
+int slice_apply(struct sync *s, const struct slice *slice, struct page *page,
+                const struct api_answer *answer,
+                struct slice_result *ret_result)
+{
+    struct slice_result result = {0};
+    bool ordered = put_in_order(page);
+    bool more = true;
+    for (bool again = false; more; again = true) {
+        size_t removed;
+        int err = apply_some(s, slice, page, answer, ordered,
+                             again ? NULL : &result, &removed, &more);
+        if (err)
+            return err;
+        result.removed += removed;
+    }
     if (ordered && page->total_results >= 0 && !page->skipped)
         find_cuts(slice, page, &result);
     if (page->count) {
         result.top_s = page->assets[0].created_s;
         result.bottom_s = page->assets[page->count - 1].created_s;
     }
+    s->changes += result.added + result.removed;
     *ret_result = result;
     return 0;
 }
@@ -236,7 +278,7 @@ int slice_apply_ids(struct sync *s, const struct catalogue_place *places,
                     size_t count, struct page *page,
                     const struct api_answer *answer, size_t *ret_removed)
 {
-    *ret_removed = 0;
+    size_t removed = 0;
     int err = sync_begin(s);
     if (err)
         return err;
@@ -246,12 +288,17 @@ int slice_apply_ids(struct sync *s, const struct catalogue_place *places,
         for (size_t k = 0; k < count && !page->assets[i].created_s; k++)
             if (strcmp(places[k].id, page->assets[i].id) == 0)
                 page->assets[i].created_s = places[k].created_s;
-        err = put_one(s, &page->assets[i], false, answer, &out);
+        err = slice_put(s, &page->assets[i], false, answer, &out);
     }
     bool whole = page->total_results == (int64_t)page->count &&
                  page->skipped == 0 && page->count <= count;
     if (!err && whole)
-        err = remove_absent(s, page, places, count, answer->asked_ms,
-                            ret_removed);
-    return sync_end(s, err);
+        err = remove_absent(s, page, places, count, answer->asked_ms, true,
+                            &removed);
+    err = sync_end(s, err);
+    if (err)
+        return err;
+    s->changes += removed;
+    *ret_removed = removed;
+    return 0;
 }

@@ -4,6 +4,7 @@
  */
 #include "sync/sync.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,8 +15,9 @@
 #include "base/log.h"
 #include "sync/sync_internal.h"
 
-#define WALK_PAUSE_FIRST_MS 1000
-#define JITTER_PARTS        10 /* polls vary by a tenth either way */
+#define JITTER_PARTS 10 /* polls vary by a tenth either way */
+#define PARALLEL_MAX 16 /* half the spare errands */
+#define TOTAL_MAX    (INT64_C(1) << 40)
 
 bool sync_is_stopping(struct sync *s)
 {
@@ -36,8 +38,38 @@ static void deliver(struct errand *e)
     struct sync *s = e->sync;
     guard_mutex(&s->lock);
     TAILQ_REMOVE(&s->under_way, e, link);
-    TAILQ_INSERT_TAIL(&s->answered, e, link);
+    if (e->spare)
+        TAILQ_INSERT_HEAD(&s->answered, e, link);
+    else
+        TAILQ_INSERT_TAIL(&s->answered, e, link);
     (void)pthread_cond_signal(&s->wake);
+}
+
+/* Where there is no memory a spare errand brings -ENOMEM home. They are taken
+ * before all else, and whoever gets one starts nothing more: so no more are in
+ * use than one event asks for pages, a walk's, a poll's and a sweep's. */
+static struct errand *make_errand(struct sync *s, errand_fn *fn, void *ctx)
+{
+    struct errand *e = calloc(1, sizeof(*e));
+    bool spare = !e;
+    for (size_t i = 0; !e && i < array_count(s->spares); i++)
+        if (!s->spares[i].spare)
+            e = &s->spares[i];
+    assert(e);
+    *e = (struct errand){.sync = s, .fn = fn, .ctx = ctx, .spare = spare};
+    s->spares_used += spare;
+    return e;
+}
+
+static void errand_free(struct errand *e)
+{
+    page_done(&e->page);
+    if (!e->spare) {
+        free(e);
+        return;
+    }
+    e->sync->spares_used--;
+    e->spare = false;
 }
 
 /* On the http thread. */
@@ -62,6 +94,10 @@ static void start(struct sync *s, const struct api_list *list,
 {
     if (!deadline_ms)
         deadline_ms = clock_mono_ms() + s->config.timeout_ms;
+    e->number = list->page;
+    e->page_limit = list->page_limit;
+    if (e->spare)
+        err = -ENOMEM;
     {
         guard_mutex(&s->lock);
         s->errands++;
@@ -86,13 +122,7 @@ void errand_list_page(struct sync *s, int64_t page, int page_limit,
 {
     const struct api_list list = {
         .page = page, .page_limit = page_limit, .filter = filter};
-    struct errand *e = calloc(1, sizeof(*e));
-    if (!e) {
-        fn(s, ctx, -ENOMEM, NULL, NULL);
-        return;
-    }
-    *e = (struct errand){.sync = s, .fn = fn, .ctx = ctx};
-    start(s, &list, lane, cause, deadline_ms, 0, e);
+    start(s, &list, lane, cause, deadline_ms, 0, make_errand(s, fn, ctx));
 }
 
 /* A query of one term: any of these ids. */
@@ -123,19 +153,40 @@ void errand_ids(struct sync *s, const struct catalogue_place *places,
 {
     struct query q = {0};
     cleanup(buf_done) struct buf filter = {.max = 64 << 10};
-    struct errand *e = calloc(1, sizeof(*e));
-    if (!e) {
-        fn(s, ctx, -ENOMEM, NULL, NULL);
-        return;
-    }
-    *e = (struct errand){.sync = s, .fn = fn, .ctx = ctx};
     int err = make_ids_query(places, count, &q);
     if (!err)
         err = query_ask(&q, &filter);
     query_done(&q);
     const struct api_list list = {
         .page = 1, .page_limit = API_PAGE_LIMIT, .filter = buf_str(&filter)};
-    start(s, &list, lane, cause, 0, err, e);
+    start(s, &list, lane, cause, 0, err, make_errand(s, fn, ctx));
+}
+
+/* Positions are reckoned from the page and the length asked for: what a server
+ * answers that keeps to its own would all be counted wrong. */
+static bool is_misfit(const struct errand *e)
+{
+    const struct page *p = &e->page;
+    int64_t count = (int64_t)(p->count + p->skipped);
+    int64_t before = (e->number - 1) * e->page_limit;
+    bool shorter = p->limit > 0 && p->limit < e->page_limit &&
+                   count >= p->limit && before + count < p->total_results;
+    bool another = p->page > 0 && p->page != e->number && count;
+    return count > e->page_limit || shorter || another;
+}
+
+static int check_answer(struct sync *s, struct errand *e)
+{
+    if (e->page.total_results > TOTAL_MAX)
+        e->page.total_results = -1;
+    if (!is_misfit(e))
+        return 0;
+    if (!s->misfit_logged)
+        log_warning("the server doesn't answer the pages it is asked for: "
+                    "page %lld of %d brought %zu assets",
+                    (long long)e->number, e->page_limit, e->page.count);
+    s->misfit_logged = true;
+    return -EIO;
 }
 
 static void take_answer(struct sync *s, struct errand *e)
@@ -144,9 +195,11 @@ static void take_answer(struct sync *s, struct errand *e)
         guard_mutex(&s->lock);
         s->errands--;
     }
-    e->fn(s, e->ctx, e->err, e->err ? NULL : &e->page, &e->answer);
-    page_done(&e->page);
-    free(e);
+    int err = e->err ? e->err : check_answer(s, e);
+    if (err == -ECANCELED)
+        err = -ESHUTDOWN;
+    e->fn(s, e->ctx, err, err ? NULL : &e->page, &e->answer);
+    errand_free(e);
 }
 
 /* Answers how many errands haven't come home. */
@@ -172,6 +225,12 @@ static size_t cancel_errands(struct sync *s)
 
 int sync_begin(struct sync *s)
 {
+    struct catalogue_reader *r = catalogue_reader_acquire(s->catalogue);
+    if (!r)
+        return -ENOMEM;
+    s->has_unnamed =
+        catalogue_total(r) != catalogue_count(s->catalogue, ASSET_TYPE_COUNT);
+    catalogue_reader_release(r);
     return catalogue_begin(s->catalogue);
 }
 
@@ -287,7 +346,7 @@ static void *run(void *ctx)
     for (;;) {
         struct errand *e;
         struct waiter *w;
-        while ((w = waiter_hold_new(s)))
+        while (!s->spares_used && (w = waiter_hold_new(s)))
             waiter_unhold(s, w, question_begin(s, w));
         if ((e = next_answer(s))) {
             take_answer(s, e);
@@ -331,9 +390,12 @@ int sync_new(struct catalogue *catalogue, struct api *api,
     s->catalogue = catalogue;
     s->api = api;
     s->config = *config;
+    if (s->config.walk_parallel > PARALLEL_MAX)
+        s->config.walk_parallel = PARALLEL_MAX;
+    if (s->config.walk_parallel < 1)
+        s->config.walk_parallel = 1;
     s->committed = committed;
     s->committed_ctx = ctx;
-    s->walk_pause_ms = WALK_PAUSE_FIRST_MS;
     s->status.total = -1;
     *ret_sync = s;
     return 0;
@@ -375,11 +437,7 @@ void sync_free(struct sync *s)
     }
     if (s->started)
         (void)pthread_join(s->thread, NULL);
-    for (struct waiter *w; (w = TAILQ_FIRST(&s->waiters));) {
-        TAILQ_REMOVE(&s->waiters, w, link);
-        w->answer(w->ctx, -ESHUTDOWN);
-        waiter_free(w);
-    }
+    waiters_end(s);
     for (size_t i = 0; i < array_count(s->covered); i++)
         free(s->covered[i]);
     walk_done(s);

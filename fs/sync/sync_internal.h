@@ -32,6 +32,9 @@ struct errand {
     struct sync *sync;
     errand_fn *fn;
     void *ctx;
+    int64_t number; /* of the page asked for, and its length */
+    int page_limit;
+    bool spare; /* one of s->spares, in use */
     uint64_t ticket;
     int err;
     struct page page;
@@ -40,9 +43,10 @@ struct errand {
 };
 TAILQ_HEAD(errand_list, errand);
 
-/* fn is called exactly once, later, on the sync thread: at once-like with
- * -ENOMEM or -ESHUTDOWN where the request can't be made. deadline_ms 0: the
- * configured timeout from now. */
+/* fn is called exactly once, on the sync thread, after the asker has returned:
+ * also with -ENOMEM or -ESHUTDOWN where the request can't be made. An answer
+ * that isn't the page asked for is -EIO; a total beyond reason counts as absent
+ * (-1). deadline_ms 0: the configured timeout from now. */
 void errand_list_page(struct sync *s, int64_t page, int page_limit,
                       const char *filter, enum api_lane lane,
                       enum api_cause cause, int64_t deadline_ms, errand_fn *fn,
@@ -91,6 +95,8 @@ void waiters_answer(struct sync *s, const void *owner, int err);
 /* Those whose deadline passed; answers the next deadline. */
 int64_t waiters_expire(struct sync *s, int64_t now_ms);
 void waiter_free(struct waiter *w);
+/* All that are left, with -ESHUTDOWN. */
+void waiters_end(struct sync *s);
 
 /* ---- slices: see slice.c ---- */
 
@@ -109,6 +115,7 @@ struct slice {
 
 struct slice_result {
     size_t added, removed;
+    size_t lost;           /* assets that can't be kept: they are holes */
     size_t unknown_on_top; /* leading assets that weren't known before */
     bool known_at_end;     /* its oldest asset was known before */
     bool has_cuts;
@@ -116,11 +123,24 @@ struct slice_result {
     int64_t top_s, bottom_s;   /* created_s of its newest and oldest asset */
 };
 
+/* Inserts or updates one asset within a transaction, and notes what else goes
+ * with that. One that can't be kept costs itself alone: 0, and row 0. */
+struct put_outcome {
+    bool fresh; /* it wasn't known */
+    int64_t row;
+};
+int slice_put(struct sync *s, const struct asset *a, bool named,
+              const struct api_answer *answer, struct put_outcome *ret_outcome);
+
 /* Commits what an answer shows: its assets put, oldest first, and what it
  * disproves removed. 0 or the catalogue's error. */
 int slice_apply(struct sync *s, const struct slice *slice, struct page *page,
                 const struct api_answer *answer,
                 struct slice_result *ret_result);
+
+/* Whether an id was made by page.c, for an asset that has none: asking for it
+ * proves nothing. */
+bool slice_is_made_id(const char *id);
 
 /* Commits an answer to asset_ids: what it holds is put; of the places asked
  * for, those that a whole answer lacks are removed. */
@@ -159,16 +179,22 @@ struct sync {
     bool started;
 
     /* the sync thread's own */
+    struct errand spares[32]; /* carry -ENOMEM home; see sync.c */
+    size_t spares_used;
+    bool misfit_logged; /* that the server answers other pages than asked */
     bool ready;
     int ready_err;
     struct walk *walk; /* NULL when none is under way */
     struct poll *poll; /* likewise */
     int64_t walk_at_ms, poll_at_ms, sweep_at_ms;
-    int64_t walk_pause_ms;
+    int64_t walk_pause_ms;     /* the next one after an error, … */
+    int64_t walk_anew_ms;      /* … and after a walk in vain */
     uint64_t poll_number;      /* of the last poll begun */
+    uint64_t changes;          /* assets added or removed by slices */
+    bool has_unnamed;          /* rows without a folder name, as of begin */
     unsigned fruitless;        /* searches in a row that found nothing */
+    unsigned agreed;           /* polls in a row whose total was as expected */
     uint64_t search_from_poll; /* no search before this poll */
-    bool judge;                /* the next walk judges what it didn't see */
     int64_t holes;             /* list elements that are no assets */
     bool marking;              /* slices mark what they see */
     int64_t sweep_page;        /* under way */
@@ -187,11 +213,13 @@ struct sync {
 
 void walk_start(struct sync *s);
 void walk_done(struct sync *s);
+/* Under way, or about to begin (again). */
+bool walk_is_due(const struct sync *s);
 void poll_start(struct sync *s);
 void poll_done(struct sync *s);
-/* The full walk that a poll asked for is through, at this total. */
+/* A walk of what was complete is through, at this total. */
 void poll_walked(struct sync *s, int64_t total);
-/* … or pauses. */
+/* … or it, or the first one, pauses. */
 void poll_walk_failed(struct sync *s, int err);
 void narrow_done(struct sync *s);
 void search_done(struct sync *s);

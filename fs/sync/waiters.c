@@ -169,6 +169,17 @@ void waiters_answer(struct sync *s, const void *owner, int err)
     waiters_settle(s, is_owned, &end);
 }
 
+static bool is_any(struct sync *s, struct waiter *w, void *ctx, int *ret_err)
+{
+    *ret_err = -ESHUTDOWN;
+    return true;
+}
+
+void waiters_end(struct sync *s)
+{
+    waiters_settle(s, is_any, NULL);
+}
+
 struct expiry {
     int64_t now_ms, next_ms;
 };

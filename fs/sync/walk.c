@@ -36,12 +36,15 @@
 #include "base/log.h"
 #include "base/plant.h"
 
-#define STRETCH_PAGES 256
-#define HELD_MAX      32
-#define STEP_BACK     25   /* positions, where a deletion showed */
-#define STEPS_BACK    1000 /* in all, before the walk begins anew */
-#define CLOSINGS_MAX  8    /* without a step forward */
-#define PAUSE_MAX_MS  60000
+#define STRETCH_PAGES  256
+#define HELD_MAX       32
+#define STEP_BACK      25   /* positions, where a deletion showed */
+#define STEPS_BACK     1000 /* in all, before the walk begins anew */
+#define CLOSINGS_MAX   8    /* without a step forward */
+#define PAUSE_FIRST_MS 1000
+#define PAUSE_MAX_MS   60000   /* after an error */
+#define ANEW_MAX_MS    3600000 /* after a walk in vain */
+#define SPARE_REQUESTS 200     /* beside three times the pages */
 
 static void pump(struct sync *s);
 
@@ -59,6 +62,7 @@ static void walk_free(struct walk *w)
     for (size_t i = 0; i < w->tape_count; i++)
         free(w->tape[i]);
     free(w->open_top);
+    walk_forget_judged(w);
     bridges_done(w);
     free(w);
 }
@@ -70,20 +74,38 @@ static bool waits_for_walk(struct sync *s, struct waiter *w, void *ctx,
     return w->begun && !w->owner;
 }
 
-static void pause_walk(struct sync *s)
+/* Each pause is twice the one before it. */
+static void pause_walk(struct sync *s, int64_t *pause_ms, int64_t max_ms)
 {
-    s->walk_at_ms = clock_mono_ms() + s->walk_pause_ms;
-    s->walk_pause_ms = s->walk_pause_ms * 2 < PAUSE_MAX_MS
-                           ? s->walk_pause_ms * 2
-                           : PAUSE_MAX_MS;
+    if (*pause_ms < PAUSE_FIRST_MS)
+        *pause_ms = PAUSE_FIRST_MS;
+    s->walk_at_ms = clock_mono_ms() + *pause_ms;
+    *pause_ms = *pause_ms * 2 < max_ms ? *pause_ms * 2 : max_ms;
+}
+
+void walk_heard(struct walk *w, int64_t total)
+{
+    w->total = total;
+    if (total > w->most)
+        w->most = total;
+}
+
+bool walk_may_spend(struct walk *w)
+{
+    if (w->requests++ < SPARE_REQUESTS + 3 * (w->most / API_PAGE_LIMIT))
+        return true;
+    w->anew = true;
+    return false;
 }
 
 /* Lets everybody know; the walk itself goes on after a pause, which grows. */
 void walk_fail(struct sync *s, int err)
 {
     struct walk *w = s->walk;
-    if (err == -ECANCELED || err == -ESHUTDOWN)
+    if (err == -ESHUTDOWN) {
+        w->paused = true; /* whatever comes home starts nothing more */
         return;
+    }
     sync_note_error(s, err);
     if (!s->ready) {
         s->ready_err = err;
@@ -92,19 +114,20 @@ void walk_fail(struct sync *s, int err)
     waiters_settle(s, waits_for_walk, &err);
     poll_walk_failed(s, err);
     if (!w->paused) {
-        log_warning("the first walk pauses: %s", strerror(-err));
-        pause_walk(s);
+        log_warning("reading the whole list pauses: %s", strerror(-err));
+        pause_walk(s, &s->walk_pause_ms, PAUSE_MAX_MS);
     }
     w->paused = true;
 }
 
 void walk_anew(struct sync *s)
 {
-    log_info("the account contradicts its own list; walking it anew");
-    walk_free(s->walk);
-    s->walk = NULL;
-    s->judge = true;
-    pause_walk(s);
+    log_warning("the list contradicts itself; it is read anew in %lld s",
+                (long long)(s->walk_anew_ms + 999) / 1000);
+    walk_done(s);
+    sync_note_error(s, -EIO);
+    pause_walk(s, &s->walk_anew_ms, ANEW_MAX_MS);
+    poll_walk_failed(s, -EIO);
 }
 
 static int note_complete(struct sync *s)
@@ -124,9 +147,11 @@ static int note_complete(struct sync *s)
     if (err)
         return err;
     s->holes = s->walk->holes;
+    int64_t known = sync_known_total(s);
     guard_mutex(&s->lock);
     s->status.walks++;
     s->status.polled_s = now_s;
+    s->status.walked = s->status.total = known;
     s->status.last_error = 0;
     return 0;
 }
@@ -140,10 +165,9 @@ void walk_end(struct sync *s)
     }
     bool again = s->complete;
     int64_t total = s->walk->total;
-    walk_free(s->walk);
-    s->walk = NULL;
-    s->marking = s->judge = false;
-    s->walk_pause_ms = 1000;
+    walk_done(s);
+    s->marking = false;
+    s->walk_pause_ms = s->walk_anew_ms = PAUSE_FIRST_MS;
     s->complete = true;
     s->poll_at_ms = clock_mono_ms() + s->config.refresh_ms;
     s->sweep_at_ms = clock_mono_ms() + s->config.sweep_ms;
@@ -198,7 +222,7 @@ static enum joint find_joint(const struct walk *w, const struct held *h)
     if (shares_with_tape(w, &h->page))
         return JOINT_SHARED;
     if (!w->tape_count)
-        return bottom <= 1 ? JOINT_SHARED : JOINT_BROKEN;
+        return JOINT_SHARED; /* next_held saw that nothing is below it */
     return bottom == w->reach + 1 ? JOINT_PRESUMED : JOINT_BROKEN;
 }
 
@@ -237,11 +261,13 @@ static int join_tape(struct sync *s, struct held *h)
     if (h->page.count)
         w->tape_top_s = result.top_s;
     w->reach = held_top(h);
-    w->holes += (int64_t)h->page.skipped;
+    w->holes += (int64_t)(h->page.skipped + result.lost);
     w->stretch_pages++;
+    s->walk_pause_ms = PAUSE_FIRST_MS;
     guard_mutex(&s->lock);
     s->status.walked = w->reach;
     s->status.total = w->total;
+    s->status.last_error = 0;
     return 0;
 }
 
@@ -251,11 +277,17 @@ static void drop_held(struct walk *w, size_t index)
     w->held[index] = w->held[--w->held_count];
 }
 
+/* The last page of the list isn't full, wherever by its total it begins. */
+static int64_t lowest_of(const struct walk *w, const struct held *h)
+{
+    return w->tape_count ? held_bottom(h) : held_top(h) - API_PAGE_LIMIT + 1;
+}
+
 /* The held page that the tape goes on with, or HELD_MAX. */
 static size_t next_held(const struct walk *w)
 {
     for (size_t i = 0; i < w->held_count; i++)
-        if (held_bottom(&w->held[i]) <= w->reach + 1 &&
+        if (lowest_of(w, &w->held[i]) <= w->reach + 1 &&
             held_top(&w->held[i]) > w->reach)
             return i;
     return HELD_MAX;
@@ -267,11 +299,7 @@ static int join_all(struct sync *s)
     for (size_t i; (i = next_held(w)) < HELD_MAX;) {
         int err = join_tape(s, &w->held[i]);
         drop_held(w, i);
-        if (err == -EAGAIN) {
-            w->ask_from = w->reach + 1;
-            continue;
-        }
-        if (err)
+        if (err && err != -EAGAIN)
             return err;
     }
     for (size_t i = w->held_count; i-- > 0;)
@@ -326,7 +354,7 @@ static void on_closing(struct sync *s, void *ctx, int err, struct page *page,
         walk_fail(s, err);
         return;
     }
-    w->total = page->total_results;
+    walk_heard(w, page->total_results);
     bool proven = is_proven(w, page);
     bool last = w->reach + API_PAGE_LIMIT >= w->total;
     err = open_stretch(w, page);
@@ -340,7 +368,8 @@ static void on_closing(struct sync *s, void *ctx, int err, struct page *page,
     if (err == -EAGAIN)
         err = 0;
     w->ask_from = w->reach + 1;
-    if (!err && w->reach <= w->closed_reach && ++w->steps_back > CLOSINGS_MAX)
+    w->closings = w->reach > w->closed_reach ? 0 : w->closings + 1;
+    if (!err && w->closings > CLOSINGS_MAX)
         err = -ESTALE; /* page 1 answers, and nothing between */
     w->closed_reach = w->reach;
     if (err == -ESTALE)
@@ -352,6 +381,21 @@ static void on_closing(struct sync *s, void *ctx, int err, struct page *page,
 }
 
 /* ---- pages ---- */
+
+/* Where a total is too large, nothing stands at the lowest positions by it.
+ * Two empty pages show that; one may be a whim of the server's. */
+static void find_bottom(struct walk *w, int64_t number, const struct page *page)
+{
+    struct held h = {.number = number, .page = *page};
+    int64_t top = held_top(&h);
+    int64_t sure = top < w->void_top ? top : w->void_top;
+    if (w->tape_count || page->count + page->skipped)
+        return;
+    if (sure > w->reach)
+        w->reach = sure;
+    if (top > w->void_top)
+        w->void_top = top;
+}
 
 static void on_page(struct sync *s, void *ctx, int err, struct page *page,
                     const struct api_answer *answer)
@@ -367,7 +411,8 @@ static void on_page(struct sync *s, void *ctx, int err, struct page *page,
         walk_fail(s, err);
         return;
     }
-    w->total = page->total_results;
+    walk_heard(w, page->total_results);
+    find_bottom(w, number, page);
     if (page->count + page->skipped && w->held_count < HELD_MAX) {
         w->held[w->held_count++] = (struct held){number, *page, *answer};
         *page = (struct page){0};
@@ -419,27 +464,38 @@ static bool may_ask(const struct sync *s)
            w->stretch_pages + w->in_flight < STRETCH_PAGES;
 }
 
-/* Asks for what comes next, page 1 apart: that closes the stretch once all
- * else is in. */
+/* Asks for the pages from one position to another, page 1 apart; answers the
+ * position that comes next. */
+static int64_t ask_range(struct sync *s, int64_t from, int64_t end)
+{
+    struct walk *w = s->walk;
+    while (from <= w->total && from < end && may_ask(s)) {
+        int64_t number = page_of(w, from);
+        if (number <= 1 || !walk_may_spend(w))
+            break;
+        ask(s, number, from);
+        from = w->total - (number - 1) * API_PAGE_LIMIT + 1;
+    }
+    return from;
+}
+
+/* Asks for what comes next. Page 1 closes the stretch once all else is in. */
 static void pump(struct sync *s)
 {
     struct walk *w = s->walk;
-    if (lowest_asked(w) > w->reach + 1)
-        w->ask_from = w->reach + 1; /* a gap below what is under way */
-    while (may_ask(s) && w->ask_from <= w->total) {
-        int64_t number = page_of(w, w->ask_from);
-        if (number <= 1)
-            break;
-        int64_t from = w->ask_from;
-        w->ask_from = w->total - (number - 1) * API_PAGE_LIMIT + 1;
-        ask(s, number, from);
-    }
+    int64_t lowest = lowest_asked(w);
+    if (lowest == INT64_MAX)
+        w->ask_from = w->reach + 1;
+    else
+        (void)ask_range(s, w->reach + 1, lowest); /* a gap, if any */
+    w->ask_from = ask_range(s, w->ask_from, INT64_MAX);
     if (w->in_flight || w->closing || w->paused)
         return;
     if (w->anew) {
         walk_anew(s);
         return;
     }
+    (void)walk_may_spend(w);
     w->closing = true;
     errand_list_page(s, 1, API_PAGE_LIMIT, NULL, API_WALK, API_CAUSE_WALK, 0,
                      on_closing, NULL);
@@ -480,7 +536,7 @@ static void on_first(struct sync *s, void *ctx, int err, struct page *page,
         return;
     }
     w->opened = true;
-    w->total = page->total_results;
+    walk_heard(w, page->total_results);
     w->ask_from = 1;
     {
         guard_mutex(&s->lock);
@@ -495,8 +551,8 @@ static void on_first(struct sync *s, void *ctx, int err, struct page *page,
     const struct slice slice = {
         .page = 1, .page_limit = API_PAGE_LIMIT, .named = true};
     struct slice_result result;
-    w->holes = (int64_t)page->skipped;
     err = slice_apply(s, &slice, page, answer, &result);
+    w->holes = (int64_t)page->skipped + (err ? 0 : (int64_t)result.lost);
     if (err)
         walk_fail(s, err);
     else
@@ -510,7 +566,8 @@ void walk_start(struct sync *s)
     if (!s->walk)
         s->walk = calloc(1, sizeof(*s->walk));
     if (!s->walk) {
-        s->walk_at_ms = clock_mono_ms() + s->walk_pause_ms;
+        pause_walk(s, &s->walk_pause_ms, PAUSE_MAX_MS);
+        poll_walk_failed(s, -ENOMEM);
         return;
     }
     struct walk *w = s->walk;
@@ -526,6 +583,11 @@ void walk_start(struct sync *s)
         w->ask_from = w->reach + 1;
         pump(s);
     }
+}
+
+bool walk_is_due(const struct sync *s)
+{
+    return s->walk || s->walk_at_ms != CLOCK_NEVER_MS;
 }
 
 void walk_done(struct sync *s)

@@ -51,9 +51,13 @@ struct walk {
     int64_t reach;    /* position of the tape's newest asset */
     int64_t ask_from; /* lowest position not asked for */
     int in_flight;
-    int steps_back;
+    int steps_back;       /* in all */
+    int closings;         /* in a row without a step forward */
     int64_t closed_reach; /* the tape's at the last closing */
-    int64_t holes;        /* elements that were no assets */
+    int64_t requests;     /* so far */
+    int64_t most;         /* the largest total heard */
+    int64_t void_top; /* below it an empty page was, before the tape began */
+    int64_t holes;    /* elements that were no assets */
     struct asked asked[WALK_PARALLEL_MAX];
     struct held held[32];
     size_t held_count;
@@ -75,10 +79,15 @@ struct walk {
 void walk_fail(struct sync *s, int err);
 void walk_bridged(struct sync *s);
 void walk_anew(struct sync *s);
+/* Heard a total, and sent for a page. False: so many requests can't be
+ * explained by any account that keeps to its own list. */
+void walk_heard(struct walk *w, int64_t total);
+bool walk_may_spend(struct walk *w);
 
 void walk_end(struct sync *s);
 
 /* judge.c: asks for what the walk didn't see; then walk_end. */
+void walk_forget_judged(struct walk *w);
 void judge_unseen(struct sync *s);
 
 /* bridge.c */
