@@ -38,4 +38,4 @@ def test_nothing_is_found_where_nothing_is_planted(planted_build):
 def test_a_planted_fault_is_caught(planted_build, fault):
     result = run_model(planted_build, fault)
     assert result.returncode == 1, result.stdout
-    assert "AssertionError" in result.stdout
+    assert "1 failed" in result.stdout, result.stdout
