@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
@@ -14,9 +15,11 @@
 #include "catalogue/catalogue_internal.h"
 
 /* What the lock file says of the last daemon: */
-#define LOCK_CLEAN   'c' /* it closed the file */
+#define LOCK_CLEAN   'c' /* it closed the file; its seal follows, in hex */
 #define LOCK_OPEN    'o' /* it didn't */
 #define LOCK_DAMAGED 'd' /* it found the file damaged */
+#define SEAL_FORMAT  "c%016" PRIx64
+#define SEAL_LEN     17
 
 static int make_directory(const char *directory)
 {
@@ -48,11 +51,35 @@ static void lock_write(struct catalogue *c, char word)
         log_debug("catalogue: lock file not written: %s", strerror(errno));
 }
 
+/* Of the closed file. */
+static void lock_write_clean(struct catalogue *c)
+{
+    char text[SEAL_LEN + 1];
+    uint64_t seal = seal_of(c->path);
+
+    (void)snprintf(text, sizeof(text), SEAL_FORMAT, seal);
+    if (seal == 0 || pwrite(c->lock_fd, text, SEAL_LEN, 0) != SEAL_LEN)
+        lock_write(c, LOCK_OPEN);
+}
+
+/* What to think of a file that was closed: damaged without our doing when its
+ * seal is broken. Nobody has opened it yet. */
+static char judge_seal(const struct catalogue *c, const char *text)
+{
+    char expected[SEAL_LEN + 1];
+    uint64_t seal = seal_of(c->path);
+
+    if (seal == 0 || strlen(text) != SEAL_LEN)
+        return LOCK_OPEN;
+    (void)snprintf(expected, sizeof(expected), SEAL_FORMAT, seal);
+    return strcmp(text, expected) == 0 ? LOCK_CLEAN : LOCK_DAMAGED;
+}
+
 /* Locks the directory; answers what the last daemon left in the lock file. */
 static int lock_directory(struct catalogue *c, char *ret_word)
 {
     char path[PATH_MAX];
-    char word = LOCK_OPEN;
+    char text[SEAL_LEN + 1] = {LOCK_OPEN};
 
     if (snprintf(path, sizeof(path), "%s/catalogue.lock", c->directory) >=
         (int)sizeof(path))
@@ -62,9 +89,9 @@ static int lock_directory(struct catalogue *c, char *ret_word)
         return -errno;
     if (flock(c->lock_fd, LOCK_EX | LOCK_NB) < 0)
         return errno == EWOULDBLOCK ? -EBUSY : -errno;
-    if (pread(c->lock_fd, &word, 1, 0) < 0)
+    if (pread(c->lock_fd, text, SEAL_LEN, 0) < 0)
         return -errno;
-    *ret_word = word;
+    *ret_word = text[0] == LOCK_CLEAN ? judge_seal(c, text) : text[0];
     return 0;
 }
 
@@ -183,7 +210,7 @@ void catalogue_close(struct catalogue *c)
     bool opened = c->db.handle != NULL;
     db_close(&c->db);
     if (opened && !atomic_load(&c->damaged))
-        lock_write(c, LOCK_CLEAN);
+        lock_write_clean(c);
     fields_done(&c->fields);
     changes_clear(&c->changes);
     close_fd(&c->lock_fd);

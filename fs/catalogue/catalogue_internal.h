@@ -3,6 +3,7 @@
  *
  * catalogue.c  life: lock file, counters, commit times
  * schema.c     the tables; opening, judging and setting aside a file
+ * seal.c       a checksum of the closed file
  * statement.c  prepared statements, binding, SQLite's codes to errno
  * writer.c     transactions, put, remove, marks, state
  * folder.c     folder names and who inherits the bare one
@@ -163,6 +164,11 @@ int schema_connect(struct catalogue *c, struct db *ret_db);
 /* Opens the writer's connection on a sound file of this version; sets aside
  * what isn't. suspect: the last daemon didn't close it. */
 int schema_open(struct catalogue *c, bool suspect, bool damaged);
+
+/* ---- seal.c ----------------------------------------------------------- */
+
+/* A checksum of a file; 0 when it can't be read. */
+uint64_t seal_of(const char *path);
 
 /* ---- writer.c --------------------------------------------------------- */
 

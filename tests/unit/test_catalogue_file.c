@@ -115,8 +115,8 @@ static void damage_met_while_reading_ends_with_the_next_open(void **state)
     put_places();
     catalogue_close(cat);
     assert_int_equal(stat(file("catalogue.sqlite"), &st), 0);
-    scribble("catalogue.sqlite", 4096 * 20, st.st_size);
     assert_int_equal(catalogue_open(directory, &cat), 0);
+    scribble("catalogue.sqlite", 4096 * 20, st.st_size);
     struct catalogue_reader *r = reader();
     for (int64_t row = 1; row <= PLACES; row++) {
         int err = catalogue_body(r, row, &body);
@@ -147,6 +147,33 @@ static void damage_after_a_kill_is_found_at_open(void **state)
     (void)close(fd);
     assert_int_equal(catalogue_open(directory, &cat), 0);
     assert_int_equal(access(file("catalogue.sqlite.damaged"), F_OK), 0);
+}
+
+/* SQLite would show it: a bit of some text. */
+static void a_bit_that_flipped_in_a_closed_file_is_found(void **state)
+{
+    struct stat st;
+    unsigned seed = 7;
+
+    for (int i = 0; i < 8; i++) {
+        begin();
+        PUT("a");
+        done();
+        catalogue_close(cat);
+        cat = NULL;
+        int fd = open(file("catalogue.sqlite"), O_RDWR);
+        assert_int_equal(fstat(fd, &st), 0);
+        off_t at = i == 0 ? st.st_size - 1 : rand_r(&seed) % st.st_size;
+        unsigned char byte;
+        assert_int_equal(pread(fd, &byte, 1, at), 1);
+        byte ^= (unsigned char)(1U << (rand_r(&seed) % 8));
+        assert_int_equal(pwrite(fd, &byte, 1, at), 1);
+        (void)close(fd);
+        (void)unlink(file("catalogue.sqlite.damaged"));
+        assert_int_equal(catalogue_open(directory, &cat), 0);
+        assert_int_equal(access(file("catalogue.sqlite.damaged"), F_OK), 0);
+        assert_string_equal(list(ASSET_TYPE_COUNT), "");
+    }
 }
 
 /* ---- threads ----------------------------------------------------- */
@@ -260,6 +287,7 @@ int main(void)
         CASE(another_version_hands_on_rows_and_links),
         CASE(damage_met_while_reading_ends_with_the_next_open),
         CASE(damage_after_a_kill_is_found_at_open),
+        CASE(a_bit_that_flipped_in_a_closed_file_is_found),
         CASE(readers_never_see_half_a_commit),
         CASE(the_log_is_cut_though_readers_idle),
     };
