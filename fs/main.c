@@ -194,7 +194,8 @@ static enum exit_status serve(const struct options *o, char *key, int parent_fd)
     service_wait(signals.service);
     signals.done = true;
     if (!err) {
-        (void)pthread_kill(taker, SIGTERM);
+        /* It waits for it: it is blocked everywhere. */
+        (void)pthread_kill(taker, SIGTERM); /* NOLINT(bugprone-bad-signal*) */
         (void)pthread_join(taker, NULL);
     }
     service_free(signals.service);
@@ -279,6 +280,7 @@ int main(int argc, char **argv)
         options_wipe_key(key);
         return complain(status, &error);
     }
-    return options.foreground ? serve(&options, key, NO_PARENT)
-                              : serve_in_background(&options, key);
+    status = options.foreground ? serve(&options, key, NO_PARENT)
+                                : serve_in_background(&options, key);
+    return (int)status;
 }

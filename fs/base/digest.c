@@ -24,7 +24,7 @@ int digest_hex(const struct digest_part *parts, size_t count,
     }
     if (!good || !EVP_DigestFinal_ex(context, digest, &len))
         return -ENOMEM;
-    for (unsigned i = 0; i < (DIGEST_HEX_SIZE - 1) / 2; i++) {
+    for (size_t i = 0; i < (DIGEST_HEX_SIZE - 1) / 2; i++) {
         out[2 * i] = digits[digest[i] >> 4];
         out[2 * i + 1] = digits[digest[i] & 15];
     }

@@ -91,7 +91,9 @@ static int lock_directory(struct catalogue *c, char *ret_word)
         return errno == EWOULDBLOCK ? -EBUSY : -errno;
     if (pread(c->lock_fd, text, SEAL_LEN, 0) < 0)
         return -errno;
-    *ret_word = text[0] == LOCK_CLEAN ? judge_seal(c, text) : text[0];
+    *ret_word = text[0];
+    if (text[0] == LOCK_CLEAN)
+        *ret_word = judge_seal(c, text);
     return 0;
 }
 

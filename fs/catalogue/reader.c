@@ -367,7 +367,7 @@ int catalogue_select(struct catalogue_reader *r, const struct query *q,
                      size_t *ret_count)
 {
     cleanup(selection_done) struct selection sel = {0};
-    sqlite3_stmt *s;
+    sqlite3_stmt *s = NULL;
     int err = prepare_query(r, q, QUERY_SCAN,
                             "SELECT a.row, a.line_bytes FROM asset a "
                             "WHERE a.folder IS NOT NULL AND ",

@@ -238,7 +238,7 @@ int db_run(struct db *d, enum statement which, const struct value *values,
 int db_integer(struct db *d, enum statement which, const struct value *values,
                size_t count, int64_t *ret_integer)
 {
-    sqlite3_stmt *statement;
+    sqlite3_stmt *statement = NULL;
     int step = db_bind(d, which, values, count, &statement);
 
     if (step < 0)

@@ -1,6 +1,7 @@
 #include "grammar/query.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -95,8 +96,7 @@ static int exact_number(const struct scan_token *t, struct buf *out)
     /* The last digit's place: 0 for units, -1 for tenths. */
     int64_t place =
         last < whole ? (int64_t)(whole - 1 - last) : -(int64_t)(last - whole);
-    return err ? err
-               : buf_appendf(out, "e%lld", (long long)(d.exponent + place));
+    return err ? err : buf_appendf(out, "e%" PRId64, d.exponent + place);
 }
 
 int query_exact_of(const char *token, size_t len, struct buf *out)

@@ -380,7 +380,7 @@ static void collect_name(void *ctx, const char *segment)
 /* Every name in the root: whatever stands below goes with it. */
 static void tell_everything(struct notify *n)
 {
-    cleanup(buf_done) struct buf names = {.max = VIEW_MAX * NAME_SIZE};
+    cleanup(buf_done) struct buf names = {.max = (size_t)VIEW_MAX * NAME_SIZE};
     log_warning("too many changes at once: the kernel's cache begins anew");
     for (int i = 0; i < ASSET_TYPE_COUNT; i++)
         (void)n->kernel.inval_entry(n->ctx, NODE_ROOT,

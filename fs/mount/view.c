@@ -12,7 +12,7 @@
 #include "mount/node.h"
 
 #define BUCKETS_MIN 64
-#define PLACE_MAX   (QUERY_MAX_TERMS * (NAME_MAX + 1))
+#define PLACE_MAX   ((size_t)QUERY_MAX_TERMS * (NAME_MAX + 1))
 #define FNV_OFFSET  UINT64_C(14695981039346656037)
 #define FNV_PRIME   UINT64_C(1099511628211)
 
