@@ -9,6 +9,7 @@ import pytest
 
 import sanitizing
 from mounting import BUILD, folders
+from waiting import within
 
 
 def under(m, *segments):
@@ -255,8 +256,10 @@ def test_ten_thousand_views_are_forgotten(plain):
     _, m, _ = plain
 
     def resident():
-        with open(f"/proc/{m.process.pid}/statm") as statm:
-            return int(statm.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+        """The daemon's own memory; mapped pages of the cache come and go."""
+        with open(f"/proc/{m.process.pid}/status") as status:
+            line = next(l for l in status if l.startswith("RssAnon:"))
+        return int(line.split()[1]) * 1024
 
     def enter(count, salt):
         for i in range(count):
@@ -267,7 +270,8 @@ def test_ten_thousand_views_are_forgotten(plain):
     before = resident()
     enter(10000, "view")
     drop_caches()
-    assert resident() - before <= 1 << 20
+    # The kernel forgets in its own time.
+    within(20, lambda: resident() - before <= 1 << 20, "1 MB or less")
 
 
 def drop_caches():
