@@ -111,12 +111,14 @@ struct crossing {
     int limit;
 };
 
-/* Whether the bridge is crossed; else it is aimed anew. */
-static bool cross(struct bridge *b, const struct page *page, int limit,
-                  const struct slice_result *result)
+/* Whether the bridge is crossed; else it is aimed anew. Beyond the list's ends
+ * nothing stands. */
+static bool cross(struct bridge *b, const struct slice *slice,
+                  const struct page *page, const struct slice_result *result)
 {
-    bool older = reaches_older(b, page);
-    bool newer = reaches_newer(b, page);
+    int limit = slice->page_limit;
+    bool older = reaches_older(b, page) || slice_is_last(slice, page);
+    bool newer = reaches_newer(b, page) || slice->page == 1;
     if (older && newer)
         return true;
     if (older) {
@@ -150,7 +152,7 @@ static void on_crossing(struct sync *s, void *ctx, int err, struct page *page,
         err = slice_apply(s, &slice, page, answer, &result);
     if (!err) {
         walk_heard(w, page->total_results);
-        crossed = cross(&c->bridge, page, c->limit, &result) ||
+        crossed = cross(&c->bridge, &slice, page, &result) ||
                   page->total_results <= 1;
     }
     if (crossed) {

@@ -18,8 +18,7 @@
 #define FRUITLESS_MAX 4   /* at most 16 polls between two searches */
 #define AGREED_MIN    4   /* totals as expected, until searches are trusted */
 #define PAGES_MAX     256 /* of creations; more is for a walk */
-#define HALF_AT_LEAST 50  /* smaller accounts may halve without a second look  \
-                           */
+#define HALF_AT_LEAST 50  /* fewer may halve without a second look */
 
 struct poll {
     uint64_t number;

@@ -107,7 +107,7 @@ static bool page_has(const struct page *page, const char *id)
     return false;
 }
 
-static bool is_last(const struct slice *slice, const struct page *page)
+bool slice_is_last(const struct slice *slice, const struct page *page)
 {
     return page->total_results >= 0 && page->total_pages <= slice->page &&
            (slice->page - 1) * slice->page_limit +
@@ -121,7 +121,7 @@ static int places_within(struct sync *s, const struct slice *slice,
                          struct catalogue_place **ret_places, size_t *ret_count)
 {
     bool first = slice->page == 1;
-    bool last = is_last(slice, page);
+    bool last = slice_is_last(slice, page);
     *ret_places = NULL;
     *ret_count = 0;
     if (!page->count && !(first && last))

@@ -123,6 +123,9 @@ struct slice_result {
     int64_t top_s, bottom_s;   /* created_s of its newest and oldest asset */
 };
 
+/* Whether the list ends with this answer. */
+bool slice_is_last(const struct slice *slice, const struct page *page);
+
 /* Inserts or updates one asset within a transaction, and notes what else goes
  * with that. One that can't be kept costs itself alone: 0, and row 0. */
 struct put_outcome {

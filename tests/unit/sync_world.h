@@ -35,6 +35,9 @@ struct thing {
     int64_t created_s;
     const char *name;
     bool unfinished;
+    bool hole;     /* an element of data that is no object */
+    bool nameless; /* without an _id */
+    bool edited;
 };
 
 struct question {
@@ -61,12 +64,20 @@ struct world {
     unsigned seed; /* 0: in the order asked */
     int most_at_once, at_once;
     uint64_t requests[API_CAUSE_COUNT];
-    int64_t lie;       /* added to total_results */
+    unsigned held_causes; /* 1 << cause: these aren't answered */
+    int64_t lie;          /* added to total_results */
+    bool flaps;           /* … in every other answer */
+    bool total_absent;
+    bool unsorted;     /* pages come in an order of their own */
     int fail_with;     /* errno for every request */
+    int refuse_ids;    /* errno for those with asset_ids */
     int limit_at_most; /* a server that ignores page_limit; 0 doesn't */
+    bool limit_echoed; /* and says so */
+    int empty_pages;   /* so many answers come without data */
 
     void (*before)(struct world *w); /* each answer; under the lock */
-    int changes_left;
+    int changes_left, answers;
+    int edits; /* seen by sync */
     struct catalogue *catalogue;
     struct sync *sync;
     char directory[64];
@@ -74,15 +85,15 @@ struct world {
 
 static struct world world;
 
-static void world_id(int number, char out[32])
+static inline void world_id(int number, char out[32])
 {
     (void)snprintf(out, 32, "%024d", number);
 }
 
 /* ---- changes (under the lock, or before the start) ---- */
 
-static void world_insert(struct world *w, int at, int64_t created_s,
-                         const char *name)
+static inline void world_insert(struct world *w, int at, int64_t created_s,
+                                const char *name)
 {
     assert_true(w->count < WORLD_MAX);
     memmove(&w->things[at + 1], &w->things[at],
@@ -92,13 +103,13 @@ static void world_insert(struct world *w, int at, int64_t created_s,
     w->count++;
 }
 
-static void world_create(struct world *w)
+static inline void world_create(struct world *w)
 {
     int64_t newest = w->count ? w->things[0].created_s : WORLD_NOW;
     world_insert(w, 0, newest + 1, NULL);
 }
 
-static void world_delete(struct world *w, int at)
+static inline void world_delete(struct world *w, int at)
 {
     memmove(&w->things[at], &w->things[at + 1],
             (size_t)(w->count - at - 1) * sizeof(w->things[0]));
@@ -107,18 +118,21 @@ static void world_delete(struct world *w, int at)
 
 /* ---- answers ---- */
 
-static void world_asset(const struct thing *t, struct asset *a)
+static inline void world_asset(const struct thing *t, struct asset *a)
 {
     char id[32];
     char json[256];
     char name[64];
     world_id(t->number, id);
+    if (t->nameless)
+        (void)snprintf(id, sizeof(id), "noid-%016d", t->number);
     (void)snprintf(name, sizeof(name), "clip-%d.mp4", t->number);
     if (t->name)
         (void)snprintf(name, sizeof(name), "%s", t->name);
     (void)snprintf(json, sizeof(json),
-                   "{\"_id\":\"%s\",\"filename\":\"%s\",\"unfinished\":%d}", id,
-                   name, t->unfinished);
+                   "{\"_id\":\"%s\",\"filename\":\"%s\",\"unfinished\":%d,"
+                   "\"edited\":%d,\"created_at\":%lld}",
+                   id, name, t->unfinished, t->edited, (long long)t->created_s);
     *a = (struct asset){.id = strdup(id),
                         .filename = strdup(name),
                         .filename_len = strlen(name),
@@ -130,7 +144,7 @@ static void world_asset(const struct thing *t, struct asset *a)
                         .json_len = strlen(json)};
 }
 
-static bool world_matches(const struct thing *t, const char *filter)
+static inline bool world_matches(const struct thing *t, const char *filter)
 {
     char id[32];
     char name[64];
@@ -139,14 +153,23 @@ static bool world_matches(const struct thing *t, const char *filter)
     world_id(t->number, id);
     const char *asked = strstr(filter, "&filename=");
     if (!asked)
-        return strstr(filter, id);
+        return !t->nameless && strstr(filter, id);
     asked += strlen("&filename=");
     (void)snprintf(name, sizeof(name), "clip-%d.mp4", t->number);
     return strstr(t->name ? t->name : name, asked);
 }
 
-static void world_answer(struct world *w, const struct question *q,
-                         struct page *page)
+static inline void world_turn(struct page *page)
+{
+    for (size_t i = 0; i < page->count / 2; i++) {
+        struct asset other = page->assets[i];
+        page->assets[i] = page->assets[page->count - 1 - i];
+        page->assets[page->count - 1 - i] = other;
+    }
+}
+
+static inline void world_answer(struct world *w, const struct question *q,
+                                struct page *page)
 {
     int limit = w->limit_at_most && q->limit > w->limit_at_most
                     ? w->limit_at_most
@@ -154,29 +177,42 @@ static void world_answer(struct world *w, const struct question *q,
     int64_t first = (q->page - 1) * limit;
     int64_t seen = 0;
     *page = (struct page){.page = q->page, .limit = limit};
+    if (w->limit_at_most && !w->limit_echoed)
+        page->limit = -1;
     page->assets = calloc((size_t)limit, sizeof(struct asset));
     for (int i = 0; i < w->count; i++) {
         if (!world_matches(&w->things[i], q->filter))
             continue;
-        if (seen >= first && seen < first + limit)
+        bool shown = seen >= first && seen < first + limit && !w->empty_pages;
+        if (shown && w->things[i].hole)
+            page->skipped++;
+        else if (shown)
             world_asset(&w->things[i], &page->assets[page->count++]);
         seen++;
     }
-    page->total_results = seen + w->lie;
+    w->empty_pages -= w->empty_pages > 0;
+    if (w->unsorted)
+        world_turn(page);
+    page->total_results = seen + (!w->flaps || ++w->answers % 2 ? w->lie : 0);
+    if (page->total_results < 0)
+        page->total_results = 0;
     page->total_pages = (page->total_results + limit - 1) / limit;
+    if (w->total_absent)
+        page->total_results = page->total_pages = -1;
 }
 
-static struct question *world_take(struct world *w)
+static inline struct question *world_take(struct world *w)
 {
     int skip = 0;
     int waiting = 0;
     for (struct question *q = w->waiting; q; q = q->next)
-        waiting++;
+        waiting += !(w->held_causes & 1u << q->cause);
     if (w->seed && waiting)
         skip = rand_r(&w->seed) % waiting;
     for (struct question **at = &w->waiting; *at; at = &(*at)->next) {
         struct question *q = *at;
-        if (!q->cancelled && (w->held || skip-- > 0))
+        bool held = w->held || w->held_causes & 1u << q->cause;
+        if (!q->cancelled && (held || skip-- > 0))
             continue;
         *at = q->next;
         return q;
@@ -184,10 +220,12 @@ static struct question *world_take(struct world *w)
     return NULL;
 }
 
-static void world_reply(struct world *w, struct question *q)
+static inline void world_reply(struct world *w, struct question *q)
 {
     struct page page = {0};
     int err = q->cancelled ? -ECANCELED : w->fail_with;
+    if (!err && q->filter && strstr(q->filter, "&asset_ids="))
+        err = w->refuse_ids;
     struct api_answer answer = {.asked_ms = clock_mono_ms()};
     if (!err) {
         if (w->before)
@@ -205,7 +243,7 @@ static void world_reply(struct world *w, struct question *q)
     (void)pthread_mutex_lock(&w->lock);
 }
 
-static void *world_run(void *ctx)
+static inline void *world_run(void *ctx)
 {
     struct world *w = ctx;
     guard_mutex(&w->lock);
@@ -261,17 +299,22 @@ void api_cancel(struct api *a, uint64_t ticket)
 
 /* ---- set up ---- */
 
-static void world_committed(void *ctx, const struct catalogue_diff *diff)
+static inline void world_committed(void *ctx, const struct catalogue_diff *diff)
 {
+    struct world *w = &world;
+    guard_mutex(&w->lock);
+    for (size_t i = 0; i < diff->count; i++)
+        w->edits += diff->changes[i].kind == CATALOGUE_CHANGED;
+    (void)pthread_cond_broadcast(&w->changed);
 }
 
-static int world_remove(const char *path, const struct stat *st, int type,
-                        struct FTW *where)
+static inline int world_remove(const char *path, const struct stat *st,
+                               int type, struct FTW *where)
 {
     return remove(path);
 }
 
-static int world_setup(void **state)
+static inline int world_setup(void **state)
 {
     struct world *w = &world;
     memset(w, 0, sizeof(*w));
@@ -286,11 +329,11 @@ static int world_setup(void **state)
     return 0;
 }
 
-static void world_start(struct world *w)
+static inline void world_start_sweeping(struct world *w, int64_t sweep_ms)
 {
     const struct sync_config config = {.refresh_ms = 3600000,
                                        .timeout_ms = 60000,
-                                       .sweep_ms = 3600000,
+                                       .sweep_ms = sweep_ms,
                                        .walk_parallel = 8};
     assert_int_equal(
         sync_new(w->catalogue, NULL, &config, world_committed, NULL, &w->sync),
@@ -298,7 +341,12 @@ static void world_start(struct world *w)
     assert_int_equal(sync_start(w->sync), 0);
 }
 
-static int world_teardown(void **state)
+static inline void world_start(struct world *w)
+{
+    world_start_sweeping(w, 3600000);
+}
+
+static inline int world_teardown(void **state)
 {
     struct world *w = &world;
     sync_free(w->sync);
@@ -312,7 +360,7 @@ static int world_teardown(void **state)
     return nftw(w->directory, world_remove, 8, FTW_DEPTH | FTW_PHYS);
 }
 
-static void world_fill(struct world *w, int count)
+static inline void world_fill(struct world *w, int count)
 {
     for (int i = 0; i < count; i++)
         w->things[i] = (struct thing){.number = count - i,
@@ -323,13 +371,14 @@ static void world_fill(struct world *w, int count)
 
 /* ---- questions ---- */
 
-static int world_ask(struct world *w, enum sync_want want, const char *text)
+static inline int world_ask(struct world *w, enum sync_want want,
+                            const char *text)
 {
     const struct sync_question q = {.want = want, .text = text};
     return sync_wait(w->sync, &q, clock_mono_ms() + 60000);
 }
 
-static uint64_t world_requests(struct world *w)
+static inline uint64_t world_requests(struct world *w)
 {
     guard_mutex(&w->lock);
     uint64_t all = 0;
@@ -338,7 +387,7 @@ static uint64_t world_requests(struct world *w)
     return all;
 }
 
-static bool world_knows(struct world *w, int number)
+static inline bool world_knows(struct world *w, int number)
 {
     char id[32];
     struct catalogue_entry e;
@@ -350,19 +399,93 @@ static bool world_knows(struct world *w, int number)
     return named;
 }
 
-static int64_t world_known(struct world *w)
+static inline int64_t world_known(struct world *w)
 {
     return catalogue_count(w->catalogue, ASSET_TYPE_COUNT);
 }
 
 /* The catalogue and the account hold the same. */
-static void world_check(struct world *w)
+static inline void world_check(struct world *w)
 {
+    int shown = 0;
     guard_mutex(&w->lock);
-    for (int i = 0; i < w->count; i++)
-        if (!world_knows(w, w->things[i].number))
-            fail_msg("%d of %d is missing", w->things[i].number, w->count);
-    assert_int_equal(world_known(w), w->count);
+    for (int i = 0; i < w->count; i++) {
+        const struct thing *t = &w->things[i];
+        shown += !t->hole;
+        if (!t->hole && !t->nameless && !world_knows(w, t->number))
+            fail_msg("%d of %d is missing", t->number, w->count);
+    }
+    assert_int_equal(world_known(w), shown);
+}
+
+/* The account changes between two answers. */
+#define world_change(w, statement)                                             \
+    do {                                                                       \
+        guard_mutex(&(w)->lock);                                               \
+        statement;                                                             \
+        (void)pthread_cond_broadcast(&(w)->changed);                           \
+    } while (0)
+
+/* Common beginnings and costs. */
+static inline void world_walked(struct world *w, int count)
+{
+    world_fill(w, count);
+    world_start(w);
+    assert_int_equal(world_ask(w, SYNC_COMPLETE, NULL), 0);
+}
+
+static inline uint64_t world_poll_cost(struct world *w)
+{
+    uint64_t before = world_requests(w);
+    assert_int_equal(world_ask(w, SYNC_POLL, NULL), 0);
+    return world_requests(w) - before;
+}
+
+/* ---- answers that are counted ---- */
+
+struct counted {
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    int answers, last;
+    int others; /* that weren't -ESHUTDOWN */
+};
+
+static inline void count_answer(void *ctx, int err)
+{
+    struct counted *c = ctx;
+    guard_mutex(&c->lock);
+    c->answers++;
+    c->others += err != -ESHUTDOWN;
+    c->last = err;
+    (void)pthread_cond_broadcast(&c->changed);
+}
+
+static inline void await_answers(struct counted *c, int answers)
+{
+    guard_mutex(&c->lock);
+    while (c->answers < answers)
+        (void)pthread_cond_wait(&c->changed, &c->lock);
+}
+
+static struct counted counted = {.lock = PTHREAD_MUTEX_INITIALIZER,
+                                 .changed = PTHREAD_COND_INITIALIZER};
+
+/* A question about a query of one segment; counted. */
+static inline uint64_t world_ask_query(struct world *w, enum sync_want want,
+                                       const char *segment, const char *text,
+                                       int64_t wait_ms)
+{
+    struct query q = {0};
+    uint64_t ticket = 0;
+    if (segment)
+        assert_int_equal(query_add(&q, segment, NULL, NULL), 0);
+    const struct sync_question question = {
+        .want = want, .query = &q, .text = text};
+    assert_int_equal(sync_ask(w->sync, &question, clock_mono_ms() + wait_ms,
+                              count_answer, &counted, &ticket),
+                     0);
+    query_done(&q);
+    return ticket;
 }
 
 #define world_test(name)                                                       \

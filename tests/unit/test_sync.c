@@ -116,6 +116,106 @@ static void an_account_may_be_emptied_while_it_is_walked(void **state)
     assert_int_equal(world_known(w), 0);
 }
 
+/* Groups of one second each that lie across pages' borders. */
+static void group(struct world *w, int at, int size)
+{
+    for (int i = at; i < at + size && i < w->count; i++)
+        w->things[i].created_s = w->things[at + size - 1].created_s;
+}
+
+static void walk_groups_while_they_change(unsigned seed)
+{
+    struct world *w = &world;
+    dice = w->seed = seed;
+    memset(deleted, 0, sizeof(deleted));
+    world_fill(w, 1300);
+    group(w, 130, 120);
+    group(w, 333, 500);
+    group(w, 1000, 120);
+    stood_below = w->next_number;
+    w->before = change_something;
+    w->changes_left = 60;
+    world_start(w);
+    assert_int_equal(world_ask(w, SYNC_COMPLETE, NULL), 0);
+    {
+        guard_mutex(&w->lock);
+        for (int n = 1; n < stood_below; n++)
+            if (!deleted[n] && !world_knows(w, n))
+                fail_msg("seed %u: %d is lost", seed, n);
+        w->changes_left = 0;
+    }
+    for (int i = 0; i < 4 && world_known(w) != w->count; i++)
+        assert_int_equal(world_ask(w, SYNC_POLL, NULL), 0);
+    world_check(w);
+}
+
+static void groups_of_one_second_are_walked_while_they_change(void **state)
+{
+    for (unsigned seed = 1; seed <= 20; seed++) {
+        walk_groups_while_they_change(seed);
+        world_teardown(state);
+        world_setup(state);
+    }
+}
+
+static void shrink_it(struct world *w)
+{
+    if (w->requests[API_CAUSE_WALK] > 20 && w->changes_left) {
+        w->changes_left = 0;
+        for (int i = 0; i < 1900; i++)
+            world_delete(w, w->count - 1 - i % 70);
+    }
+}
+
+static void an_account_may_shrink_while_it_is_walked(void **state)
+{
+    struct world *w = &world;
+    world_fill(w, 2000);
+    w->before = shrink_it;
+    w->changes_left = 1;
+    world_start(w);
+    assert_int_equal(world_ask(w, SYNC_COMPLETE, NULL), 0);
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(world_ask(w, SYNC_POLL, NULL), 0);
+    world_check(w);
+    if (world_requests(w) > 120)
+        fail_msg("%d requests, %d of a walk, %d of a search",
+                 (int)world_requests(w), (int)w->requests[API_CAUSE_WALK],
+                 (int)w->requests[API_CAUSE_SEARCH]);
+}
+
+static void an_account_of_one_page_says_that_it_was_walked(void **state)
+{
+    struct world *w = &world;
+    struct sync_status status;
+    world_walked(w, 7);
+    sync_status(w->sync, &status);
+    assert_int_equal(status.walked, 7);
+    assert_int_equal(status.total, 7);
+    assert_int_equal(status.walks, 1);
+}
+
+/* What went while nobody looked is asked for by id. */
+static void a_kept_part_of_a_walk_is_judged(void **state)
+{
+    struct world *w = &world;
+    struct catalogue_diff diff = {0};
+    world_walked(w, 1000);
+    sync_free(w->sync);
+    w->sync = NULL;
+    assert_int_equal(catalogue_begin(w->catalogue), 0);
+    assert_int_equal(catalogue_state_set(w->catalogue, "complete", 0), 0);
+    assert_int_equal(catalogue_commit(w->catalogue, &diff), 0);
+    catalogue_diff_done(&diff);
+    dice = 5;
+    group(w, 200, 100);
+    for (int i = 0; i < 300; i++)
+        world_delete(w, rand_r(&dice) % w->count);
+    world_start(w);
+    assert_int_equal(world_ask(w, SYNC_COMPLETE, NULL), 0);
+    world_check(w);
+}
+
 static void a_walk_goes_on_after_errors(void **state)
 {
     struct world *w = &world;
@@ -144,26 +244,12 @@ static void a_server_that_ignores_page_limit_makes_no_storm(void **state)
 
 /* ---- polls ---- */
 
-static void walked(struct world *w, int count)
-{
-    world_fill(w, count);
-    world_start(w);
-    assert_int_equal(world_ask(w, SYNC_COMPLETE, NULL), 0);
-}
-
-static uint64_t poll_cost(struct world *w)
-{
-    uint64_t before = world_requests(w);
-    assert_int_equal(world_ask(w, SYNC_POLL, NULL), 0);
-    return world_requests(w) - before;
-}
-
 static void a_quiet_poll_costs_one_request(void **state)
 {
     struct world *w = &world;
-    walked(w, 3000);
+    world_walked(w, 3000);
     for (int i = 0; i < 5; i++)
-        assert_int_equal(poll_cost(w), 1);
+        assert_int_equal(world_poll_cost(w), 1);
 }
 
 static void one_deletion_among_twenty_thousand_is_found(void **state)
@@ -171,13 +257,13 @@ static void one_deletion_among_twenty_thousand_is_found(void **state)
     struct world *w = &world;
     static const int places[] = {0,   1,     49,    50,   51,    99,   100,
                                  777, 10000, 19000, 9999, 12345, 19900};
-    walked(w, 20000);
+    world_walked(w, 20000);
     for (size_t i = 0; i < array_count(places); i++) {
         {
             guard_mutex(&w->lock);
             world_delete(w, places[i]);
         }
-        uint64_t cost = poll_cost(w);
+        uint64_t cost = world_poll_cost(w);
         if (cost > 25)
             fail_msg("at %d: %d requests", places[i], (int)cost);
         world_check(w);
@@ -186,7 +272,7 @@ static void one_deletion_among_twenty_thousand_is_found(void **state)
         guard_mutex(&w->lock);
         world_delete(w, w->count - 1);
     }
-    assert_true(poll_cost(w) <= 25);
+    assert_true(world_poll_cost(w) <= 25);
     world_check(w);
 }
 
@@ -194,7 +280,7 @@ static void many_changes_between_two_polls_are_found(void **state)
 {
     struct world *w = &world;
     dice = 7;
-    walked(w, 5000);
+    world_walked(w, 5000);
     for (int round = 0; round < 30; round++) {
         {
             guard_mutex(&w->lock);
@@ -203,7 +289,7 @@ static void many_changes_between_two_polls_are_found(void **state)
             for (int i = rand_r(&dice) % 120; i > 0; i--)
                 world_create(w);
         }
-        (void)poll_cost(w);
+        (void)world_poll_cost(w);
         world_check(w);
     }
 }
@@ -223,7 +309,7 @@ static void deletions_within_one_second_are_found(void **state)
             guard_mutex(&w->lock);
             world_delete(w, places[i]);
         }
-        uint64_t cost = poll_cost(w);
+        uint64_t cost = world_poll_cost(w);
         if (cost > 40)
             fail_msg("at %d: %d requests", places[i], (int)cost);
         world_check(w);
@@ -233,43 +319,59 @@ static void deletions_within_one_second_are_found(void **state)
 static void a_late_insertion_is_found(void **state)
 {
     struct world *w = &world;
-    walked(w, 5000);
+    world_walked(w, 5000);
     static const int places[] = {51, 2500, 4999, 100};
     for (size_t i = 0; i < array_count(places); i++) {
         {
             guard_mutex(&w->lock);
             world_insert(w, places[i], w->things[places[i]].created_s, NULL);
         }
-        assert_true(poll_cost(w) <= 25);
+        assert_true(world_poll_cost(w) <= 25);
         world_check(w);
     }
+}
+
+static void twenty_scattered_deletions_are_found(void **state)
+{
+    struct world *w = &world;
+    dice = 11;
+    world_walked(w, 40000);
+    {
+        guard_mutex(&w->lock);
+        for (int i = 0; i < 20; i++)
+            world_delete(w, rand_r(&dice) % w->count);
+    }
+    uint64_t cost = world_poll_cost(w);
+    if (cost > 300)
+        fail_msg("%d requests", (int)cost);
+    world_check(w);
 }
 
 static void the_whole_account_may_go(void **state)
 {
     struct world *w = &world;
-    walked(w, 9000);
+    world_walked(w, 9000);
     {
         guard_mutex(&w->lock);
         w->count = 0;
     }
-    assert_true(poll_cost(w) <= 4);
+    assert_true(world_poll_cost(w) <= 4);
     world_check(w);
 }
 
 static void a_total_that_is_wrong_for_ever_costs_ever_less(void **state)
 {
     struct world *w = &world;
-    walked(w, 2000);
+    world_walked(w, 2000);
     {
         guard_mutex(&w->lock);
         w->lie = -3;
     }
-    uint64_t first = poll_cost(w);
+    uint64_t first = world_poll_cost(w);
     assert_true(first <= 150);
     uint64_t later = 0;
     for (int i = 0; i < 8; i++)
-        later += poll_cost(w);
+        later += world_poll_cost(w);
     assert_true(later <= 2 * first + 8);
     assert_int_equal(world_known(w), 2000); /* and takes nothing away */
 }
@@ -284,37 +386,12 @@ static void unfinished_assets_rest_longer_each_time(void **state)
     assert_int_equal(world_ask(w, SYNC_COMPLETE, NULL), 0);
     uint64_t before = w->requests[API_CAUSE_UNFINISHED];
     for (int i = 0; i < 16; i++)
-        (void)poll_cost(w);
+        (void)world_poll_cost(w);
     uint64_t asked = w->requests[API_CAUSE_UNFINISHED] - before;
     assert_in_range(asked, 3, 6);
 }
 
 /* ---- narrow questions ---- */
-
-struct counted {
-    pthread_mutex_t lock;
-    pthread_cond_t changed;
-    int answers, last;
-};
-
-static void count_answer(void *ctx, int err)
-{
-    struct counted *c = ctx;
-    guard_mutex(&c->lock);
-    c->answers++;
-    c->last = err;
-    (void)pthread_cond_broadcast(&c->changed);
-}
-
-static void await_answers(struct counted *c, int answers)
-{
-    guard_mutex(&c->lock);
-    while (c->answers < answers)
-        (void)pthread_cond_wait(&c->changed, &c->lock);
-}
-
-static struct counted counted = {.lock = PTHREAD_MUTEX_INITIALIZER,
-                                 .changed = PTHREAD_COND_INITIALIZER};
 
 /* Holds the walk up after its first page. */
 static void begin_held(struct world *w, int count)
@@ -323,19 +400,6 @@ static void begin_held(struct world *w, int count)
     world_start(w);
     assert_int_equal(world_ask(w, SYNC_READY, NULL), 0);
     counted.answers = 0;
-}
-
-static uint64_t ask_query(struct world *w, const char *segment, int64_t wait_ms)
-{
-    struct query q = {0};
-    uint64_t ticket = 0;
-    assert_int_equal(query_add(&q, segment, NULL, NULL), 0);
-    const struct sync_question question = {.want = SYNC_QUERY, .query = &q};
-    assert_int_equal(sync_ask(w->sync, &question, clock_mono_ms() + wait_ms,
-                              count_answer, &counted, &ticket),
-                     0);
-    query_done(&q);
-    return ticket;
 }
 
 static void equal_questions_share_one_request(void **state)
@@ -347,7 +411,7 @@ static void equal_questions_share_one_request(void **state)
         w->held = true;
     }
     for (int i = 0; i < 5; i++)
-        (void)ask_query(w, "filename=clip-77.", 60000);
+        (void)world_ask_query(w, SYNC_QUERY, "filename=clip-77.", NULL, 60000);
     {
         guard_mutex(&w->lock);
         while (!w->requests[API_CAUSE_NARROW])
@@ -369,7 +433,7 @@ static void a_deadline_ends_a_question(void **state)
         guard_mutex(&w->lock);
         w->held = true;
     }
-    (void)ask_query(w, "filename=nothing-like-it", 50);
+    (void)world_ask_query(w, SYNC_QUERY, "filename=nothing-like-it", NULL, 50);
     await_answers(&counted, 1);
     assert_true(counted.last == -ETIMEDOUT || counted.last == 0);
 }
@@ -418,7 +482,7 @@ static void freeing_answers_whoever_waits(void **state)
 static void a_kept_catalogue_is_ready_without_a_request(void **state)
 {
     struct world *w = &world;
-    walked(w, 1000);
+    world_walked(w, 1000);
     sync_free(w->sync);
     w->sync = NULL;
     uint64_t before = world_requests(w);
@@ -436,6 +500,10 @@ int main(void)
         world_test(small_accounts_are_walked),
         world_test(what_stands_throughout_a_walk_is_found),
         world_test(an_account_may_be_emptied_while_it_is_walked),
+        world_test(groups_of_one_second_are_walked_while_they_change),
+        world_test(an_account_may_shrink_while_it_is_walked),
+        world_test(an_account_of_one_page_says_that_it_was_walked),
+        world_test(a_kept_part_of_a_walk_is_judged),
         world_test(a_walk_goes_on_after_errors),
         world_test(a_server_that_ignores_page_limit_makes_no_storm),
         world_test(a_quiet_poll_costs_one_request),
@@ -443,6 +511,7 @@ int main(void)
         world_test(many_changes_between_two_polls_are_found),
         world_test(deletions_within_one_second_are_found),
         world_test(a_late_insertion_is_found),
+        world_test(twenty_scattered_deletions_are_found),
         world_test(the_whole_account_may_go),
         world_test(a_total_that_is_wrong_for_ever_costs_ever_less),
         world_test(unfinished_assets_rest_longer_each_time),
