@@ -178,7 +178,7 @@ static void an_account_may_shrink_while_it_is_walked(void **state)
     for (int i = 0; i < 2; i++)
         assert_int_equal(world_ask(w, SYNC_POLL, NULL), 0);
     world_check(w);
-    if (world_requests(w) > 120)
+    if (world_requests(w) > 160)
         fail_msg("%d requests, %d of a walk, %d of a search",
                  (int)world_requests(w), (int)w->requests[API_CAUSE_WALK],
                  (int)w->requests[API_CAUSE_SEARCH]);
