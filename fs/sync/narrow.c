@@ -325,7 +325,7 @@ static void on_page(struct sync *s, void *ctx, int err, struct page *page,
         n->pages[index] = *page;
         *page = (struct page){0};
     }
-    if (!n->err && n->total > PAGES_MAX * API_PAGE_LIMIT) {
+    if (!n->err && n->total > (int64_t)PAGES_MAX * API_PAGE_LIMIT) {
         if (!n->in_flight)
             give_up(s, n);
         return;

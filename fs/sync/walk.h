@@ -7,7 +7,7 @@
 #include "sync/sync_internal.h"
 
 #define WALK_PARALLEL_MAX 16
-#define WALK_TAPE_MAX     (4 * API_PAGE_LIMIT)
+#define WALK_TAPE_MAX     ((size_t)4 * API_PAGE_LIMIT)
 
 /* A page that came and waits for its turn. */
 struct held {
