@@ -1,7 +1,9 @@
 /*
  * poll.c - what is new, and whether anything is gone, for one request.
  *
- * Page 1 shows what was created; reading goes on until a known asset. Then the
+ * Page 1 shows what was created; reading goes on until a known asset, no newer
+ * than where the list was last known to be whole: above that a known one may
+ * stand alone, brought by its id, or by a poll that was broken off. Then the
  * account's total must be what the catalogue counts: where it isn't, search.c
  * finds the difference, or gives up and the whole list is walked. Last come the
  * unfinished assets that page 1 didn't show. At most one search a poll; where
@@ -24,10 +26,11 @@ struct poll {
     uint64_t number;
     enum api_lane lane;
     int64_t page;
-    int64_t bottom_s; /* oldest second that page 1 showed */
-    bool confirmed;   /* that most of the account is gone */
-    bool walking;     /* waits for the walk that it asked for */
-    uint64_t changes; /* s->changes before the search */
+    int64_t top_s, bottom_s; /* newest and oldest second that page 1 showed */
+    bool linked;             /* the reading went down to what is whole */
+    bool confirmed;          /* that most of the account is gone */
+    bool walking;            /* waits for the walk that it asked for */
+    uint64_t changes;        /* s->changes before the search */
 };
 
 int64_t sync_known_total(struct sync *s)
@@ -63,10 +66,16 @@ static int note_polled(struct sync *s)
 {
     int64_t now_s = clock_wall_s();
     int err = sync_begin(s);
-    if (!err)
-        err = sync_end(s, catalogue_state_set(s->catalogue, "polled_s", now_s));
     if (err)
         return err;
+    err = catalogue_state_set(s->catalogue, "polled_s", now_s);
+    if (!err && s->poll->linked)
+        err = catalogue_state_set(s->catalogue, "linked_s", s->poll->top_s);
+    err = sync_end(s, err);
+    if (err)
+        return err;
+    if (s->poll->linked)
+        s->linked_s = s->poll->top_s;
     int64_t known = sync_known_total(s);
     guard_mutex(&s->lock);
     s->status.polled_s = now_s;
@@ -206,6 +215,12 @@ static bool wants_confirmation(struct sync *s, const struct page *page)
            page->total_results < known / 2;
 }
 
+static bool is_linked(const struct sync *s, const struct slice_result *result)
+{
+    return result->known_at_end && (!s->linked_s || !result->ordered ||
+                                    result->bottom_s <= s->linked_s);
+}
+
 static void on_page(struct sync *s, void *ctx, int err, struct page *page,
                     const struct api_answer *answer)
 {
@@ -224,11 +239,15 @@ static void on_page(struct sync *s, void *ctx, int err, struct page *page,
         poll_end(s, err);
         return;
     }
-    if (p->page == 1)
+    if (p->page == 1) {
+        p->top_s = result.top_s;
         p->bottom_s = page->count ? result.bottom_s : INT64_MAX;
-    bool more = page->count == API_PAGE_LIMIT && !result.known_at_end &&
+    }
+    bool more = page->count == API_PAGE_LIMIT && !is_linked(s, &result) &&
                 p->page * API_PAGE_LIMIT < page->total_results;
     if (!more) {
+        p->linked = is_linked(s, &result) || page->count < API_PAGE_LIMIT ||
+                    page->total_results >= 0; /* the list's end */
         compare(s, page->total_results);
         return;
     }

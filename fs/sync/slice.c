@@ -269,6 +269,7 @@ int slice_apply(struct sync *s, const struct slice *slice, struct page *page,
         result.top_s = page->assets[0].created_s;
         result.bottom_s = page->assets[page->count - 1].created_s;
     }
+    result.ordered = ordered;
     s->changes += result.added + result.removed;
     *ret_result = result;
     return 0;

@@ -412,6 +412,7 @@ int sync_start(struct sync *s)
     s->status.complete = s->complete;
     s->status.polled_s = catalogue_state(r, "polled_s", 0);
     s->holes = catalogue_state(r, "holes", 0);
+    s->linked_s = catalogue_state(r, "linked_s", 0);
     s->status.swept_s = catalogue_state(r, "swept_s", 0);
     s->status.walked = s->status.total = catalogue_total(r);
     if (!s->complete)

@@ -118,6 +118,7 @@ struct slice_result {
     size_t lost;           /* assets that can't be kept: they are holes */
     size_t unknown_on_top; /* leading assets that weren't known before */
     bool known_at_end;     /* its oldest asset was known before */
+    bool ordered;          /* newest first, as it should be */
     bool has_cuts;
     struct cut newest, oldest; /* of the cuts within it */
     int64_t top_s, bottom_s;   /* created_s of its newest and oldest asset */
@@ -198,6 +199,9 @@ struct sync {
     unsigned fruitless;        /* searches in a row that found nothing */
     unsigned agreed;           /* polls in a row whose total was as expected */
     uint64_t search_from_poll; /* no search before this poll */
+    int64_t linked_s;          /* nothing is missing from there down, as far as
+                                  is known; 0: not known. Above it, single
+                                  assets may have come by other ways */
     int64_t holes;             /* list elements that are no assets */
     bool marking;              /* slices mark what they see */
     int64_t sweep_page;        /* under way */

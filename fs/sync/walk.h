@@ -1,5 +1,6 @@
 /*
- * walk.h - what walk.c and bridge.c share. Private to the room.
+ * walk.h - what walk.c, tape.c, bridge.c and judge.c share. Private to the
+ * room.
  */
 #ifndef TWELVEFS_SYNC_WALK_H
 #define TWELVEFS_SYNC_WALK_H
@@ -7,6 +8,7 @@
 #include "sync/sync_internal.h"
 
 #define WALK_PARALLEL_MAX 16
+#define HELD_MAX          32
 #define WALK_TAPE_MAX     ((size_t)4 * API_PAGE_LIMIT)
 
 /* A page that came and waits for its turn. */
@@ -59,7 +61,7 @@ struct walk {
     int64_t void_top; /* below it an empty page was, before the tape began */
     int64_t holes;    /* elements that were no assets */
     struct asked asked[WALK_PARALLEL_MAX];
-    struct held held[32];
+    struct held held[HELD_MAX];
     size_t held_count;
     char *tape[WALK_TAPE_MAX]; /* ids of its newest assets, oldest first */
     size_t tape_count;
@@ -89,6 +91,14 @@ void walk_end(struct sync *s);
 /* judge.c: asks for what the walk didn't see; then walk_end. */
 void walk_forget_judged(struct walk *w);
 void judge_unseen(struct sync *s);
+
+/* tape.c: commits a page on top of the tape. -EAGAIN: it doesn't join; -ESTALE:
+ * nothing will. */
+int tape_join(struct sync *s, struct held *h);
+/* All that are held and whose turn it is. */
+int tape_join_held(struct sync *s);
+/* Before the tape begins: where it should, by a page that came empty. */
+void tape_find_bottom(struct walk *w, int64_t number, const struct page *page);
 
 /* bridge.c */
 int bridge_add(struct walk *w, const char *older_id, int64_t older_s,

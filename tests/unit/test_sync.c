@@ -347,6 +347,26 @@ static void twenty_scattered_deletions_are_found(void **state)
     world_check(w);
 }
 
+/* One asset has come by its id: what lies below it is no less new for that. */
+static void a_known_asset_amid_new_ones_ends_no_poll(void **state)
+{
+    struct world *w = &world;
+    char id[32];
+    world_walked(w, 1000);
+    {
+        guard_mutex(&w->lock);
+        for (int i = 0; i < 80; i++)
+            world_create(w);
+        for (int i = 0; i < 30; i++)
+            world_delete(w, 500); /* so that the total tells nothing */
+        world_id(w->things[49].number, id);
+    }
+    assert_int_equal(world_ask(w, SYNC_RENEW, id), 0);
+    (void)world_poll_cost(w);
+    world_check(w);
+    assert_int_equal(world_poll_cost(w), 1);
+}
+
 static void the_whole_account_may_go(void **state)
 {
     struct world *w = &world;
@@ -512,6 +532,7 @@ int main(void)
         world_test(deletions_within_one_second_are_found),
         world_test(a_late_insertion_is_found),
         world_test(twenty_scattered_deletions_are_found),
+        world_test(a_known_asset_amid_new_ones_ends_no_poll),
         world_test(the_whole_account_may_go),
         world_test(a_total_that_is_wrong_for_ever_costs_ever_less),
         world_test(unfinished_assets_rest_longer_each_time),
