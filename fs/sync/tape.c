@@ -88,7 +88,7 @@ int tape_join(struct sync *s, struct held *h)
     w->reach = held_top(h);
     w->holes += (int64_t)(h->page.skipped + result.lost);
     w->stretch_pages++;
-    s->walk_pause_ms = PAUSE_FIRST_MS;
+    s->walk_pause_ms = 0; /* it goes on: the next pause is a short one */
     guard_mutex(&s->lock);
     s->status.walked = w->reach;
     s->status.total = w->total;
