@@ -81,6 +81,33 @@ def test_a_processing_asset_becomes_ready(standin, mount):
         "slow.mp4" not in os.listdir(m.path / "other")
 
 
+def test_what_comes_back_lives_for_whoever_stayed(standin, mount):
+    """other/ goes and comes back, and an asset moves away from it and back,
+    while somebody holds both open."""
+    server = standin(assets=20)
+    server.delete([a["_id"] for a in server.assets() if "file_type" not in a])
+    m = mount(server, refresh=1, sweep=0.2, rpm=6000)
+    m.wait_complete()
+    one = server.create(1, fields={"filename": "odd", "file_type": "x/y"})[0]
+    path = m.path / "other/odd"
+    within(BOUND_S, path.exists)
+    held = [os.open(p, os.O_RDONLY) for p in (path.parent, path)]
+    try:
+        server.edit(one, file_type="video/mp4")
+        within(BOUND_S, (m.path / "video/odd").exists)
+        within(BOUND_S, lambda: "other" not in os.listdir(m.path))
+        assert os.listdir(held[0]) == []
+        server.edit(one, file_type="x/y")
+        within(BOUND_S, lambda: "other" in os.listdir(m.path))
+        within(BOUND_S, lambda: os.listdir(m.path / "other") == ["odd"])
+        assert "metadata.json" in os.listdir(path)
+        assert (path / "metadata.json").read_text()
+        assert os.listdir(held[0]) == ["odd"]
+    finally:
+        for fd in held:
+            os.close(fd)
+
+
 @pytest.mark.parametrize("index", [0, 1, 49, 50, 51, 99, 7777, -51, -50,
                                    -2, -1])
 def test_one_deletion_among_twenty_thousand(big, index):

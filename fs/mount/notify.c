@@ -147,6 +147,9 @@ static void add_appeared(struct notify *n, enum asset_type type,
         add(n, ITEM_ENTRY, node_number(NODE_VIEW, view_of(type), 1), 0, folder);
 }
 
+/* The kernel buries a directory that it is told was deleted: while somebody
+ * sits in there its inode lives on, dead for good. So that is only for what
+ * never comes back, a row. */
 static void add_vanished(struct notify *n, enum asset_type type, int64_t row,
                          const char *folder, bool deleted)
 {
@@ -227,10 +230,7 @@ static void add_change(struct notify *n, const struct catalogue_change *c,
         add_files(n, c);
         break;
     case CATALOGUE_MOVED:
-        /* A folder that is but renamed keeps its inode: deleting would leave
-         * that one dead under the new name. */
-        add_vanished(n, c->old_type, c->row, c->old_folder,
-                     c->type != c->old_type);
+        add_vanished(n, c->old_type, c->row, c->old_folder, false);
         add_appeared(n, c->type, c->folder, negatives);
         add_files(n, c);
         add_links(n, c, view_of(c->type));
@@ -310,14 +310,13 @@ int notify_after(struct notify *n, void (*fn)(void *ctx), void *ctx)
     return 0;
 }
 
-void notify_other(struct notify *n, bool shown)
+void notify_other(struct notify *n, bool shown, bool negatives)
 {
-    static const uint32_t other = VIEW_FIRST_TYPE + ASSET_OTHER;
     guard_mutex(&n->lock);
     if (!n->running)
         return;
-    add(n, shown ? ITEM_ENTRY : ITEM_DELETE, NODE_ROOT,
-        node_number(NODE_VIEW, other, 1), asset_type_name(ASSET_OTHER));
+    if (!shown || negatives)
+        add(n, ITEM_ENTRY, NODE_ROOT, 0, asset_type_name(ASSET_OTHER));
     add_directory(n, VIEW_ROOT);
     (void)pthread_cond_signal(&n->more);
 }

@@ -9,7 +9,7 @@
  * What it tells (row: the asset; TYPE: its type's directory):
  *   added    TYPE's name, if the kernel may hold its absence; TYPE's attributes
  *   removed  TYPE's name as deleted; TYPE's attributes; the files
- *   moved    as removed there and added here
+ *   moved    the name there dropped, and added here: it may move back
  *   changed  the files' pages; in the folder the names of links that came or
  *            went, and its listing
  *   renewed  the files' pages
@@ -58,8 +58,10 @@ void notify_stop(struct notify *n);
  * absences that it believes until it hears otherwise. */
 void notify_commit(struct notify *n, const struct catalogue_diff *diff,
                    bool negatives);
-/* The root's other/ came or went. */
-void notify_other(struct notify *n, bool shown);
+/* The root's other/ came or went: it may come back, so it is never told as
+ * deleted. negatives as above; without them nothing that a LOOKUP parked in
+ * the root would hold up is told of its coming. */
+void notify_other(struct notify *n, bool shown, bool negatives);
 /* Calls fn once the kernel was told all that was queued before; on the notify
  * thread, or at once when that doesn't run. -ENOMEM: it won't. */
 int notify_after(struct notify *n, void (*fn)(void *ctx), void *ctx);

@@ -199,7 +199,7 @@ void mount_committed(void *ctx, const struct catalogue_diff *diff)
     if (other != m->other_shown) {
         m->root_changed_ns = diff->committed_ns;
         m->other_shown = other;
-        notify_other(m->notify, other);
+        notify_other(m->notify, other, m->long_negatives);
     }
     drop_pins(m, diff);
     notify_commit(m->notify, diff, m->long_negatives);

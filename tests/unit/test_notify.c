@@ -209,7 +209,7 @@ static void test_directories_are_told_once_a_commit(void **state)
     for (int i = 0; i < 3; i++)
         c[i] = change(CATALOGUE_ADDED, 5 + i);
     hold(f); /* so that the commit is whole before the thread looks */
-    notify_other(f->notify, true);
+    notify_other(f->notify, true, true);
     await_held(f);
     commit(f, c, 3, true);
     let_go(f);
@@ -295,13 +295,27 @@ static void test_renamed_is_dropped_not_deleted(void **state)
            "inode 6/0/9 0", "inode 0/1/1 -1");
 }
 
-static void test_moved_is_deleted_there_and_added_here(void **state)
+static void test_moved_is_dropped_there_and_added_here(void **state)
 {
     struct catalogue_change c = change(CATALOGUE_MOVED, 9);
     c.old_type = ASSET_OTHER;
     commit(*state, &c, 1, true);
-    EXPECT(*state, "delete 0/5/1 2/5/9 old.mp4", "entry 0/1/1 new.mp4",
+    EXPECT(*state, "entry 0/5/1 old.mp4", "entry 0/1/1 new.mp4",
            "inode 6/0/9 0", "inode 0/1/1 -1", "inode 0/5/1 -1");
+}
+
+static void test_other_goes_without_a_burial(void **state)
+{
+    struct fixture *f = *state;
+    notify_other(f->notify, false, true);
+    EXPECT(f, "entry 0/0/1 other", "inode 0/0/1 -1");
+}
+
+static void test_other_comes_quietly_while_absences_are_short(void **state)
+{
+    struct fixture *f = *state;
+    notify_other(f->notify, true, false);
+    EXPECT(f, "inode 0/0/1 -1");
 }
 
 static void test_overflow_drops_whole_directories(void **state)
@@ -354,7 +368,7 @@ static void test_too_many_names_are_left_to_the_timeout(void **state)
     assert_int_equal(
         view_enter(f->views, root, "status=failed", NULL, NULL, &v), 0);
     hold(f);
-    notify_other(f->notify, true);
+    notify_other(f->notify, true, true);
     await_held(f);
     for (size_t i = 0; i < array_count(c); i++)
         c[i] = change(CATALOGUE_ADDED, 100 + (int64_t)i);
@@ -377,7 +391,7 @@ static void test_a_call_comes_after_all_that_was_queued(void **state)
     struct fixture *f = *state;
     struct catalogue_change c = change(CATALOGUE_ADDED, 9);
     hold(f);
-    notify_other(f->notify, true);
+    notify_other(f->notify, true, true);
     await_held(f);
     assert_int_equal(notify_after(f->notify, note_call, &f->kernel), 0);
     commit(f, &c, 1, false);
@@ -402,7 +416,7 @@ static void test_nothing_is_said_after_the_stop(void **state)
     expect_last(f, 1, "inode 6/0/9 0");
     notify_stop(f->notify);
     commit(f, &c, 1, true);
-    notify_other(f->notify, true);
+    notify_other(f->notify, true, true);
     notify_pages(f->notify, 4);
     assert_int_equal(f->kernel.count, 1);
 }
@@ -423,7 +437,9 @@ int main(void)
         TEST(test_links_that_come_and_go_reset_the_folder),
         TEST(test_a_listing_without_known_names_loses_its_pages),
         TEST(test_renamed_is_dropped_not_deleted),
-        TEST(test_moved_is_deleted_there_and_added_here),
+        TEST(test_moved_is_dropped_there_and_added_here),
+        TEST(test_other_goes_without_a_burial),
+        TEST(test_other_comes_quietly_while_absences_are_short),
         TEST(test_overflow_drops_whole_directories),
         TEST(test_query_directories_hear_of_names_too),
         TEST(test_too_many_names_are_left_to_the_timeout),
