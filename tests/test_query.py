@@ -252,6 +252,25 @@ def test_a_cold_query_equals_the_warm_one(standin, mount):
 
 @pytest.mark.skipif(sanitizing.sanitizers_of(BUILD) != "none",
                     reason="sanitizers keep what was freed for a while")
+def test_a_cold_query_waits_for_keys_not_seen_yet(standin, mount):
+    server = standin(assets=2000)
+    server.edit(server.ids()[1000], user_metadata={"rare": "yes"}, novel="v")
+    server.latency(100)
+    m = mount(server, refresh=600)
+    cold = [under(m, q) for q in ("user_metadata.rare=yes", "novel=v")]
+    assert [len(names) for names in cold] == [1, 1]
+    assert not (m.path / "nosuchkey=1").exists()
+
+
+def test_a_cold_malformed_query_waits_for_nothing(standin, mount):
+    server = standin(assets=2000)
+    server.fault("stall", match={"kind": "list", "nth": 2, "count": -1})
+    m = mount(server, refresh=600, timeout=600)
+    for name in ("type=cinema", "novel=%ZZ", "filename=", "size=big.."):
+        assert not (m.path / name).exists()
+    assert m.status()["complete"] is False
+
+
 def test_ten_thousand_views_are_forgotten(plain):
     _, m, _ = plain
 

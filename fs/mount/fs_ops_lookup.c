@@ -42,6 +42,21 @@ static int lookup_lines(struct request *r, const struct view *v)
     }
 }
 
+static bool any_field(void *ctx, const char *field)
+{
+    (void)ctx;
+    (void)field;
+    return true;
+}
+
+/* Well-formed, so only its key speaks against it: the walk may yet bring an
+ * asset that has it. */
+static bool is_query_of_some_field(const char *segment)
+{
+    cleanup(query_done) struct query q = {0};
+    return query_add(&q, segment, any_field, NULL) == 0;
+}
+
 static int lookup_segment(struct request *r, struct view *parent)
 {
     struct mount *m = r->mount;
@@ -53,6 +68,9 @@ static int lookup_segment(struct request *r, struct view *parent)
         return -ENOMEM;
     int err = view_enter(m->views, parent, r->name, catalogue_field_known,
                          reader, &hold.view);
+    if (err == -ENOENT && !complete && !request_has_asked(r, SYNC_COMPLETE) &&
+        is_query_of_some_field(r->name))
+        return park_ask(r, &(struct sync_question){.want = SYNC_COMPLETE});
     /* Not for long: the field may be seen in the next commit. */
     if (err == -ENOENT)
         return fs_reply_negative(r, complete ? m->refresh_s
