@@ -274,6 +274,10 @@ int main(int argc, char **argv)
     }
     char *key = NULL;
     status = options_read_key(&options, &key, &error);
+    if (status == EXIT_MOUNTED && mountpoint_resolve(&options.mountpoint)) {
+        (void)buf_append_str(&error, "out of memory");
+        status = EXIT_INTERNAL;
+    }
     if (status == EXIT_MOUNTED)
         status = mountpoint_check(options.mountpoint, &error);
     if (status != EXIT_MOUNTED) {

@@ -25,6 +25,36 @@ static enum exit_status refuse(struct buf *error, const char *path,
     return EXIT_MOUNT_POINT;
 }
 
+/* A dead mount can't be asked what it is, but its directory can. */
+static char *resolve_dead(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    cleanup(free_ptr) char *parent = strndup(path, (size_t)(slash - path) + 1);
+    cleanup(free_ptr) char *real = parent ? realpath(parent, NULL) : NULL;
+    char *joined;
+    if (!real || asprintf(&joined, "%s%s", strcmp(real, "/") == 0 ? "" : real,
+                          slash) < 0)
+        return NULL;
+    return joined;
+}
+
+int mountpoint_resolve(char **path)
+{
+    cleanup(free_ptr) char *bare = strdup(*path);
+    if (!bare)
+        return -ENOMEM;
+    for (size_t len = strlen(bare); len > 1 && bare[len - 1] == '/'; len--)
+        bare[len - 1] = '\0';
+    char *real = realpath(bare, NULL);
+    if (!real && errno == ENOTCONN)
+        real = resolve_dead(bare);
+    if (!real)
+        return 0;
+    free(*path);
+    *path = real;
+    return 0;
+}
+
 /* Whether the last mount on path is one of ours. */
 static bool is_twelvefs(const char *path)
 {
@@ -41,7 +71,6 @@ static bool is_twelvefs(const char *path)
     return ours;
 }
 
-/* A dead mount can't be resolved by realpath; take it as it was given. */
 static int take_away(const char *path)
 {
     if (umount2(path, MNT_DETACH) == 0)

@@ -79,7 +79,7 @@ def test_a_bad_base_url_is_a_usage_error(point, tmp_path):
 
 
 @pytest.mark.parametrize("arguments", [
-    [], ["-o", "refresh=soon", "m"], ["--wrong", "m"], ["a", "b", "c"]])
+    [], ["-o", "refresh=soon", "m"], ["-o", "refresh", "m"], ["--wrong", "m"], ["a", "b", "c"]])
 def test_usage_errors(arguments):
     result = run(arguments, {"TWELVE_LABS_API_KEY": "k"})
     assert result.returncode == 2
@@ -137,12 +137,50 @@ def test_a_mount_whose_daemon_died_is_replaced(standin):
         assert "video" in os.listdir(m.path)
 
 
-def test_a_second_mount_on_one_point_is_refused(standin):
+@pytest.mark.parametrize("name", ["mnt/", "link", "link/", "./mnt//"])
+def test_a_dead_mount_is_found_by_any_of_its_names(standin, name):
     server = standin(assets=30)
     with Mount(server) as m:
-        result = run(["-o", f"cache_dir={m.home}/c2", m.path], server.env())
+        (m.home / "link").symlink_to("mnt")
+        m.kill()
+        result = run(["-o", f"cache_dir={m.home}/c2", f"{m.home}/{name}"],
+                     server.env())
+        assert result.returncode == 0, result.stderr
+        assert "video" in os.listdir(m.path)
+        subprocess.run(["fusermount3", "-u", str(m.path)], check=True)
+
+
+@pytest.mark.parametrize("name", ["mnt", "mnt/", "link", "./mnt//"])
+def test_a_second_mount_on_one_point_is_refused(standin, name):
+    server = standin(assets=30)
+    with Mount(server) as m:
+        (m.home / "link").symlink_to("mnt")
+        result = run(["-o", f"cache_dir={m.home}/c2", f"{m.home}/{name}"],
+                     server.env())
         assert result.returncode == 6
         one_line(result, "mounted there already")
+
+
+def test_a_failing_key_command_says_so(point):
+    result = run(["-o", "key_command=exit 3", point])
+    assert result.returncode == 3
+    one_line(result, "key_command failed (status 3)")
+
+
+def test_an_option_that_mount_does_not_know_is_named(standin, point, tmp_path):
+    result = run(["-o", f"cache_dir={tmp_path}/c,nosuchoption", point],
+                 standin(assets=5).env())
+    assert result.returncode == 2
+    one_line(result, "nosuchoption")
+    assert not is_mounted(point)
+
+
+def test_words_for_fstab_are_no_hindrance(standin, point, tmp_path):
+    words = "defaults,_netdev,nofail,noauto,user,x-systemd.automount,ro"
+    result = run(["-o", f"cache_dir={tmp_path}/c,{words}", point],
+                 standin(assets=5).env())
+    assert result.returncode == 0, result.stderr
+    subprocess.run(["fusermount3", "-u", str(point)], check=True)
 
 
 def test_a_second_daemon_on_one_cache_explains_itself(standin, point):
