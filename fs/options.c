@@ -175,6 +175,24 @@ static int keep_fuse_option(struct options *o, const char *option)
     return 0;
 }
 
+/* Words of /etc/fstab that are for mount(8) and systemd; some mounts' helpers
+ * hand them on. */
+static bool is_for_fstab(const char *option)
+{
+    static const char *const words[] = {
+        "defaults", "auto",  "noauto", "nofail", "_netdev", "user",
+        "nouser",   "users", "owner",  "group",  "",
+    };
+    static const char *const beginnings[] = {"x-", "X-", "comment=", "user="};
+    for (size_t i = 0; i < array_count(words); i++)
+        if (strcmp(option, words[i]) == 0)
+            return true;
+    for (size_t i = 0; i < array_count(beginnings); i++)
+        if (strncmp(option, beginnings[i], strlen(beginnings[i])) == 0)
+            return true;
+    return false;
+}
+
 static enum exit_status take_option(struct options *o, char *option,
                                     struct buf *error)
 {
@@ -182,20 +200,21 @@ static enum exit_status take_option(struct options *o, char *option,
         o->allow_other = true;
         return EXIT_MOUNTED;
     }
+    if (is_for_fstab(option))
+        return EXIT_MOUNTED;
     char *equals = strchr(option, '=');
-    if (equals) {
-        bool ours;
+    const char *value = equals ? equals + 1 : "";
+    bool ours;
+    if (equals)
         *equals = '\0';
-        if (!take_value(o, option, equals + 1, &ours)) {
-            (void)buf_appendf(error, "option %s= has no use for '%s'", option,
-                              equals + 1);
-            return EXIT_USAGE;
-        }
-        *equals = '=';
-        if (ours)
-            return EXIT_MOUNTED;
+    if (!take_value(o, option, value, &ours)) {
+        (void)buf_appendf(error, "option %s= has no use for '%s'", option,
+                          value);
+        return EXIT_USAGE;
     }
-    if (!option[0])
+    if (equals)
+        *equals = '=';
+    if (ours)
         return EXIT_MOUNTED;
     return keep_fuse_option(o, option) ? out_of_memory(error) : EXIT_MOUNTED;
 }
@@ -233,9 +252,10 @@ static int set_defaults(struct options *o)
     int made;
     if (cache && cache[0] == '/')
         made = asprintf(&o->cache_dir, "%s/twelvefs", cache);
+    else if (home && home[0] == '/')
+        made = asprintf(&o->cache_dir, "%s/.cache/twelvefs", home);
     else
-        made = asprintf(&o->cache_dir, "%s/.cache/twelvefs",
-                        home && home[0] == '/' ? home : "/var");
+        made = asprintf(&o->cache_dir, "/var/cache/twelvefs");
     return made < 0 || !o->base_url || !o->source ? -ENOMEM : 0;
 }
 

@@ -116,7 +116,8 @@ static enum exit_status key_from_command(const char *command, char **ret_key,
     enum exit_status status =
         key_from_stream(stream, "key_command's output", &key, error);
     int ended = pclose(stream);
-    if (status == EXIT_MOUNTED && ended != 0) {
+    if (ended != 0) {
+        buf_reset(error);
         (void)buf_appendf(error, "key_command failed (status %d)",
                           WIFEXITED(ended) ? WEXITSTATUS(ended) : -1);
         options_wipe_key(key);

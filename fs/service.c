@@ -242,6 +242,11 @@ static enum exit_status start(struct service *s, const struct options *o,
     if (status != EXIT_MOUNTED)
         return status;
     err = mount_start(s->mount);
+    if (err == -EINVAL && o->fuse_options) {
+        (void)buf_appendf(error, "mount has no use for all of the options '%s'",
+                          o->fuse_options);
+        return EXIT_USAGE;
+    }
     if (err) {
         (void)buf_appendf(error, "cannot mount on %s: %s", o->mountpoint,
                           strerror(-err));
