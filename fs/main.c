@@ -2,11 +2,13 @@
  * main.c - the front door: parse, fork, start, tell the parent, wait.
  *
  * The fork comes before any thread or database exists; the parent waits on a
- * pipe for one byte of exit status and a line of text. Signals are taken by
- * one thread: TERM and INT unmount, HUP reads the key anew.
+ * pipe for one byte of exit status and a line of text, and hands signals on.
+ * In the daemon one thread takes them: TERM and INT unmount, or end the start;
+ * HUP reads the key anew.
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stddef.h>
@@ -15,6 +17,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -78,6 +81,7 @@ struct signals {
     sigset_t set;
     struct service *service;
     const struct options *options;
+    _Atomic bool mounted;
     _Atomic bool done;
 };
 
@@ -113,7 +117,7 @@ static void *take_signals(void *ctx)
         else if (signal_number == SIGTERM || signal_number == SIGINT ||
                  (signal_number == SIGHUP && s->options->foreground))
             service_stop(s->service);
-        if (!watching)
+        if (!watching || !s->mounted)
             continue;
         cleanup(buf_done) struct buf line = {.max = LINE_MAX_BYTES};
         watching = service_progress(s->service, &line);
@@ -123,14 +127,12 @@ static void *take_signals(void *ctx)
     return NULL;
 }
 
-static void tell_parent(int fd, enum exit_status status, const struct buf *line)
+/* False: nobody waits for the mount any more. */
+static bool tell_parent(int fd, enum exit_status status, const struct buf *line)
 {
-    if (fd == NO_PARENT)
-        return;
     char byte = (char)status;
-    if (write(fd, &byte, 1) != 1 ||
-        write(fd, buf_str(line), line->len) != (ssize_t)line->len)
-        log_warning("nobody waits for the mount any more");
+    return write(fd, &byte, 1) == 1 &&
+           write(fd, buf_str(line), line->len) == (ssize_t)line->len;
 }
 
 /* Tells a service manager (systemd's Type=notify) that the mount is usable:
@@ -167,6 +169,46 @@ static void leave_terminal(void)
         log_warning("cannot leave the start directory: %s", strerror(errno));
 }
 
+/* Until it is unmounted. */
+static void stay(const struct options *o, struct service *service,
+                 int parent_fd, const struct buf *line)
+{
+    if (parent_fd == NO_PARENT) {
+        tell_service_manager();
+    } else if (tell_parent(parent_fd, EXIT_MOUNTED, line)) {
+        (void)close(parent_fd);
+        leave_terminal();
+        tell_service_manager();
+    } else {
+        log_warning("nobody waits for the mount on %s any more", o->mountpoint);
+        service_stop(service);
+    }
+    service_wait(service);
+}
+
+/* Signals are taken from the time on when there is something to stop. */
+static enum exit_status run(const struct options *o, struct signals *signals,
+                            int parent_fd, struct buf *line)
+{
+    pthread_t taker;
+    int err = pthread_create(&taker, NULL, take_signals, signals);
+    if (err) {
+        (void)buf_appendf(line, "no thread for signals: %s", strerror(err));
+        return EXIT_INTERNAL;
+    }
+    enum exit_status status = service_start(signals->service, o, line);
+    if (status == EXIT_MOUNTED) {
+        signals->mounted = true;
+        (void)service_progress(signals->service, line);
+        stay(o, signals->service, parent_fd, line);
+    }
+    signals->done = true;
+    /* It waits for it: it is blocked everywhere. */
+    (void)pthread_kill(taker, SIGTERM); /* NOLINT(bugprone-bad-signal*) */
+    (void)pthread_join(taker, NULL);
+    return status;
+}
+
 static enum exit_status serve(const struct options *o, char *key, int parent_fd)
 {
     struct signals signals = {.options = o};
@@ -174,52 +216,49 @@ static enum exit_status serve(const struct options *o, char *key, int parent_fd)
     block_signals(&signals.set);
     log_init(o->foreground ? LOG_TO_STDERR : LOG_TO_SYSLOG,
              o->debug ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO);
-    enum exit_status status = service_start(o, key, &signals.service, &line);
+    enum exit_status status = service_new(o, key, &signals.service, &line);
     options_wipe_key(key);
     if (status == EXIT_MOUNTED)
-        (void)service_progress(signals.service, &line);
-    tell_parent(parent_fd, status, &line);
-    if (status != EXIT_MOUNTED)
-        return parent_fd == NO_PARENT ? complain(status, &line) : status;
-    if (parent_fd != NO_PARENT) {
-        (void)close(parent_fd);
-        leave_terminal();
-    }
-
-    tell_service_manager();
-    pthread_t taker;
-    int err = pthread_create(&taker, NULL, take_signals, &signals);
-    if (err)
-        log_error("no thread for signals: %s", strerror(err));
-    service_wait(signals.service);
-    signals.done = true;
-    if (!err) {
-        /* It waits for it: it is blocked everywhere. */
-        (void)pthread_kill(taker, SIGTERM); /* NOLINT(bugprone-bad-signal*) */
-        (void)pthread_join(taker, NULL);
-    }
+        status = run(o, &signals, parent_fd, &line);
     service_free(signals.service);
     plant_for_sanitizers();
-    return EXIT_MOUNTED;
+    if (parent_fd == NO_PARENT)
+        return complain(status, &line);
+    if (status != EXIT_MOUNTED)
+        (void)tell_parent(parent_fd, status, &line);
+    return status;
+}
+
+/* Ctrl-C and the like are the child's: it has the mount to take back. False
+ * once it said something, or ended. */
+static bool hand_on_signal(int pipe_fd, int signal_fd, pid_t child)
+{
+    struct pollfd fds[] = {{.fd = pipe_fd, .events = POLLIN},
+                           {.fd = signal_fd, .events = POLLIN}};
+    struct signalfd_siginfo signal;
+    if (poll(fds, 2, -1) < 0)
+        return errno == EINTR;
+    if (fds[1].revents && read(signal_fd, &signal, sizeof(signal)) > 0)
+        (void)kill(child, SIGTERM);
+    return !fds[0].revents;
 }
 
 /* What the child says, or that it died without a word. */
-static enum exit_status await_child(int fd, pid_t child)
+static enum exit_status await_child(int pipe_fd, int signal_fd, pid_t child)
 {
     char byte;
     cleanup(buf_done) struct buf line = {.max = LINE_MAX_BYTES};
-    ssize_t got;
-    do
-        got = read(fd, &byte, 1);
-    while (got < 0 && errno == EINTR);
-    if (got != 1) {
+    while (hand_on_signal(pipe_fd, signal_fd, child))
+        ;
+    if (read(pipe_fd, &byte, 1) != 1) {
         int status;
         (void)waitpid(child, &status, 0);
         (void)buf_append_str(&line, "the daemon ended before it was ready");
         return complain(EXIT_INTERNAL, &line);
     }
     char text[512];
-    while ((got = read(fd, text, sizeof(text))) > 0)
+    ssize_t got;
+    while ((got = read(pipe_fd, text, sizeof(text))) > 0)
         if (buf_append(&line, text, (size_t)got))
             break;
     if (byte == EXIT_MOUNTED && isatty(STDERR_FILENO))
@@ -229,9 +268,12 @@ static enum exit_status await_child(int fd, pid_t child)
 
 static enum exit_status serve_in_background(const struct options *o, char *key)
 {
-    int ends[2];
     cleanup(buf_done) struct buf line = {.max = LINE_MAX_BYTES};
-    if (pipe2(ends, O_CLOEXEC) < 0) {
+    sigset_t set;
+    int ends[2] = {-1, -1};
+    block_signals(&set);
+    cleanup(close_fd) int signal_fd = signalfd(-1, &set, SFD_CLOEXEC);
+    if (signal_fd < 0 || pipe2(ends, O_CLOEXEC) < 0) {
         options_wipe_key(key);
         (void)buf_appendf(&line, "no pipe: %s", strerror(errno));
         return complain(EXIT_INTERNAL, &line);
@@ -239,6 +281,7 @@ static enum exit_status serve_in_background(const struct options *o, char *key)
     pid_t child = fork();
     if (child == 0) {
         (void)close(ends[0]);
+        close_fd(&signal_fd);
         (void)setsid();
         return serve(o, key, ends[1]);
     }
@@ -249,7 +292,7 @@ static enum exit_status serve_in_background(const struct options *o, char *key)
         (void)close(ends[0]);
         return complain(EXIT_INTERNAL, &line);
     }
-    enum exit_status status = await_child(ends[0], child);
+    enum exit_status status = await_child(ends[0], signal_fd, child);
     (void)close(ends[0]);
     return status;
 }

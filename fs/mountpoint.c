@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -101,10 +102,18 @@ static enum exit_status check_empty(const char *path, struct buf *error)
                  : refuse(error, path, "the directory is not empty");
 }
 
+/* STATFS always asks the daemon; stat and open may be answered out of what the
+ * kernel still keeps of one that died. */
+static bool is_dead(const char *path)
+{
+    struct statfs st;
+    return statfs(path, &st) < 0 && errno == ENOTCONN;
+}
+
 enum exit_status mountpoint_check(const char *path, struct buf *error)
 {
     struct stat st;
-    if (stat(path, &st) < 0 && errno == ENOTCONN) {
+    if (is_dead(path)) {
         if (!is_twelvefs(path))
             return refuse(error, path,
                           "another file system whose process died is still "

@@ -21,7 +21,8 @@ enum exit_status {
     EXIT_KEY_REFUSED = 4, /* the API answered 401 or 403 */
     EXIT_NETWORK = 5,     /* the API can't be reached or answers nonsense */
     EXIT_MOUNT_POINT = 6, /* not an empty directory, not permitted */
-    EXIT_CACHE = 7        /* in use by another daemon, or no place for one */
+    EXIT_CACHE = 7,       /* in use by another daemon, or no place for one */
+    EXIT_STOPPED = 8      /* by a signal, before the mount was usable */
 };
 
 struct options {

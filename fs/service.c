@@ -168,7 +168,7 @@ static int start_network(struct service *s, const struct options *o,
     return err ? err : api_new(s->http, &config, &s->api);
 }
 
-static int start_sync(struct service *s, const struct options *o)
+static int make_sync(struct service *s, const struct options *o)
 {
     const struct sync_config config = {
         .refresh_ms = o->refresh_ms,
@@ -214,11 +214,16 @@ static enum exit_status wait_ready(struct service *s, const struct options *o,
         return internal(err, error);
     const struct sync_question question = {.want = SYNC_READY};
     err = sync_wait(s->sync, &question, clock_mono_ms() + o->timeout_ms);
+    if (err == -ESHUTDOWN) {
+        (void)buf_appendf(error, "stopped by a signal before %s was mounted",
+                          o->mountpoint);
+        return EXIT_STOPPED;
+    }
     return err ? explain_api(s, err, o, error) : EXIT_MOUNTED;
 }
 
-static enum exit_status start(struct service *s, const struct options *o,
-                              const char *key, struct buf *error)
+static enum exit_status wire(struct service *s, const struct options *o,
+                             const char *key, struct buf *error)
 {
     int err = options_account_directory(o, key, &s->directory);
     if (err)
@@ -233,15 +238,33 @@ static enum exit_status start(struct service *s, const struct options *o,
         return EXIT_USAGE;
     }
     if (!err)
-        err = start_sync(s, o);
+        err = make_sync(s, o);
     if (!err)
         err = make_mount(s, o);
-    if (err)
-        return internal(err, error);
+    return err ? internal(err, error) : EXIT_MOUNTED;
+}
+
+DEFINE_CLEANUP(free_service, struct service *, service_free)
+
+enum exit_status service_new(const struct options *o, const char *key,
+                             struct service **ret_service, struct buf *error)
+{
+    cleanup(free_service) struct service *s = calloc(1, sizeof(*s));
+    if (!s)
+        return internal(-ENOMEM, error);
+    enum exit_status status = wire(s, o, key, error);
+    if (status == EXIT_MOUNTED)
+        *ret_service = steal_ptr(s);
+    return status;
+}
+
+enum exit_status service_start(struct service *s, const struct options *o,
+                               struct buf *error)
+{
     enum exit_status status = wait_ready(s, o, error);
     if (status != EXIT_MOUNTED)
         return status;
-    err = mount_start(s->mount);
+    int err = mount_start(s->mount);
     if (err == -EINVAL && o->fuse_options) {
         (void)buf_appendf(error, "mount has no use for all of the options '%s'",
                           o->fuse_options);
@@ -255,20 +278,6 @@ static enum exit_status start(struct service *s, const struct options *o,
     return EXIT_MOUNTED;
 }
 
-DEFINE_CLEANUP(free_service, struct service *, service_free)
-
-enum exit_status service_start(const struct options *o, const char *key,
-                               struct service **ret_service, struct buf *error)
-{
-    cleanup(free_service) struct service *s = calloc(1, sizeof(*s));
-    if (!s)
-        return internal(-ENOMEM, error);
-    enum exit_status status = start(s, o, key, error);
-    if (status == EXIT_MOUNTED)
-        *ret_service = steal_ptr(s);
-    return status;
-}
-
 void service_wait(struct service *s)
 {
     mount_wait(s->mount);
@@ -276,6 +285,7 @@ void service_wait(struct service *s)
 
 void service_stop(struct service *s)
 {
+    sync_stop(s->sync); /* service_start waits for it */
     mount_stop(s->mount);
 }
 

@@ -15,16 +15,21 @@
 
 struct service;
 
+/* Opens the cache and makes all parts; nothing is asked or mounted yet. On
+ * failure error has a line. Opens threads: call it after the fork. */
+enum exit_status service_new(const struct options *o, const char *key,
+                             struct service **ret_service, struct buf *error);
+
 /* Returns once the mount is usable: the key was accepted and the first page is
- * in, or a complete catalogue was kept. Otherwise nothing is mounted, and
- * error has a line. Opens threads: call it after the fork. */
-enum exit_status service_start(const struct options *o, const char *key,
-                               struct service **ret_service, struct buf *error);
+ * in, or a complete catalogue was kept. Otherwise, service_stop's call among
+ * it, nothing is mounted, and error has a line. */
+enum exit_status service_start(struct service *s, const struct options *o,
+                               struct buf *error);
 
 /* Until it is unmounted or stopped. */
 void service_wait(struct service *s);
 
-/* Any thread; unmounts. */
+/* Any thread, any time from service_new on: ends service_start, or unmounts. */
 void service_stop(struct service *s);
 
 /* Any thread: requests use this key from now on. 0 or -ENOMEM. */

@@ -353,8 +353,10 @@ static void *run(void *ctx)
             continue;
         }
         bool stopping = sync_is_stopping(s);
-        if (stopping && cancel_errands(s) == 0)
+        if (stopping && cancel_errands(s) == 0) {
+            waiters_end(s);
             return NULL;
+        }
         int64_t now_ms = clock_mono_ms();
         int64_t deadline_ms = waiters_expire(s, now_ms);
         if (!stopping)
@@ -427,18 +429,22 @@ int sync_start(struct sync *s)
     return -err;
 }
 
+void sync_stop(struct sync *s)
+{
+    guard_mutex(&s->lock);
+    s->stopping = true;
+    (void)pthread_cond_signal(&s->wake);
+}
+
 void sync_free(struct sync *s)
 {
     if (!s)
         return;
-    {
-        guard_mutex(&s->lock);
-        s->stopping = true;
-        (void)pthread_cond_signal(&s->wake);
-    }
+    sync_stop(s);
     if (s->started)
         (void)pthread_join(s->thread, NULL);
-    waiters_end(s);
+    else
+        waiters_end(s);
     for (size_t i = 0; i < array_count(s->covered); i++)
         free(s->covered[i]);
     walk_done(s);

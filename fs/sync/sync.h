@@ -46,7 +46,11 @@ int sync_new(struct catalogue *catalogue, struct api *api,
  * complete a first poll. */
 int sync_start(struct sync *s);
 
-/* Answers every waiter with -ESHUTDOWN, ends the thread. NULL is fine. */
+/* Ends what is under way; answers every waiter, and whoever asks from now on,
+ * with -ESHUTDOWN. Any thread; returns at once. */
+void sync_stop(struct sync *s);
+
+/* Stops it, and waits for the thread. NULL is fine. */
 void sync_free(struct sync *s);
 
 /* Whether the catalogue is complete: an absence is an absence. Any thread. */

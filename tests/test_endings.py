@@ -1,0 +1,256 @@
+"""Whatever a mount is doing, it can be ended, and so can whoever waits for it:
+no daemon, reader or mount point is left that only a reboot would end."""
+import errno
+import os
+import pathlib
+import signal
+import subprocess
+import time
+
+import pytest
+
+from mounting import BINARY, Mount, MountFailed, PATIENCE_S, folders
+from waiting import within
+
+ASSETS = 1000
+TIMEOUT_S = 4
+PATIENT_S = 60  # a mount whose own deadline is not what ends anything
+AT_ONCE_S = PATIENT_S / 3  # well before that deadline, on a slow machine too
+
+
+class Stage:
+    """A mount in the midst of something, with a reader that waits for it."""
+
+    def __init__(self, server, timeout):
+        self.server = server
+        self.m = Mount(server, timeout=timeout, refresh=600, wait=False)
+        self.reader = None
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *failure):
+        self.server.clear_faults()
+        self.m.__exit__(*failure)
+        if self.reader and self.reader.poll() is None:
+            self.reader.kill()
+            self.reader.wait()
+
+    def read(self, *command):
+        self.reader = subprocess.Popen(command, stdout=subprocess.DEVNULL,
+                                       stderr=subprocess.DEVNULL)
+
+    def waits(self):
+        """The reader is in the kernel, and can be signalled there."""
+        within(PATIENCE_S, lambda: state(self.reader.pid) == "S")
+
+
+def state(pid):
+    return pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(
+        ")")[2].split()[0]
+
+
+def stall(server, **match):
+    server.fault("stall", match={"count": -1, **match})
+
+
+def enter_walk(s):
+    stall(s.server, kind="list", nth=6)
+    s.m.wait_ready()
+    s.read("ls", str(s.m.path / "video"))
+    s.server.wait("list", 6)
+
+
+def enter_narrow(s):
+    stall(s.server, kind="list", nth=6)
+    s.m.wait_ready()
+    stall(s.server, query_contains="filename=nothing")
+    asked = s.server.stats()["requests"]["list"]
+    s.read("ls", str(s.m.path / "filename=nothing"))
+    within(PATIENCE_S, lambda: s.server.stats()["requests"]["list"] > asked)
+
+
+def enter_poll(s):
+    s.m.wait_ready()
+    s.m.wait_complete()
+    s.m.refresh()
+    asked = s.server.stats()["requests"]["list"]
+    stall(s.server, kind="list")
+    s.read("sh", "-c", f"echo now > {s.m.path}/.twelvefs/refresh")
+    s.server.wait("list", asked + 1)
+
+
+def enter_picture(s):
+    s.m.wait_ready()
+    s.m.wait_complete()
+    stall(s.server, kind="picture")
+    one = next(e.path for p in folders(s.m).values() for e in os.scandir(p)
+               if e.name.startswith("thumbnail.") and e.is_symlink())
+    s.read("cat", one)
+    s.server.wait("picture", 1)
+
+
+ENTER = {"first walk": enter_walk, "narrow query": enter_narrow,
+         "poll": enter_poll, "picture": enter_picture}
+
+
+@pytest.fixture
+def stage(standin):
+    def enter(name, timeout=PATIENT_S):
+        s = Stage(standin(assets=ASSETS), timeout)
+        try:
+            ENTER[name](s)
+        except BaseException:
+            s.m.stop()
+            raise
+        return s
+    return enter
+
+
+def whole(server, m):
+    m.wait_complete()
+    assert len(folders(m)) == ASSETS == server.count()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("name", ENTER)
+def test_a_signal_ends_the_daemon(stage, name, number):
+    with stage(name) as s:
+        s.m.process.send_signal(number)
+        assert s.m.process.wait(timeout=AT_ONCE_S) == 0
+        assert s.reader.wait(timeout=AT_ONCE_S) != 0
+        assert not s.m.is_mounted()
+
+
+@pytest.mark.parametrize("name", ENTER)
+def test_a_killed_daemon_leaves_nobody_waiting(stage, name):
+    with stage(name) as s:
+        s.m.kill()
+        assert s.reader.wait(timeout=AT_ONCE_S) != 0
+        s.server.clear_faults()
+        s.m.start()
+        whole(s.server, s.m)
+
+
+@pytest.mark.parametrize("name", ENTER)
+def test_a_lazy_unmount_ends_once_the_last_reader_has(stage, name):
+    with stage(name, timeout=TIMEOUT_S) as s:
+        subprocess.run(["fusermount3", "-uz", str(s.m.path)], check=True)
+        assert not s.m.is_mounted()
+        assert s.reader.wait(timeout=PATIENCE_S) != 0
+        assert s.m.process.wait(timeout=PATIENCE_S) == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+@pytest.mark.parametrize("name", ENTER)
+def test_a_signal_ends_whoever_waits_and_nobody_else(stage, name, number):
+    with stage(name) as s:
+        s.waits()
+        s.reader.send_signal(number)
+        assert s.reader.wait(timeout=AT_ONCE_S) == -number
+        s.server.clear_faults()
+        whole(s.server, s.m)
+
+
+@pytest.mark.parametrize("name", ENTER)
+def test_a_host_that_falls_silent_ends_waits_in_time(stage, name):
+    with stage(name, timeout=TIMEOUT_S) as s:
+        s.server.suspend()
+        try:
+            start = time.monotonic()
+            assert s.reader.wait(timeout=PATIENCE_S) != 0
+            assert time.monotonic() - start < 2 * TIMEOUT_S
+        finally:
+            s.server.resume()
+        s.server.clear_faults()
+        within(PATIENCE_S, lambda: s.m.status()["complete"])
+        whole(s.server, s.m)
+
+
+# ---- before the mount is usable ----
+
+
+def unready(standin, **options):
+    server = standin(assets=ASSETS)
+    stall(server, kind="list")
+    m = Mount(server, wait=False, **options)
+    server.wait("list", 1)
+    return server, m
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_the_start(standin, number):
+    server, m = unready(standin, timeout=PATIENT_S)
+    with m:
+        m.process.send_signal(number)
+        assert m.process.wait(timeout=AT_ONCE_S) == 8
+        assert m.log().splitlines()[-1] == (
+            f"twelvefs: stopped by a signal before {m.path} was mounted")
+        assert not m.is_mounted()
+        server.clear_faults()
+        m.start()
+        whole(server, m)
+
+
+def test_a_start_that_was_killed_is_begun_anew(standin):
+    server, m = unready(standin, timeout=PATIENT_S)
+    with m:
+        m.kill()
+        assert not m.is_mounted()
+        server.clear_faults()
+        m.start()
+        whole(server, m)
+
+
+def test_a_host_silent_from_the_start_is_one_line(standin):
+    server, m = unready(standin, timeout=1)
+    with m:
+        server.suspend()
+        try:
+            with pytest.raises(MountFailed) as failure:
+                m.wait_ready()
+        finally:
+            server.resume()
+        assert failure.value.status == 5
+        assert os.strerror(errno.ETIMEDOUT) in failure.value.stderr
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_takes_back_a_mount_in_the_background(standin, tmp_path, number):
+    server = standin(assets=ASSETS)
+    stall(server, kind="list")
+    point = tmp_path / "mnt"
+    point.mkdir()
+    daemon = subprocess.Popen(
+        [BINARY, "-o", f"cache_dir={tmp_path}/c,timeout={PATIENT_S}", point],
+        env={**os.environ, **server.env()}, stderr=subprocess.PIPE, text=True)
+    server.wait("list", 1)
+    daemon.send_signal(number)
+    _, said = daemon.communicate(timeout=AT_ONCE_S)
+    assert daemon.returncode == 8
+    assert said == f"twelvefs: stopped by a signal before {point} was mounted\n"
+    assert not os.path.ismount(point)
+
+
+def test_nobody_is_left_a_mount_that_he_gave_up_waiting_for(standin, tmp_path):
+    """The command that would have said that it is usable was killed."""
+    server = standin(assets=ASSETS)
+    stall(server, kind="list")
+    point, cache = tmp_path / "mnt", tmp_path / "c"
+    point.mkdir()
+    daemon = subprocess.Popen(
+        [BINARY, "-o", f"cache_dir={cache},timeout={PATIENT_S}", point],
+        env={**os.environ, **server.env()}, stderr=subprocess.DEVNULL)
+    server.wait("list", 1)
+    daemon.kill()
+    daemon.wait()
+    server.clear_faults()
+    within(PATIENCE_S, lambda: can_mount(server, point, cache))
+    subprocess.run(["fusermount3", "-u", point], check=True)
+
+
+def can_mount(server, point, cache):
+    """Only once the one before has given the cache and the point back."""
+    return not os.path.ismount(point) and subprocess.run(
+        [BINARY, "-o", f"cache_dir={cache}", point], check=False,
+        env={**os.environ, **server.env()}, capture_output=True).returncode == 0
