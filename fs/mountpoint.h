@@ -12,9 +12,10 @@
  * stands it is left as it is, for mountpoint_check to say so. 0, -ENOMEM. */
 int mountpoint_resolve(char **path);
 
-/* Checks that path, resolved, is an empty directory. A twelvefs whose daemon died is
- * still mounted there ("Transport endpoint is not connected"): it is taken
- * away first, with a log line. EXIT_MOUNTED, or EXIT_MOUNT_POINT and a line. */
+/* Checks that path, resolved, is an empty directory. A twelvefs whose daemon
+ * died is still mounted there ("Transport endpoint is not connected"): it is
+ * taken away first, with a log line. EXIT_MOUNTED, or EXIT_MOUNT_POINT and a
+ * line. */
 enum exit_status mountpoint_check(const char *path, struct buf *error);
 
 #endif

@@ -28,9 +28,12 @@ class MountFailed(Exception):
 
 
 class Mount:
-    """Context manager. Options become -o option=value."""
+    """Context manager. Options become -o option=value; within is a command
+    that runs it in other circumstances."""
 
-    def __init__(self, standin, env=None, cache_dir=None, wait=True, **options):
+    def __init__(self, standin, env=None, cache_dir=None, wait=True,
+                 within=(), **options):
+        self.within = list(within)
         self.home = pathlib.Path(tempfile.mkdtemp(prefix="twelvefs-test-"))
         self.path = self.home / "mnt"
         self.path.mkdir()
@@ -53,7 +56,8 @@ class Mount:
     def arguments(self):
         words = ",".join(k if v is True else f"{k}={v}"
                          for k, v in self.options.items())
-        return [str(BINARY), "-f", "-o", words, "standin", str(self.path)]
+        return [*self.within, str(BINARY), "-f", "-o", words, "standin",
+                str(self.path)]
 
     def launch(self):
         name = str(self.home / "notify")

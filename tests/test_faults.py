@@ -78,6 +78,115 @@ def test_passing_faults_in_the_first_walk_lose_nothing(standin, name):
         assert len(folders(m)) == 3000
 
 
+CAUSES = {
+    "refused key": (errno.EACCES, '401 "api_key_invalid"', dict(
+        kind="status", status=401,
+        body='{"code":"api_key_invalid","message":"no"}')),
+    "limit": (errno.EAGAIN, "limits requests: HTTP 429", dict(
+        kind="status", status=429, headers={"Retry-After": "4"})),
+    "server error": (errno.EIO, "HTTP 503", dict(kind="status", status=503)),
+    "captive portal": (errno.EIO, "not the API's JSON", dict(kind="html")),
+    "garbage": (errno.EIO, "not the API's JSON", dict(kind="garbage")),
+    "half a JSON": (errno.EIO, "not the API's JSON",
+                    dict(kind="partial_json")),
+    "redirect": (errno.EIO, "HTTP 302", dict(
+        kind="redirect", location="$MEDIA/elsewhere")),
+    "endless body": (errno.EIO, "too large", dict(kind="endless")),
+    "gzip bomb": (errno.EIO, "too large", dict(kind="gzip_bomb")),
+    "reset": (errno.EHOSTUNREACH, "Connection reset", dict(kind="reset")),
+    "truncate": (errno.EHOSTUNREACH, "Connection reset",
+                 dict(kind="truncate")),
+    "stall": (errno.ETIMEDOUT, "timed out", dict(kind="stall")),
+    "stall in the body": (errno.ETIMEDOUT, "timed out",
+                          dict(kind="stall_body")),
+}
+
+
+@pytest.fixture
+def walking(standin, mount):
+    """A mount whose first walk doesn't come to its end, and a fault in every
+    narrow query."""
+    def start(fault):
+        server = standin(assets=3000)
+        if fault:
+            with_fault(server, fault, query_contains="filename=", count=-1)
+        server.fault("stall", match={"kind": "list", "nth": 6, "count": -1})
+        return server, mount(server, timeout=2, refresh=600)
+    return start
+
+
+@pytest.mark.parametrize("name", CAUSES)
+def test_a_fault_in_a_narrow_query_has_its_errno_and_log_line(walking, name):
+    expected, words, fault = CAUSES[name]
+    server, m = walking(fault)
+    start = time.monotonic()
+    with pytest.raises(OSError) as failure:
+        os.listdir(m.path / "filename=keynote")
+    assert time.monotonic() - start < 2 + 5
+    assert failure.value.errno == expected
+    log = [line for line in m.log().splitlines() if "the API" in line]
+    assert len([line for line in log if words in line]) == 1, log
+    assert m.process.poll() is None
+    server.clear_faults()
+    within(PATIENCE_S, lambda: try_list(m.path / "filename=keynote"))
+    within(PATIENCE_S, lambda: try_complete(m))
+    assert set(os.listdir(m.path / "filename=keynote")) == {
+        n for n in folders(m) if "keynote" in n.lower()}
+    assert len(folders(m)) == 3000
+
+
+def try_complete(m):
+    try:
+        return m.wait_complete()
+    except OSError:
+        return None
+
+
+def try_list(path):
+    try:
+        return os.listdir(path)
+    except OSError:
+        return None
+
+
+@pytest.mark.parametrize("name", TRANSIENT)
+def test_a_passing_fault_in_a_narrow_query_is_retried(standin, mount, name):
+    server = standin(assets=3000)
+    with_fault(server, TRANSIENT[name], query_contains="filename=", count=1)
+    m = mount(server, timeout=TIMEOUT_S, refresh=600)
+    shown = os.listdir(m.path / "filename=keynote")
+    m.wait_complete()
+    assert set(shown) == {n for n in folders(m) if "keynote" in n.lower()}
+
+
+def test_whoever_waits_for_a_walk_that_pauses_wakes_it(standin, mount):
+    """Left alone it would look again after eight seconds, and then later."""
+    server = standin(assets=3000)
+    server.fault("status", status=400, match={"kind": "list", "nth": 6,
+                                              "count": -1})
+    m = mount(server, timeout=6, refresh=600)
+    within(PATIENCE_S, lambda: m.log().count("pauses") >= 4)
+    server.clear_faults()
+    m.wait_complete()
+    assert len(folders(m)) == 3000
+
+
+def test_without_a_network_everything_known_is_served(standin, tmp_path):
+    server = standin(assets=ASSETS)
+    with Mount(server, cache_dir=tmp_path / "c") as m:
+        m.wait_complete()
+        known = sorted(folders(m))
+    with Mount(server, cache_dir=tmp_path / "c", timeout=4,
+               within=["unshare", "-n"]) as m:
+        assert sorted(folders(m)) == known
+        with pytest.raises(OSError) as failure:
+            m.refresh()
+        assert failure.value.errno == errno.ENETUNREACH
+        with pytest.raises(OSError) as failure:
+            next_picture(m).read_bytes()
+        assert failure.value.errno == errno.ENETUNREACH
+
+
 def test_a_listing_cut_short_is_an_error_never_a_part(standin):
     server = standin(assets=3000)
     server.fault("status", status=503, match={"kind": "list", "nth": 20,

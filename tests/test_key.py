@@ -1,9 +1,14 @@
 """The key stays in."""
+import errno
 import os
 import pathlib
+import signal
 import subprocess
 
+import pytest
+
 from mounting import BINARY, Mount, folders
+from waiting import within
 
 KEY = "tlk_SECRET0123456789abcdef"
 
@@ -85,6 +90,45 @@ def test_key_sources(standin, tmp_path):
     with Mount(server, env={**base,
                             "CREDENTIALS_DIRECTORY": str(credentials)}) as m:
         assert "video" in os.listdir(m.path)
+
+
+def test_a_new_key_is_read_without_unmounting(standin, tmp_path):
+    server = standin(assets=60, key=KEY)
+    secret = tmp_path / "key"
+    secret.write_text(KEY)
+    secret.chmod(0o600)
+    with Mount(server, env={"TWELVE_LABS_API_KEY": ""}, key_file=secret,
+               timeout=4, refresh=600) as m:
+        m.wait_complete()
+        opened = os.open(m.path, os.O_RDONLY | os.O_DIRECTORY)
+        server.stop()
+        server.key = "tlk_ANOTHER0123456789abcdef"
+        server.start()
+        with pytest.raises(PermissionError):
+            m.refresh()
+        assert m.status()["stale_because"] == os.strerror(errno.EACCES)
+        secret.write_text(server.key + "\n")
+        m.process.send_signal(signal.SIGHUP)
+        within(10, lambda: "read the API key anew" in m.log())
+        m.refresh()
+        assert not m.status()["stale_because"]
+        assert sorted(os.listdir(opened)) == sorted(os.listdir(m.path))
+        os.close(opened)
+        assert server.stats()["key_leaks"] == 0
+
+        secret.chmod(0o644)
+        m.process.send_signal(signal.SIGHUP)
+        within(10, lambda: "the key stays as it was" in m.log())
+        m.refresh()
+        m.stop()
+        assert KEY not in m.log() and server.key not in m.log()
+
+
+def test_no_core_can_hold_it(standin):
+    with Mount(standin(assets=10, key=KEY)) as m:
+        limits = pathlib.Path(f"/proc/{m.process.pid}/limits").read_text()
+        core = next(l for l in limits.splitlines() if "core file" in l)
+        assert core.split()[4:6] == ["0", "0"]
 
 
 def test_a_key_file_that_others_can_read_is_refused(tmp_path):

@@ -67,12 +67,14 @@ static void narrow_free(struct narrow *n)
     free(n);
 }
 
-static void forget_pages(struct narrow *n)
+static void ask_again(struct sync *s, struct narrow *n)
 {
     for (size_t i = 0; i < n->page_count; i++)
         page_done(&n->pages[i]);
     n->page_count = n->asked = 0;
     n->total = -1;
+    n->err = 0;
+    ask_more(s, n);
 }
 
 static void narrow_end(struct sync *s, struct narrow *n, int err)
@@ -251,9 +253,7 @@ static bool next_name(struct sync *s, struct narrow *n)
         }
         n->by_ids = false;
         n->tries = 0;
-        n->err = 0;
-        forget_pages(n);
-        ask_more(s, n);
+        ask_again(s, n);
         return true;
     }
     return false;
@@ -275,18 +275,45 @@ static bool has_all_ids(const struct narrow *n)
            n->pages[0].count == n->query.terms[0].text_count;
 }
 
+struct latest {
+    const struct narrow *narrow;
+    int64_t deadline_ms;
+};
+
+static bool note_deadline(struct sync *s, struct waiter *w, void *ctx,
+                          int *ret_err)
+{
+    struct latest *l = ctx;
+    if (w->owner == l->narrow && w->deadline_ms > l->deadline_ms)
+        l->deadline_ms = w->deadline_ms;
+    return false;
+}
+
+/* Who joined later has longer to wait than whoever it was begun for. */
+static bool ask_longer(struct sync *s, struct narrow *n)
+{
+    struct latest l = {n, n->deadline_ms};
+    waiters_settle(s, note_deadline, &l);
+    if (l.deadline_ms == n->deadline_ms)
+        return false;
+    n->deadline_ms = l.deadline_ms;
+    ask_again(s, n);
+    return true;
+}
+
 static void judge(struct sync *s, struct narrow *n)
 {
     if (is_refused_id(n)) {
         narrow_end(s, n, n->renew ? -ENOENT : 0);
         return;
     }
+    if (n->err == -ETIMEDOUT && ask_longer(s, n))
+        return;
     int err = n->err ? n->err : check_whole(n);
     if (err == -ESTALE && has_all_ids(n))
         err = 0;
     if (err == -ESTALE && ++n->tries < TRIES_MAX) {
-        forget_pages(n);
-        ask_more(s, n);
+        ask_again(s, n);
         return;
     }
     if (err == -ESTALE || err == -EINVAL || err == -ENOENT || err == -E2BIG) {

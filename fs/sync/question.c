@@ -91,7 +91,7 @@ static int index_fields(struct sync *s, const struct query *q)
     return 0;
 }
 
-int question_begin(struct sync *s, struct waiter *w)
+static int begin(struct sync *s, struct waiter *w)
 {
     int64_t link;
     switch (w->want) {
@@ -120,4 +120,12 @@ int question_begin(struct sync *s, struct waiter *w)
         return catalogue_link_remove(s->catalogue, w->place, w->text);
     }
     return -EINVAL;
+}
+
+int question_begin(struct sync *s, struct waiter *w)
+{
+    int result = begin(s, w);
+    if (result == QUESTION_WAITS && !w->owner)
+        walk_hasten(s);
+    return result;
 }

@@ -222,6 +222,9 @@ void walk_start(struct sync *s);
 void walk_done(struct sync *s);
 /* Under way, or about to begin (again). */
 bool walk_is_due(const struct sync *s);
+/* Somebody waits for it now: a long pause after an error becomes a short one.
+ */
+void walk_hasten(struct sync *s);
 void poll_start(struct sync *s);
 void poll_done(struct sync *s);
 /* A walk of what was complete is through, at this total. */

@@ -112,8 +112,18 @@ void walk_fail(struct sync *s, int err)
     if (!w->paused) {
         log_warning("reading the whole list pauses: %s", strerror(-err));
         pause_walk(s, &s->walk_pause_ms, PAUSE_MAX_MS);
+        w->failed_ms = clock_mono_ms();
     }
     w->paused = true;
+}
+
+void walk_hasten(struct sync *s)
+{
+    if (!s->walk || !s->walk->paused)
+        return;
+    int64_t at_ms = s->walk->failed_ms + PAUSE_FIRST_MS;
+    if (at_ms < s->walk_at_ms)
+        s->walk_at_ms = at_ms;
 }
 
 void walk_anew(struct sync *s)

@@ -46,8 +46,9 @@ struct bridge {
 struct walk {
     bool opened;
     bool paused;
-    bool anew;    /* start over once nothing is under way */
-    bool closing; /* page 1 is asked for */
+    int64_t failed_ms; /* when it paused */
+    bool anew;         /* start over once nothing is under way */
+    bool closing;      /* page 1 is asked for */
     bool bridging, judging;
     int64_t total;    /* as last heard */
     int64_t reach;    /* position of the tape's newest asset */

@@ -6,7 +6,7 @@
  * thread may ask and cancel.
  *
  * Retries: 408, 429, 5xx and transport faults, until the deadline, with
- * exponential backoff from 500 ms to 30 s under full jitter; Retry-After
+ * exponential backoff from 500 ms to 8 s under full jitter; Retry-After
  * is obeyed (a wait past the deadline fails at once). A 200 that isn't the
  * API's JSON (captive portal, truncated body) is retried likewise and ends as
  * -EIO. A host that failed API_CIRCUIT_FAILURES times in a row (failures of

@@ -94,14 +94,19 @@ static int64_t reserve_when_ms(struct api_budget *b, int in_flight,
     return CLOCK_NEVER_MS;
 }
 
-int64_t api_budget_when_ms(struct api_budget *b, enum api_lane lane,
-                           int in_flight, int64_t now_ms)
+int64_t api_budget_limited_until_ms(struct api_budget *b, enum api_lane lane,
+                                    int in_flight, int64_t now_ms)
 {
     if (lane == API_FOREGROUND)
         return now_ms;
     int64_t when_ms = reserve_when_ms(b, in_flight, now_ms);
-    if (b->paused_until_ms > when_ms)
-        when_ms = b->paused_until_ms;
+    return b->paused_until_ms > when_ms ? b->paused_until_ms : when_ms;
+}
+
+int64_t api_budget_when_ms(struct api_budget *b, enum api_lane lane,
+                           int in_flight, int64_t now_ms)
+{
+    int64_t when_ms = api_budget_limited_until_ms(b, lane, in_flight, now_ms);
     int64_t pace_ms = (b->next_us - b->burst_us + 999) / 1000;
     if (lane == API_BACKGROUND && pace_ms > when_ms)
         when_ms = pace_ms;

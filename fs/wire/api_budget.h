@@ -31,6 +31,11 @@ void api_budget_hear(struct api_budget *b, const struct http_response *response,
 void api_budget_throttled(struct api_budget *b, int64_t retry_after_ms,
                           int64_t now_ms);
 
+/* Until when the server's limit, told or guessed, keeps a request of this lane
+ * back: as below, but for our own pace. */
+int64_t api_budget_limited_until_ms(struct api_budget *b, enum api_lane lane,
+                                    int in_flight, int64_t now_ms);
+
 /* When a request of this lane may go, given how many are under way: now or
  * before, a time, or CLOCK_NEVER_MS: not before one of these is answered. */
 int64_t api_budget_when_ms(struct api_budget *b, enum api_lane lane,

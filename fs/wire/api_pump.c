@@ -63,19 +63,25 @@ static bool may_probe(struct api_call *c)
     return false;
 }
 
-/* Why a waiting call can't wait any longer; 0 it can. */
-static int reason_to_end(const struct api *a, struct api_call *c,
-                         int64_t now_ms)
+/* The server's limit lasts past the deadline. */
+static bool is_limited(struct api *a, const struct api_call *c, int64_t now_ms)
+{
+    if (c->picture)
+        return false;
+    int64_t until_ms =
+        api_budget_limited_until_ms(&a->budget, c->lane, a->in_flight, now_ms);
+    return until_ms != CLOCK_NEVER_MS && until_ms > c->deadline_ms;
+}
+
+/* Why a waiting call can't or needn't wait any longer; 0 it can. */
+static int reason_to_end(struct api *a, struct api_call *c, int64_t now_ms)
 {
     if (c->cancelled || a->stopping)
         return -ECANCELED;
-    if (c->deadline_ms <= now_ms) {
-        if (c->last_error)
-            return c->last_error;
-        bool throttled = !c->picture && c->lane != API_FOREGROUND &&
-                         a->budget.paused_until_ms > now_ms;
-        return throttled ? -EAGAIN : -ETIMEDOUT;
-    }
+    if (is_limited(a, c, now_ms))
+        return -EAGAIN;
+    if (c->deadline_ms <= now_ms)
+        return c->last_error ? c->last_error : -ETIMEDOUT;
     return may_probe(c) ? 0 : c->circuit->last_error;
 }
 

@@ -3,7 +3,7 @@
 #include <errno.h>
 
 #define BACKOFF_FIRST_MS 500
-#define BACKOFF_MOST_MS  30000
+#define BACKOFF_MOST_MS  8000
 
 static struct api_verdict fail(int error)
 {

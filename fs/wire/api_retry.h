@@ -21,7 +21,7 @@ struct api_verdict api_judge(const struct http_response *response,
 struct api_verdict api_judge_broken(void);
 
 /* Full jitter under an exponential bound: up to 500 ms doubled per
- * attempt that went before, 30 s at most; retry_after_ms (-1 none) at least. */
+ * attempt that went before, 8 s at most; retry_after_ms (-1 none) at least. */
 int64_t api_retry_delay_ms(int attempts, int64_t retry_after_ms,
                            uint64_t random);
 

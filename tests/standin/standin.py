@@ -193,8 +193,10 @@ class Standin:
         return self.control("expire", {})
 
     def suspend(self):
-        """The host is there and says nothing (SIGSTOP)."""
+        """The host is there and says nothing (SIGSTOP). Returns once it has
+        stopped, so that no answer is on its way any more."""
         self.process.send_signal(signal.SIGSTOP)
+        os.waitid(os.P_PID, self.pid, os.WSTOPPED | os.WNOWAIT)
 
     def resume(self):
         self.process.send_signal(signal.SIGCONT)

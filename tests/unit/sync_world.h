@@ -69,7 +69,8 @@ struct world {
     bool flaps;           /* … in every other answer */
     bool total_absent;
     bool unsorted;     /* pages come in an order of their own */
-    int fail_with;     /* errno for every request */
+    int fail_with;     /* errno for every request, … */
+    int fail_times;    /* … or where not 0 for so many */
     int refuse_ids;    /* errno for those with asset_ids */
     int limit_at_most; /* a server that ignores page_limit; 0 doesn't */
     bool limit_echoed; /* and says so */
@@ -224,6 +225,8 @@ static inline void world_reply(struct world *w, struct question *q)
 {
     struct page page = {0};
     int err = q->cancelled ? -ECANCELED : w->fail_with;
+    if (w->fail_times && --w->fail_times == 0)
+        w->fail_with = 0;
     if (!err && q->filter && strstr(q->filter, "&asset_ids="))
         err = w->refuse_ids;
     struct api_answer answer = {.asked_ms = clock_mono_ms()};

@@ -229,6 +229,25 @@ static void retry_after_is_waited_for_or_fails_at_once(void **state)
     assert_in_range(stats.background_pause_ms, 50000, 60000);
 }
 
+/* The others needn't ask to know, nor wait for their deadlines. */
+static void
+a_limit_beyond_the_deadline_ends_the_background_at_once(void **state)
+{
+    struct world w = {0};
+    struct answer o;
+    world_open(&w, throttle, 60);
+    ask_page(&w, 1, API_WALK, 30000, &o);
+    assert_int_equal(answer_wait(&o), -EAGAIN);
+    int64_t start = clock_mono_ms();
+    for (int lane = API_WALK; lane <= API_BACKGROUND; lane++) {
+        ask_page(&w, 2, (enum api_lane)lane, 30000, &o);
+        assert_int_equal(answer_wait(&o), -EAGAIN);
+    }
+    assert_true(clock_mono_ms() - start < 15000);
+    assert_int_equal(w.server->requests, 1);
+    world_close(&w);
+}
+
 /* ---- lanes ---- */
 
 static bool gated_page(struct loopback *s, int fd, int number, const char *r)
@@ -297,10 +316,10 @@ static void background_leaves_a_fifth_of_the_limit(void **state)
     struct api_stats stats;
     world_open(&w, say_used_up, 60);
     assert_int_equal(get_page(&w, 9000), 0);
-    ask_page(&w, 2, API_WALK, 150, &o);
-    assert_int_equal(answer_wait(&o), -ETIMEDOUT);
-    ask_page(&w, 2, API_BACKGROUND, 150, &o);
-    assert_int_equal(answer_wait(&o), -ETIMEDOUT);
+    ask_page(&w, 2, API_WALK, 9000, &o);
+    assert_int_equal(answer_wait(&o), -EAGAIN);
+    ask_page(&w, 2, API_BACKGROUND, 9000, &o);
+    assert_int_equal(answer_wait(&o), -EAGAIN);
     assert_int_equal(loopback_requests(w.server), 1);
     assert_int_equal(get_page(&w, 9000), 0);
     api_stats(w.api, &stats);
@@ -426,6 +445,8 @@ int main(void)
         cmocka_unit_test(refusals_are_final),
         cmocka_unit_test(the_key_is_never_in_an_error_text),
         cmocka_unit_test(retry_after_is_waited_for_or_fails_at_once),
+        cmocka_unit_test(
+            a_limit_beyond_the_deadline_ends_the_background_at_once),
         cmocka_unit_test(background_stands_back_while_a_person_waits),
         cmocka_unit_test(background_keeps_to_its_pace_and_the_walk_does_not),
         cmocka_unit_test(background_leaves_a_fifth_of_the_limit),

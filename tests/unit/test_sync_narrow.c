@@ -23,6 +23,13 @@ static int ask_and_wait(struct world *w, enum sync_want want,
     return counted.last;
 }
 
+static void await_request(struct world *w, enum api_cause cause)
+{
+    guard_mutex(&w->lock);
+    while (!w->requests[cause])
+        (void)pthread_cond_wait(&w->changed, &w->lock);
+}
+
 static int64_t row_of(struct world *w, int number, bool *ret_named)
 {
     char id[32];
@@ -184,6 +191,22 @@ static void who_lists_is_told_of_rows(void **state)
     assert_true(sync_is_complete(w->sync)); /* there is no audio */
 }
 
+/* It was begun with the deadline of whoever asked first. */
+static void who_joins_late_has_a_deadline_of_his_own(void **state)
+{
+    struct world *w = &world;
+    begin_stopped(w, 3000);
+    world_change(w, w->held = true);
+    (void)world_ask_query(w, SYNC_QUERY, "filename=clip-5.", NULL, SOON_MS);
+    (void)world_ask_query(w, SYNC_QUERY, "filename=clip-5.", NULL, 2 * SOON_MS);
+    await_request(w, API_CAUSE_NARROW);
+    world_change(
+        w, (w->held = false, w->fail_times = 1, w->fail_with = -ETIMEDOUT));
+    await_answers(&counted, 2);
+    assert_int_equal(counted.last, 0);
+    assert_int_equal(w->requests[API_CAUSE_NARROW], 2);
+}
+
 static void an_end_answers_shutdown_whatever_was_asked(void **state)
 {
     struct world *w = &world;
@@ -193,11 +216,7 @@ static void an_end_answers_shutdown_whatever_was_asked(void **state)
     (void)world_ask_query(w, SYNC_QUERY, "filename=clip-5", NULL, SOON_MS);
     (void)world_ask_query(w, SYNC_POLL, NULL, NULL, SOON_MS);
     (void)world_ask_query(w, SYNC_RENEW, NULL, "x", SOON_MS);
-    {
-        guard_mutex(&w->lock);
-        while (!w->requests[API_CAUSE_RENEW])
-            (void)pthread_cond_wait(&w->changed, &w->lock);
-    }
+    await_request(w, API_CAUSE_RENEW);
     sync_free(w->sync);
     w->sync = NULL;
     assert_int_equal(counted.answers, 3);
@@ -217,6 +236,7 @@ int main(void)
         world_test(a_wide_question_waits_for_the_walk),
         world_test(a_narrow_answer_that_shifts_is_asked_for_again),
         world_test(who_lists_is_told_of_rows),
+        world_test(who_joins_late_has_a_deadline_of_his_own),
         world_test(an_end_answers_shutdown_whatever_was_asked),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
