@@ -124,6 +124,8 @@ def test_a_fault_in_a_narrow_query_has_its_errno_and_log_line(walking, name):
         os.listdir(m.path / "filename=keynote")
     assert time.monotonic() - start < 2 + 5
     assert failure.value.errno == expected
+    # a deadline is the reader's as well as the request's, which logs
+    within(PATIENCE_S, lambda: words in m.log())
     log = [line for line in m.log().splitlines() if "the API" in line]
     assert len([line for line in log if words in line]) == 1, log
     assert m.process.poll() is None
