@@ -21,6 +21,7 @@
 #define AGREED_MIN    4   /* totals as expected, until searches are trusted */
 #define PAGES_MAX     256 /* of creations; more is for a walk */
 #define HALF_AT_LEAST 50  /* fewer may halve without a second look */
+#define ROUNDS_MAX    4   /* of one poll, while the account changes */
 
 struct poll {
     uint64_t number;
@@ -29,8 +30,10 @@ struct poll {
     int64_t top_s, bottom_s; /* newest and oldest second that page 1 showed */
     bool linked;             /* the reading went down to what is whole */
     bool confirmed;          /* that most of the account is gone */
-    bool walking;            /* waits for the walk that it asked for */
-    uint64_t changes;        /* s->changes before the search */
+    bool walking;            /* waits for a walk */
+    int rounds;
+    int err;          /* it isn't fresh in the end, whatever else went well */
+    uint64_t changes; /* s->changes before the search */
 };
 
 int64_t sync_known_total(struct sync *s)
@@ -103,7 +106,7 @@ static void poll_end(struct sync *s, int err)
 
 static void on_unfinished(struct sync *s, int err)
 {
-    poll_end(s, err);
+    poll_end(s, err ? err : s->poll->err);
 }
 
 static void read_unfinished(struct sync *s)
@@ -124,9 +127,25 @@ static void note_search(struct sync *s, bool explained)
     s->search_from_poll = s->poll_number + (UINT64_C(1) << s->fruitless);
 }
 
+static void ask_page(struct sync *s);
+
+/* The account has changed under a search or a walk. Where that found nothing
+ * another one won't. */
+static bool go_another_round(struct sync *s, int64_t total)
+{
+    struct poll *p = s->poll;
+    if (sync_known_total(s) == total || s->changes == p->changes ||
+        ++p->rounds >= ROUNDS_MAX)
+        return false;
+    p->walking = false;
+    p->page = 1;
+    ask_page(s);
+    return true;
+}
+
 void poll_walked(struct sync *s, int64_t total)
 {
-    if (!s->poll || !s->poll->walking)
+    if (!s->poll || !s->poll->walking || go_another_round(s, total))
         return;
     note_search(s, sync_known_total(s) == total);
     read_unfinished(s);
@@ -148,14 +167,28 @@ void poll_walk_failed(struct sync *s, int err)
         poll_end(s, err);
 }
 
+/* The whole list has to be read: by the walk that is under way or pauses, or
+ * by a new one; but while it is slept over that one was in vain there is none,
+ * and the poll is one that failed. */
 static void walk_instead(struct sync *s)
 {
+    bool vain = !s->walk && walk_is_due(s);
+    if (vain) {
+        s->poll->err = -EIO;
+        read_unfinished(s);
+        return;
+    }
     s->poll->walking = true;
-    walk_start(s);
+    if (s->walk)
+        walk_hasten(s);
+    else
+        walk_start(s);
 }
 
-static void on_searched(struct sync *s, int err)
+static void on_searched(struct sync *s, int err, int64_t total)
 {
+    if (!err && go_another_round(s, total))
+        return;
     if (!err) {
         note_search(s, true);
         read_unfinished(s);
@@ -192,19 +225,21 @@ static void compare(struct sync *s, int64_t total)
         return;
     }
     s->agreed = 0;
-    if (walk_is_due(s) || s->poll_number < s->search_from_poll) {
+    if (s->poll_number < s->search_from_poll) {
         read_unfinished(s);
         return;
     }
     s->poll->changes = s->changes;
+    if (walk_is_due(s)) {
+        walk_instead(s);
+        return;
+    }
     {
         guard_mutex(&s->lock);
         s->status.searches++;
     }
     search_start(s, total, s->poll->lane, on_searched);
 }
-
-static void ask_page(struct sync *s);
 
 /* Whether an answer takes away so much that it wants a second look. */
 static bool wants_confirmation(struct sync *s, const struct page *page)
@@ -251,13 +286,9 @@ static void on_page(struct sync *s, void *ctx, int err, struct page *page,
         compare(s, page->total_results);
         return;
     }
-    if (p->page == PAGES_MAX && !walk_is_due(s)) {
+    if (p->page == PAGES_MAX) {
         p->changes = s->changes;
         walk_instead(s);
-        return;
-    }
-    if (p->page == PAGES_MAX) {
-        read_unfinished(s);
         return;
     }
     p->page++;

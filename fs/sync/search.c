@@ -72,7 +72,7 @@ static void finish(struct sync *s, int err)
     search_done(s);
     if (!err && contradicted && sync_known_total(s) != total)
         err = -ESTALE;
-    done(s, err);
+    done(s, err, total);
 }
 
 /* How many assets the catalogue has on the older side of a cut. */
@@ -313,16 +313,16 @@ void search_start(struct sync *s, int64_t total, enum api_lane lane,
     int64_t pages = total / API_PAGE_LIMIT + 1;
     int64_t each = halvings(differ ? (pages + differ - 1) / differ : pages) + 3;
     if (known < 0) {
-        done(s, (int)known);
+        done(s, (int)known, total);
         return;
     }
     if (differ * each > pages + 16) {
-        done(s, -ESTALE); /* a walk costs less */
+        done(s, -ESTALE, total); /* a walk costs less */
         return;
     }
     struct search *x = calloc(1, sizeof(*x));
     if (!x) {
-        done(s, -ENOMEM);
+        done(s, -ENOMEM, total);
         return;
     }
     s->search = x;

@@ -222,8 +222,7 @@ void walk_start(struct sync *s);
 void walk_done(struct sync *s);
 /* Under way, or about to begin (again). */
 bool walk_is_due(const struct sync *s);
-/* Somebody waits for it now: a long pause after an error becomes a short one.
- */
+/* Somebody waits for it now: a pause after an error ends soon. */
 void walk_hasten(struct sync *s);
 void poll_start(struct sync *s);
 void poll_done(struct sync *s);
@@ -246,8 +245,9 @@ void sweep_note_bound(struct sync *s, int64_t total);
 int question_begin(struct sync *s, struct waiter *w);
 
 /* search.c: mends the catalogue until it agrees with `total`; done is called
- * once with 0 (found all), -ESTALE (contradicted: walk anew) or an error. */
-typedef void search_done_fn(struct sync *s, int err);
+ * once with 0 (found all), -ESTALE (contradicted: walk anew) or an error, and
+ * the total last heard. */
+typedef void search_done_fn(struct sync *s, int err, int64_t total);
 void search_start(struct sync *s, int64_t total, enum api_lane lane,
                   search_done_fn *done);
 /* Rows counted, and holes: what the account's total should be; a negative

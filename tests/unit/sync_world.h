@@ -68,13 +68,14 @@ struct world {
     int64_t lie;          /* added to total_results */
     bool flaps;           /* … in every other answer */
     bool total_absent;
-    bool unsorted;     /* pages come in an order of their own */
-    int fail_with;     /* errno for every request, … */
-    int fail_times;    /* … or where not 0 for so many */
-    int refuse_ids;    /* errno for those with asset_ids */
-    int limit_at_most; /* a server that ignores page_limit; 0 doesn't */
-    bool limit_echoed; /* and says so */
-    int empty_pages;   /* so many answers come without data */
+    bool unsorted;        /* pages come in an order of their own */
+    int fail_with;        /* errno for every request, … */
+    int fail_times;       /* … or where not 0 for so many */
+    unsigned fail_causes; /* … or where not 0 for these */
+    int refuse_ids;       /* errno for those with asset_ids */
+    int limit_at_most;    /* a server that ignores page_limit; 0 doesn't */
+    bool limit_echoed;    /* and says so */
+    int empty_pages;      /* so many answers come without data */
 
     void (*before)(struct world *w); /* each answer; under the lock */
     int changes_left, answers;
@@ -224,7 +225,8 @@ static inline struct question *world_take(struct world *w)
 static inline void world_reply(struct world *w, struct question *q)
 {
     struct page page = {0};
-    int err = q->cancelled ? -ECANCELED : w->fail_with;
+    bool fails = !w->fail_causes || w->fail_causes & 1u << q->cause;
+    int err = q->cancelled ? -ECANCELED : fails ? w->fail_with : 0;
     if (w->fail_times && --w->fail_times == 0)
         w->fail_with = 0;
     if (!err && q->filter && strstr(q->filter, "&asset_ids="))

@@ -379,6 +379,56 @@ static void the_whole_account_may_go(void **state)
     world_check(w);
 }
 
+static void delete_older(struct world *w)
+{
+    if (w->requests[API_CAUSE_SEARCH] && w->changes_left-- > 0)
+        world_delete(w, w->count - 1 - w->changes_left % 7 * 500);
+}
+
+/* In the middle of the list one more on the older side looks as if nothing
+ * were missing on the newer. */
+static void a_deletion_during_a_search_hides_none_before_it(void **state)
+{
+    struct world *w = &world;
+    world_walked(w, 20000);
+    for (int i = 0; i < 12; i++) {
+        int number = w->things[3000 + i].number;
+        uint64_t before = w->requests[API_CAUSE_WALK];
+        world_change(w, (world_delete(w, 3000 + i), w->before = delete_older,
+                         w->changes_left = 1 + i % 3,
+                         w->requests[API_CAUSE_SEARCH] = 0));
+        assert_int_equal(world_ask(w, SYNC_POLL, NULL), 0);
+        assert_false(world_knows(w, number));
+        assert_int_equal(w->requests[API_CAUSE_WALK], before);
+    }
+    world_change(w, w->before = NULL);
+    assert_int_equal(world_ask(w, SYNC_POLL, NULL), 0);
+    world_check(w);
+}
+
+/* It knows that something is missing, and that it can't say what. */
+static void no_poll_is_fresh_while_the_walk_it_wants_pauses(void **state)
+{
+    struct world *w = &world;
+    struct sync_status status;
+    world_walked(w, 3000);
+    {
+        guard_mutex(&w->lock);
+        for (int i = 0; i < 600; i++)
+            world_delete(w, 4 * i);
+        w->fail_with = -EIO;
+        w->fail_causes = 1u << API_CAUSE_WALK;
+    }
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(world_ask(w, SYNC_POLL, NULL), -EIO);
+        sync_status(w->sync, &status);
+        assert_int_equal(status.last_error, -EIO);
+    }
+    world_change(w, w->fail_with = 0);
+    assert_int_equal(world_ask(w, SYNC_POLL, NULL), 0);
+    world_check(w);
+}
+
 static void a_total_that_is_wrong_for_ever_costs_ever_less(void **state)
 {
     struct world *w = &world;
@@ -534,6 +584,8 @@ int main(void)
         world_test(twenty_scattered_deletions_are_found),
         world_test(a_known_asset_amid_new_ones_ends_no_poll),
         world_test(the_whole_account_may_go),
+        world_test(a_deletion_during_a_search_hides_none_before_it),
+        world_test(no_poll_is_fresh_while_the_walk_it_wants_pauses),
         world_test(a_total_that_is_wrong_for_ever_costs_ever_less),
         world_test(unfinished_assets_rest_longer_each_time),
         world_test(equal_questions_share_one_request),
