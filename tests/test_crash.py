@@ -1,5 +1,6 @@
 """Crashes and damage: never a wrong listing, never a crash at the next
 start."""
+import glob
 import json
 import os
 import pathlib
@@ -9,8 +10,9 @@ import subprocess
 
 import pytest
 
-from mounting import Mount, folders
-from waiting import pause
+import sanitizing
+from mounting import BUILD, Mount, folders
+from waiting import pause, within
 
 ASSETS = 2000
 
@@ -95,3 +97,51 @@ def test_a_full_disk(standin, tmp_path):
             assert "video" in os.listdir(m.path)
     finally:
         subprocess.run(["umount", "-l", str(disk)], check=True)
+
+
+class Clock:
+    """The wall clock of a process, set while it runs; the monotonic one goes
+    on. A library that is preloaded, which sanitizers can't have before them."""
+
+    def __init__(self, path):
+        self.path = path
+        self.set("+0")
+        self.env = {
+            "LD_PRELOAD": glob.glob(
+                "/usr/lib/*/faketime/libfaketimeMT.so.1")[0],
+            "FAKETIME_TIMESTAMP_FILE": str(path), "FAKETIME_NO_CACHE": "1",
+            "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
+
+    def set(self, offset):
+        self.path.write_text(offset)
+
+
+def some_pictures(m, dice):
+    entries = [e.path for p in folders(m).values() for e in os.scandir(p)
+               if e.name.startswith("thumbnail.") and e.is_symlink()]
+    return dice.sample(entries, 5)
+
+
+@pytest.mark.skipif(sanitizing.sanitizers_of(BUILD) != "none",
+                    reason="sanitizers must be loaded first")
+def test_a_clock_that_jumps_harms_nothing(standin, tmp_path):
+    """A day ahead, years back, at a start out of a cache of the future."""
+    server = standin(assets=300)
+    server.signing(True)
+    server.ratelimit(limit=100000, window_s=60)
+    clock = Clock(tmp_path / "clock")
+    dice = random.Random(3)
+    for start in ("+0", "+400d", "-2d"):
+        clock.set(start)
+        with Mount(server, env=clock.env, cache_dir=tmp_path / "c",
+                   refresh=0.5, timeout=10) as m:
+            for jump in ("+2d", "-4000d", "+0"):
+                clock.set(jump)
+                server.delete(random=2, seed=dice.randrange(99))
+                server.create(2)
+                m.refresh()
+                whole(m, server)
+                for picture in some_pictures(m, dice):
+                    assert pathlib.Path(picture).read_bytes()
+                polls = m.status()["polls"]
+                within(20, lambda: m.status()["polls"] >= polls + 2)
