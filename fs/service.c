@@ -116,10 +116,24 @@ static int open_catalogue(struct service *s)
     return catalogue_open(s->directory, &s->catalogue);
 }
 
+/* The mount would hide its own cache from us, or have us ask ourselves for it.
+ * The mount point is an empty directory: what is to be below it isn't yet. */
+static bool is_below(const char *directory, const char *mountpoint)
+{
+    cleanup(free_ptr) char *path = strdup(directory);
+    cleanup(free_ptr) char *real = NULL;
+    while (path && !(real = realpath(path, NULL)) && *path)
+        *strrchr(path, '/') = '\0';
+    return real && strcmp(real, mountpoint) == 0;
+}
+
 static enum exit_status explain_cache(int err, const char *directory,
                                       struct buf *error)
 {
-    if (err == -EBUSY)
+    if (err == -ELOOP)
+        (void)buf_appendf(error, "the cache %s would be below the mount point",
+                          directory);
+    else if (err == -EBUSY)
         (void)buf_appendf(error,
                           "another twelvefs uses the cache %s; bind-mount "
                           "its directory, or give this one -o cache_dir=",
@@ -228,7 +242,7 @@ static enum exit_status wire(struct service *s, const struct options *o,
     int err = options_account_directory(o, key, &s->directory);
     if (err)
         return internal(err, error);
-    err = open_catalogue(s);
+    err = is_below(s->directory, o->mountpoint) ? -ELOOP : open_catalogue(s);
     if (err)
         return explain_cache(err, s->directory, error);
     err = start_network(s, o, key);

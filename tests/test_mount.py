@@ -192,6 +192,16 @@ def test_a_second_daemon_on_one_cache_explains_itself(standin, point):
         one_line(result, "another twelvefs")
 
 
+@pytest.mark.parametrize("cache", ["mnt/cache", "link/a/b"])
+def test_a_cache_below_the_mount_point_is_refused(standin, point, cache):
+    (point.parent / "link").symlink_to("mnt")
+    result = run(["-o", f"cache_dir={point.parent / cache}", str(point)],
+                 standin(assets=30).env())
+    assert result.returncode == 7
+    one_line(result, "below the mount point")
+    assert os.listdir(point) == []
+
+
 def test_only_the_mounting_user_gets_in(standin):
     with Mount(standin(assets=30)) as m:
         m.home.chmod(0o755)

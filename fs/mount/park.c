@@ -1,3 +1,29 @@
+/*
+ * park.c - and why nobody who uses the mount can become unkillable.
+ *
+ * A process in a FUSE request sleeps interruptibly until a signal comes. Then
+ * the kernel sends INTERRUPT, and waits for the reply where nothing, SIGKILL
+ * included, reaches it. Others wait in the same way for the name or the
+ * directory that such a request has locked. So everything depends on replies:
+ *
+ *  1. Each request that may wait for the network is parked here, with a
+ *     deadline that whoever was asked (sync, media) keeps, and armed for
+ *     INTERRUPT, which answers it with EINTR at once. What is replied without
+ *     parking needs memory, processor and the cache's disk, nothing else.
+ *  2. The threads that reply never wait for the network, nor for a lock that is
+ *     held over I/O, a reply or a notification.
+ *  3. Notifications can wait in the kernel for a directory that a request has
+ *     locked. They have a thread of their own, and no lock is held over one.
+ *  4. At the end the parked are answered (park_close) and notifications stopped
+ *     while there are still threads that reply; then the threads end.
+ *  5. When the daemon dies, however, its device closes and the kernel ends all
+ *     requests itself. The device isn't handed on: every descriptor is
+ *     close-on-exec.
+ *  6. The daemon is no user of its own mount: it starts in "/", and a cache
+ *     below the mount point is refused (service.c).
+ *
+ * tests/test_endings.py tries it at each stage.
+ */
 #include "mount/park.h"
 
 #include <errno.h>
