@@ -14,12 +14,8 @@
 #include "base/log.h"
 #include "catalogue/catalogue_internal.h"
 
-/* What the lock file says of the last daemon: */
-#define LOCK_CLEAN   'c' /* it closed the file; its seal follows, in hex */
-#define LOCK_OPEN    'o' /* it didn't */
-#define LOCK_DAMAGED 'd' /* it found the file damaged */
-#define SEAL_FORMAT  "c%016" PRIx64
-#define SEAL_LEN     17
+#define SEAL_FORMAT "c%016" PRIx64
+#define SEAL_LEN    17
 
 static int make_directory(const char *directory)
 {
@@ -45,7 +41,7 @@ static int make_directory(const char *directory)
     return st.st_uid == geteuid() && !(st.st_mode & 022) ? 0 : -EACCES;
 }
 
-static void lock_write(struct catalogue *c, char word)
+void catalogue_note(struct catalogue *c, char word)
 {
     if (pwrite(c->lock_fd, &word, 1, 0) != 1)
         log_debug("catalogue: lock file not written: %s", strerror(errno));
@@ -59,7 +55,7 @@ static void lock_write_clean(struct catalogue *c)
 
     (void)snprintf(text, sizeof(text), SEAL_FORMAT, seal);
     if (seal == 0 || pwrite(c->lock_fd, text, SEAL_LEN, 0) != SEAL_LEN)
-        lock_write(c, LOCK_OPEN);
+        catalogue_note(c, LOCK_OPEN);
 }
 
 /* What to think of a file that was closed: damaged without our doing when its
@@ -100,7 +96,7 @@ static int lock_directory(struct catalogue *c, char *ret_word)
 void catalogue_mark_damaged(struct catalogue *c)
 {
     atomic_store(&c->damaged, true);
-    lock_write(c, LOCK_DAMAGED);
+    catalogue_note(c, LOCK_DAMAGED);
 }
 
 static int load(struct catalogue *c, const char *name, int64_t *ret_value)
@@ -153,11 +149,12 @@ static int on_commit(void *ctx, sqlite3 *handle, const char *name, int pages)
 
 static int start(struct catalogue *c, char last)
 {
-    int err = schema_open(c, last == LOCK_OPEN, last == LOCK_DAMAGED);
+    int err = schema_open(c, last);
 
     if (err)
         return err;
-    lock_write(c, LOCK_OPEN);
+    catalogue_note(c, LOCK_OPEN);
+    c->sound = true;
     err = db_exec(&c->db, "PRAGMA cache_size = " WRITER_CACHE ";"
                           "CREATE TABLE temp.mark(row INTEGER PRIMARY KEY)");
     if (!err)
@@ -209,9 +206,8 @@ void catalogue_close(struct catalogue *c)
         catalogue_rollback(c);
     checkpoint_stop(c);
     readers_close(c);
-    bool opened = c->db.handle != NULL;
     db_close(&c->db);
-    if (opened && !atomic_load(&c->damaged))
+    if (c->sound && !atomic_load(&c->damaged))
         lock_write_clean(c);
     fields_done(&c->fields);
     changes_clear(&c->changes);

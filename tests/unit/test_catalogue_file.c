@@ -1,5 +1,8 @@
 #include "catalogue_fixture.h"
 
+#include <signal.h>
+#include <sys/resource.h>
+
 /* ---- files ------------------------------------------------------- */
 
 static void files_are_private_and_locked(void **state)
@@ -100,6 +103,30 @@ static void another_version_hands_on_rows_and_links(void **state)
     begin();
     assert_int_equal(PUT("a"), before + 1);
     done();
+    cleanup(release) struct catalogue_reader *r = reader();
+    assert_int_equal(catalogue_link_get(r, "", "k", &link), 0);
+    assert_int_equal(link.link, number);
+}
+
+/* A disk that is full leaves a rebuilding as a kill does: begun. */
+static void a_rebuilding_that_broke_off_hands_on_links_later(void **state)
+{
+    struct catalogue_link link;
+    struct rlimit all, none;
+    int64_t number;
+
+    assert_int_equal(catalogue_link_add(cat, "", "k", "a=b", 5, &number), 0);
+    catalogue_mark_damaged(cat);
+    catalogue_close(cat);
+    cat = NULL;
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &all), 0);
+    none = (struct rlimit){.rlim_cur = 100, .rlim_max = all.rlim_max};
+    (void)signal(SIGXFSZ, SIG_IGN);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &none), 0);
+    for (int i = 0; i < 2; i++)
+        assert_true(catalogue_open(directory, &cat) < 0);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &all), 0);
+    assert_int_equal(catalogue_open(directory, &cat), 0);
     cleanup(release) struct catalogue_reader *r = reader();
     assert_int_equal(catalogue_link_get(r, "", "k", &link), 0);
     assert_int_equal(link.link, number);
@@ -285,6 +312,7 @@ int main(void)
         CASE(what_a_killed_daemon_committed_is_there),
         CASE(a_file_that_is_none_is_set_aside),
         CASE(another_version_hands_on_rows_and_links),
+        CASE(a_rebuilding_that_broke_off_hands_on_links_later),
         CASE(damage_met_while_reading_ends_with_the_next_open),
         CASE(damage_after_a_kill_is_found_at_open),
         CASE(a_bit_that_flipped_in_a_closed_file_is_found),
