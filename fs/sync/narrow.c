@@ -275,8 +275,51 @@ static bool has_all_ids(const struct narrow *n)
            n->pages[0].count == n->query.terms[0].text_count;
 }
 
+struct lateness {
+    const struct narrow *narrow;
+    int64_t latest_ms;
+};
+
+static bool is_out_of_time(struct sync *s, struct waiter *w, void *ctx,
+                           int *ret_err)
+{
+    struct lateness *l = ctx;
+    if (w->owner != l->narrow)
+        return false;
+    if (w->deadline_ms > l->latest_ms)
+        l->latest_ms = w->deadline_ms;
+    *ret_err = l->narrow->err;
+    return w->deadline_ms <= l->narrow->deadline_ms;
+}
+
+/* Another try may do better, and there would be one with more time. */
+static bool wants_time(int err)
+{
+    return err == -ETIMEDOUT || err == -EAGAIN || err == -EIO ||
+           err == -ENETUNREACH || err == -EHOSTUNREACH;
+}
+
+/* Tries went on as long as whoever asked first could wait: only he hears that
+ * they failed, and they go on for who joined and can wait longer. */
+static bool goes_on(struct sync *s, struct narrow *n)
+{
+    struct lateness l = {n, n->deadline_ms};
+    if (!wants_time(n->err))
+        return false;
+    waiters_settle(s, is_out_of_time, &l);
+    if (l.latest_ms == n->deadline_ms)
+        return false;
+    n->deadline_ms = l.latest_ms;
+    n->err = 0;
+    forget_pages(n);
+    ask_more(s, n);
+    return true;
+}
+
 static void judge(struct sync *s, struct narrow *n)
 {
+    if (goes_on(s, n))
+        return;
     if (is_refused_id(n)) {
         narrow_end(s, n, n->renew ? -ENOENT : 0);
         return;

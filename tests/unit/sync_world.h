@@ -70,6 +70,7 @@ struct world {
     bool total_absent;
     bool unsorted;     /* pages come in an order of their own */
     int fail_with;     /* errno for every request */
+    int fails_left;    /* … or for so many; 0 sets no end */
     int refuse_ids;    /* errno for those with asset_ids */
     int limit_at_most; /* a server that ignores page_limit; 0 doesn't */
     bool limit_echoed; /* and says so */
@@ -232,6 +233,8 @@ static inline void world_reply(struct world *w, struct question *q)
             w->before(w);
         world_answer(w, q, &page);
     }
+    if (w->fails_left && !--w->fails_left)
+        w->fail_with = 0;
     w->at_once--;
     (void)pthread_mutex_unlock(&w->lock);
     answer.answered_ms = clock_mono_ms();

@@ -167,6 +167,25 @@ static void a_narrow_answer_that_shifts_is_asked_for_again(void **state)
     assert_int_equal(world_ask(w, SYNC_COMPLETE, NULL), 0);
 }
 
+static void who_joins_a_question_has_its_own_time(void **state)
+{
+    struct world *w = &world;
+    begin_stopped(w, 3000);
+    counted.others = 0;
+    w->held_causes |= 1u << API_CAUSE_NARROW;
+    (void)world_ask_query(w, SYNC_QUERY, "filename=clip-77.", NULL, SOON_MS);
+    (void)world_ask_query(w, SYNC_QUERY, "filename=clip-77.", NULL,
+                          2 * SOON_MS);
+    /* both are taken up before what is asked after them */
+    (void)world_ask_query(w, SYNC_FIELDS, NULL, NULL, SOON_MS);
+    await_answers(&counted, 1);
+    world_change(w, (w->fail_with = -ETIMEDOUT, w->fails_left = 1,
+                     w->held_causes = 1u << API_CAUSE_WALK));
+    await_answers(&counted, 3);
+    assert_int_equal(counted.last, 0);
+    assert_true(world_knows(w, 77));
+}
+
 /* Nobody who lists is woken for rows of other types, or left asleep. */
 static void who_lists_is_told_of_rows(void **state)
 {
@@ -216,6 +235,7 @@ int main(void)
         world_test(a_query_by_id_waits_for_the_name),
         world_test(a_wide_question_waits_for_the_walk),
         world_test(a_narrow_answer_that_shifts_is_asked_for_again),
+        world_test(who_joins_a_question_has_its_own_time),
         world_test(who_lists_is_told_of_rows),
         world_test(an_end_answers_shutdown_whatever_was_asked),
     };
