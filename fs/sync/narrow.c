@@ -21,7 +21,8 @@
 #include "grammar/name.h"
 #include "sync/sync_internal.h"
 
-#define PAGES_MAX 100 /* a wider answer waits for the walk */
+#define PAGES_MAX 100        /* a wider answer waits for the walk */
+#define BYTES_MAX (32 << 20) /* … and so does a fatter one, held in memory */
 #define TRIES_MAX 5
 #define NAMES_MAX 64 /* filenames to complete after an answer by ids */
 
@@ -46,6 +47,7 @@ struct narrow {
     struct page pages[PAGES_MAX];
     struct part parts[PAGES_MAX]; /* their places, for callbacks */
     size_t page_count, asked, in_flight;
+    size_t bytes;             /* of the objects in there */
     struct api_answer answer; /* the earliest */
     int tries;
     int err;                /* of the first page that failed */
@@ -71,7 +73,7 @@ static void forget_pages(struct narrow *n)
 {
     for (size_t i = 0; i < n->page_count; i++)
         page_done(&n->pages[i]);
-    n->page_count = n->asked = 0;
+    n->page_count = n->asked = n->bytes = 0;
     n->total = -1;
 }
 
@@ -349,6 +351,12 @@ static void judge(struct sync *s, struct narrow *n)
     narrow_end(s, n, absent ? -ENOENT : err);
 }
 
+static bool is_wide(const struct narrow *n)
+{
+    return n->total > (int64_t)PAGES_MAX * API_PAGE_LIMIT ||
+           n->bytes > BYTES_MAX;
+}
+
 static void on_page(struct sync *s, void *ctx, int err, struct page *page,
                     const struct api_answer *answer)
 {
@@ -365,10 +373,12 @@ static void on_page(struct sync *s, void *ctx, int err, struct page *page,
             n->total = page->total_results;
             n->answer = *answer;
         }
+        for (size_t i = 0; i < page->count; i++)
+            n->bytes += page->assets[i].json_len;
         n->pages[index] = *page;
         *page = (struct page){0};
     }
-    if (!n->err && n->total > (int64_t)PAGES_MAX * API_PAGE_LIMIT) {
+    if (!n->err && is_wide(n)) {
         if (!n->in_flight)
             give_up(s, n);
         return;

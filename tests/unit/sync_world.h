@@ -67,6 +67,7 @@ struct world {
     unsigned held_causes; /* 1 << cause: these aren't answered */
     int64_t lie;          /* added to total_results */
     bool flaps;           /* … in every other answer */
+    int ballast;          /* bytes more in each object */
     bool total_absent;
     bool unsorted;     /* pages come in an order of their own */
     int fail_with;     /* errno for every request */
@@ -119,10 +120,11 @@ static inline void world_delete(struct world *w, int at)
 
 /* ---- answers ---- */
 
-static inline void world_asset(const struct thing *t, struct asset *a)
+static inline void world_asset(const struct thing *t, int ballast,
+                               struct asset *a)
 {
     char id[32];
-    char json[256];
+    char *json = NULL;
     char name[64];
     world_id(t->number, id);
     if (t->nameless)
@@ -130,10 +132,12 @@ static inline void world_asset(const struct thing *t, struct asset *a)
     (void)snprintf(name, sizeof(name), "clip-%d.mp4", t->number);
     if (t->name)
         (void)snprintf(name, sizeof(name), "%s", t->name);
-    (void)snprintf(json, sizeof(json),
-                   "{\"_id\":\"%s\",\"filename\":\"%s\",\"unfinished\":%d,"
-                   "\"edited\":%d,\"created_at\":%lld}",
-                   id, name, t->unfinished, t->edited, (long long)t->created_s);
+    int len =
+        asprintf(&json,
+                 "{\"_id\":\"%s\",\"filename\":\"%s\","
+                 "\"unfinished\":%d,\"edited\":%d,\"created_at\":%lld%*s}",
+                 id, name, t->unfinished, t->edited, (long long)t->created_s,
+                 ballast, "");
     *a = (struct asset){.id = strdup(id),
                         .filename = strdup(name),
                         .filename_len = strlen(name),
@@ -141,8 +145,8 @@ static inline void world_asset(const struct thing *t, struct asset *a)
                         .type = t->number % 3 ? ASSET_VIDEO : ASSET_IMAGE,
                         .unfinished = t->unfinished,
                         .size_bytes = -1,
-                        .json = strdup(json),
-                        .json_len = strlen(json)};
+                        .json = json,
+                        .json_len = (size_t)len};
 }
 
 static inline bool world_matches(const struct thing *t, const char *filter)
@@ -188,7 +192,8 @@ static inline void world_answer(struct world *w, const struct question *q,
         if (shown && w->things[i].hole)
             page->skipped++;
         else if (shown)
-            world_asset(&w->things[i], &page->assets[page->count++]);
+            world_asset(&w->things[i], q->filter ? w->ballast : 0,
+                        &page->assets[page->count++]);
         seen++;
     }
     w->empty_pages -= w->empty_pages > 0;

@@ -146,6 +146,20 @@ static void a_wide_question_waits_for_the_walk(void **state)
     assert_true(sync_is_complete(w->sync));
 }
 
+/* It would be held in memory as a whole. */
+static void a_fat_answer_waits_for_the_walk(void **state)
+{
+    struct world *w = &world;
+    begin_stopped(w, 3000);
+    world_change(w, w->ballast = 200000);
+    (void)world_ask_query(w, SYNC_QUERY, "filename=clip-1", NULL, SOON_MS);
+    world_change(w, w->held_causes = 0);
+    await_answers(&counted, 1);
+    assert_true(w->requests[API_CAUSE_NARROW] < 20); /* of 23 */
+    assert_int_equal(counted.last, 0);
+    assert_true(sync_is_complete(w->sync));
+}
+
 static void change_matches(struct world *w)
 {
     if (w->requests[API_CAUSE_NARROW] && w->changes_left-- > 0)
@@ -172,7 +186,7 @@ static void who_joins_a_question_has_its_own_time(void **state)
     struct world *w = &world;
     begin_stopped(w, 3000);
     counted.others = 0;
-    w->held_causes |= 1u << API_CAUSE_NARROW;
+    world_change(w, w->held_causes |= 1u << API_CAUSE_NARROW);
     (void)world_ask_query(w, SYNC_QUERY, "filename=clip-77.", NULL, SOON_MS);
     (void)world_ask_query(w, SYNC_QUERY, "filename=clip-77.", NULL,
                           2 * SOON_MS);
@@ -235,6 +249,7 @@ int main(void)
         world_test(a_query_by_id_waits_for_the_name),
         world_test(a_wide_question_waits_for_the_walk),
         world_test(a_narrow_answer_that_shifts_is_asked_for_again),
+        world_test(a_fat_answer_waits_for_the_walk),
         world_test(who_joins_a_question_has_its_own_time),
         world_test(who_lists_is_told_of_rows),
         world_test(an_end_answers_shutdown_whatever_was_asked),
