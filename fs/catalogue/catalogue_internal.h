@@ -272,6 +272,7 @@ void checkpoint_let(struct catalogue *c);
 #define LOCK_CLEAN   'c' /* it closed the file; its seal follows, in hex */
 #define LOCK_OPEN    'o' /* it didn't */
 #define LOCK_DAMAGED 'd' /* it found the file damaged */
+#define LOCK_ENDING  'e' /* it was about to close it */
 #define LOCK_ASIDE   'a' /* it set the file aside and was making another */
 
 void catalogue_note(struct catalogue *c, char word);

@@ -1,6 +1,8 @@
 #include "catalogue_fixture.h"
 
+#include <poll.h>
 #include <signal.h>
+#include <sys/file.h>
 #include <sys/resource.h>
 
 /* ---- files ------------------------------------------------------- */
@@ -24,6 +26,37 @@ static void files_are_private_and_locked(void **state)
     assert_int_equal(chmod(directory, 0777), 0);
     assert_int_equal(catalogue_open(directory, &second), -EACCES);
     assert_int_equal(chmod(directory, 0700), 0);
+}
+
+static void who_mounts_again_waits_for_the_one_that_ends(void **state)
+{
+    static const struct {
+        char word;
+        int ms;
+    } cases[] = {{LOCK_OPEN, 300}, {LOCK_ENDING, 2500}};
+
+    for (size_t i = 0; i < array_count(cases); i++) {
+        int status, ready[2];
+        char byte;
+        catalogue_close(cat);
+        cat = NULL;
+        assert_int_equal(pipe(ready), 0);
+        pid_t child = fork();
+        if (child == 0) {
+            int fd = open(file("catalogue.lock"), O_RDWR);
+            bool held = fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0 &&
+                        pwrite(fd, &cases[i].word, 1, 0) == 1 &&
+                        write(ready[1], "", 1) == 1;
+            (void)poll(NULL, 0, held ? cases[i].ms : 0);
+            _exit(held ? 0 : 1);
+        }
+        assert_int_equal(read(ready[0], &byte, 1), 1);
+        assert_int_equal(catalogue_open(directory, &cat), 0);
+        assert_int_equal(waitpid(child, &status, 0), child);
+        assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+        (void)close(ready[0]);
+        (void)close(ready[1]);
+    }
 }
 
 static void what_a_killed_daemon_committed_is_there(void **state)
@@ -309,6 +342,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         CASE(files_are_private_and_locked),
+        CASE(who_mounts_again_waits_for_the_one_that_ends),
         CASE(what_a_killed_daemon_committed_is_there),
         CASE(a_file_that_is_none_is_set_aside),
         CASE(another_version_hands_on_rows_and_links),
