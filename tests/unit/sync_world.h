@@ -67,7 +67,9 @@ struct world {
     unsigned held_causes; /* 1 << cause: these aren't answered */
     int64_t lie;          /* added to total_results */
     bool flaps;           /* … in every other answer */
-    int ballast;          /* bytes more in each object */
+    int ballast;          /* bytes more in each object … */
+    unsigned fat_causes;  /* … in answers to these, 1 << cause */
+    int64_t late_page;    /* of the walk; isn't answered */
     bool total_absent;
     bool unsorted;     /* pages come in an order of their own */
     int fail_with;     /* errno for every request */
@@ -192,7 +194,8 @@ static inline void world_answer(struct world *w, const struct question *q,
         if (shown && w->things[i].hole)
             page->skipped++;
         else if (shown)
-            world_asset(&w->things[i], q->filter ? w->ballast : 0,
+            world_asset(&w->things[i],
+                        w->fat_causes >> q->cause & 1 ? w->ballast : 0,
                         &page->assets[page->count++]);
         seen++;
     }
@@ -217,7 +220,8 @@ static inline struct question *world_take(struct world *w)
         skip = rand_r(&w->seed) % waiting;
     for (struct question **at = &w->waiting; *at; at = &(*at)->next) {
         struct question *q = *at;
-        bool held = w->held || w->held_causes & 1u << q->cause;
+        bool held = w->held || w->held_causes & 1u << q->cause ||
+                    (q->page == w->late_page && q->cause == API_CAUSE_WALK);
         if (!q->cancelled && (held || skip-- > 0))
             continue;
         *at = q->next;

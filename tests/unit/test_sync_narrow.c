@@ -151,7 +151,8 @@ static void a_fat_answer_waits_for_the_walk(void **state)
 {
     struct world *w = &world;
     begin_stopped(w, 3000);
-    world_change(w, w->ballast = 200000);
+    world_change(w,
+                 (w->ballast = 200000, w->fat_causes = 1u << API_CAUSE_NARROW));
     (void)world_ask_query(w, SYNC_QUERY, "filename=clip-1", NULL, SOON_MS);
     world_change(w, w->held_causes = 0);
     await_answers(&counted, 1);
