@@ -16,11 +16,16 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/digest.h"
+#include "key_command.h"
 
 #define KEY_VARIABLE   "TWELVE_LABS_API_KEY"
 #define KEY_CREDENTIAL "twelve-labs-api-key"
 #define KEY_MAX        4096
+#define COMMAND_MS     60000 /* somebody may have to unlock a key ring */
+
+extern char **environ;
 
 void options_wipe_key(char *key)
 {
@@ -29,12 +34,15 @@ void options_wipe_key(char *key)
     free(key);
 }
 
-/* Overwrites the variable where /proc/PID/environ would show it. */
+/* Overwrites the variable where /proc/PID/environ would show it, each time it
+ * stands there. */
 static void wipe_environment(void)
 {
-    char *value = getenv(KEY_VARIABLE);
-    if (value)
-        explicit_bzero(value, strlen(value));
+    static const char beginning[] = KEY_VARIABLE "=";
+    size_t len = strlen(beginning);
+    for (char **v = environ; v && *v; v++)
+        if (strncmp(*v, beginning, len) == 0)
+            explicit_bzero(*v + len, strlen(*v + len));
     (void)unsetenv(KEY_VARIABLE);
 }
 
@@ -106,25 +114,23 @@ static enum exit_status key_from_file(const char *path, bool must_be_private,
 static enum exit_status key_from_command(const char *command, char **ret_key,
                                          struct buf *error)
 {
-    FILE *stream = popen(command, "re");
-    if (!stream) {
-        (void)buf_appendf(error, "cannot run key_command: %s", strerror(errno));
-        return EXIT_NO_KEY;
-    }
-    (void)setvbuf(stream, NULL, _IONBF, 0);
-    char *key = NULL;
-    enum exit_status status =
-        key_from_stream(stream, "key_command's output", &key, error);
-    int ended = pclose(stream);
-    if (ended != 0) {
-        buf_reset(error);
+    char bytes[KEY_MAX + 64];
+    size_t len = 0;
+    int ended = 0;
+    enum exit_status status = EXIT_NO_KEY;
+    int err = key_command_run(command, clock_mono_ms() + COMMAND_MS, bytes,
+                              sizeof(bytes), &len, &ended);
+    if (err == -ETIMEDOUT)
+        (void)buf_appendf(error, "key_command has not ended within %d s",
+                          COMMAND_MS / 1000);
+    else if (err)
+        (void)buf_appendf(error, "cannot run key_command: %s", strerror(-err));
+    else if (ended)
         (void)buf_appendf(error, "key_command failed (status %d)",
                           WIFEXITED(ended) ? WEXITSTATUS(ended) : -1);
-        options_wipe_key(key);
-        return EXIT_NO_KEY;
-    }
-    if (status == EXIT_MOUNTED)
-        *ret_key = key;
+    else
+        status = accept_key(bytes, len, "key_command's output", ret_key, error);
+    explicit_bzero(bytes, sizeof(bytes));
     return status;
 }
 
@@ -150,14 +156,14 @@ static enum exit_status key_from_environment(char **ret_key, struct buf *error)
 enum exit_status options_read_key(const struct options *o, char **ret_key,
                                   struct buf *error)
 {
-    enum exit_status status;
+    enum exit_status status = EXIT_NO_KEY;
+    if (!o->key_file && !o->key_command)
+        status = key_from_environment(ret_key, error);
+    wipe_environment(); /* before a command is given a copy */
     if (o->key_file)
         status = key_from_file(o->key_file, true, ret_key, error);
     else if (o->key_command)
         status = key_from_command(o->key_command, ret_key, error);
-    else
-        status = key_from_environment(ret_key, error);
-    wipe_environment();
     return status;
 }
 

@@ -366,6 +366,37 @@ def test_waiting_operations_do_not_delay_warm_ones(standin):
             assert reader.wait(timeout=PATIENCE_S) == 0
 
 
+def test_who_waits_in_a_directory_delays_nobody_there(standin):
+    """Though the kernel is told of a name that went from it meanwhile."""
+    server = standin(assets=3000)
+    oldest = server.create(fields={"filename": "oldest.mp4"},
+                           created_at="2001-01-01T00:00:00Z",
+                           status="processing")[0]
+    server.fault("stall", match={"kind": "list", "nth": 20, "count": 8})
+    with Mount(server, timeout=PATIENCE_S, refresh=600, wait=False) as m:
+        m.wait_ready()
+        within(PATIENCE_S, lambda: server.faults()[0]["applied"] == 8)
+        assert os.listdir(m.path) == ["video", "image", "audio", "document",
+                                      "other"]
+        assert (m.path / "other" / "oldest.mp4").is_dir()
+        waiter = subprocess.Popen(["stat", str(m.path / "unknown_field=1")],
+                                  stdout=subprocess.DEVNULL,
+                                  stderr=subprocess.DEVNULL)
+        within(PATIENCE_S, lambda: m.status()["fuse"]["waiting"] == 1)
+        server.status(oldest, "ready")
+        assert os.listdir(m.path / "filename=oldest") == ["oldest.mp4"]
+        assert m.status()["assets"]["other"] == 0
+        assert subprocess.run(["stat", str(m.path / "filename=x")],
+                              stdout=subprocess.DEVNULL,
+                              timeout=PATIENCE_S / 3).returncode == 0
+        assert waiter.poll() is None
+        server.clear_faults()
+        assert waiter.wait(timeout=PATIENCE_S) != 0
+        within(PATIENCE_S, lambda: not os.path.exists(
+            m.path / "other" / "oldest.mp4"))
+        assert (m.path / "video" / "oldest.mp4").is_dir()
+
+
 def test_unmounting_answers_whoever_waits(standin):
     server = standin(assets=60)
     with Mount(server, timeout=60) as m:

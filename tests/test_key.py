@@ -4,10 +4,11 @@ import os
 import pathlib
 import signal
 import subprocess
+import sys
 
 import pytest
 
-from mounting import BINARY, Mount, folders
+from mounting import BINARY, Mount, PATIENCE_S, folders
 from waiting import within
 
 KEY = "tlk_SECRET0123456789abcdef"
@@ -141,3 +142,54 @@ def test_a_key_file_that_others_can_read_is_refused(tmp_path):
                              str(point)], capture_output=True, text=True)
     assert result.returncode == 3
     assert "chmod 600" in result.stderr and KEY not in result.stderr
+
+
+def test_a_key_command_is_given_no_copy_of_the_key(standin, tmp_path):
+    server = standin(assets=10, key=KEY)
+    secret, seen = tmp_path / "key", tmp_path / "seen"
+    secret.write_text(KEY)
+    with Mount(server, key_command=f"env > {seen}; cat {secret}"):
+        assert "PATH=" in seen.read_text()
+        assert KEY not in seen.read_text()
+
+
+def test_a_key_that_stands_twice_in_the_environment_is_wiped_twice(standin):
+    server = standin(assets=10, key=KEY)
+    with Mount(server, wait=False) as m:
+        m.stop()
+        m.arguments = twice(m.arguments())
+        m.start()
+        environ = pathlib.Path(f"/proc/{m.process.pid}/environ").read_bytes()
+        assert environ.count(b"TWELVE_LABS_API_KEY=") == 2
+        assert KEY.encode() not in environ
+
+
+def twice(arguments):
+    """execve takes what no shell and no subprocess would make."""
+    code = ("import ctypes, os, sys\n"
+            "key = b'TWELVE_LABS_API_KEY'\n"
+            "env = [n + b'=' + v for n, v in os.environb.items()]\n"
+            "env.append(key + b'=' + os.environb[key])\n"
+            "text = ctypes.c_char_p\n"
+            "argv = [a.encode() for a in sys.argv[1:]] + [None]\n"
+            "env.append(None)\n"
+            "ctypes.CDLL(None).execve(argv[0], (text * len(argv))(*argv),\n"
+            "                         (text * len(env))(*env))\n")
+    return lambda: [sys.executable, "-c", code, *arguments]
+
+
+def test_a_key_command_that_hangs_holds_nobody_up(standin, tmp_path):
+    """At SIGHUP: the mount goes on, and ends when it is told to."""
+    server = standin(assets=10, key=KEY)
+    secret, hangs = tmp_path / "key", tmp_path / "hangs"
+    secret.write_text(KEY)
+    command = f"cat {secret}; [ ! -e {hangs} ] || echo $$ > {hangs}; " \
+              f"[ ! -e {hangs} ] || exec sleep 1000"
+    with Mount(server, key_command=command) as m:
+        hangs.touch()
+        m.process.send_signal(signal.SIGHUP)
+        within(PATIENCE_S, hangs.read_text)
+        assert "video" in os.listdir(m.path)
+        m.process.send_signal(signal.SIGTERM)
+        assert m.process.wait(timeout=PATIENCE_S / 3) == 0
+    assert not os.path.exists(f"/proc/{hangs.read_text().strip()}")

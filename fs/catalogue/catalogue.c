@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <limits.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
@@ -11,15 +12,18 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "catalogue/catalogue_internal.h"
 
-/* What the lock file says of the last daemon: */
-#define LOCK_CLEAN   'c' /* it closed the file; its seal follows, in hex */
-#define LOCK_OPEN    'o' /* it didn't */
-#define LOCK_DAMAGED 'd' /* it found the file damaged */
-#define SEAL_FORMAT  "c%016" PRIx64
-#define SEAL_LEN     17
+#define SEAL_FORMAT "c%016" PRIx64
+#define SEAL_LEN    17
+
+/* An unmount is over before its daemon is, which has a file to seal: whoever
+ * mounts again at once waits for it. */
+#define PATIENCE_MS        2000
+#define PATIENCE_ENDING_MS 10000
+#define ASK_AGAIN_MS       10
 
 static int make_directory(const char *directory)
 {
@@ -45,7 +49,7 @@ static int make_directory(const char *directory)
     return st.st_uid == geteuid() && !(st.st_mode & 022) ? 0 : -EACCES;
 }
 
-static void lock_write(struct catalogue *c, char word)
+void catalogue_note(struct catalogue *c, char word)
 {
     if (pwrite(c->lock_fd, &word, 1, 0) != 1)
         log_debug("catalogue: lock file not written: %s", strerror(errno));
@@ -59,7 +63,7 @@ static void lock_write_clean(struct catalogue *c)
 
     (void)snprintf(text, sizeof(text), SEAL_FORMAT, seal);
     if (seal == 0 || pwrite(c->lock_fd, text, SEAL_LEN, 0) != SEAL_LEN)
-        lock_write(c, LOCK_OPEN);
+        catalogue_note(c, LOCK_OPEN);
 }
 
 /* What to think of a file that was closed: damaged without our doing when its
@@ -75,6 +79,23 @@ static char judge_seal(const struct catalogue *c, const char *text)
     return strcmp(text, expected) == 0 ? LOCK_CLEAN : LOCK_DAMAGED;
 }
 
+static int lock_file(int fd)
+{
+    int64_t start_ms = clock_mono_ms();
+
+    while (flock(fd, LOCK_EX | LOCK_NB) < 0) {
+        char word = LOCK_OPEN;
+        if (errno != EWOULDBLOCK)
+            return -errno;
+        bool ending = pread(fd, &word, 1, 0) == 1 && word == LOCK_ENDING;
+        if (clock_mono_ms() - start_ms >
+            (ending ? PATIENCE_ENDING_MS : PATIENCE_MS))
+            return -EBUSY;
+        (void)poll(NULL, 0, ASK_AGAIN_MS);
+    }
+    return 0;
+}
+
 /* Locks the directory; answers what the last daemon left in the lock file. */
 static int lock_directory(struct catalogue *c, char *ret_word)
 {
@@ -87,11 +108,14 @@ static int lock_directory(struct catalogue *c, char *ret_word)
     c->lock_fd = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (c->lock_fd < 0)
         return -errno;
-    if (flock(c->lock_fd, LOCK_EX | LOCK_NB) < 0)
-        return errno == EWOULDBLOCK ? -EBUSY : -errno;
+    int err = lock_file(c->lock_fd);
+    if (err)
+        return err;
     if (pread(c->lock_fd, text, SEAL_LEN, 0) < 0)
         return -errno;
     *ret_word = text[0];
+    if (text[0] == LOCK_ENDING)
+        *ret_word = LOCK_OPEN;
     if (text[0] == LOCK_CLEAN)
         *ret_word = judge_seal(c, text);
     return 0;
@@ -100,7 +124,7 @@ static int lock_directory(struct catalogue *c, char *ret_word)
 void catalogue_mark_damaged(struct catalogue *c)
 {
     atomic_store(&c->damaged, true);
-    lock_write(c, LOCK_DAMAGED);
+    catalogue_note(c, LOCK_DAMAGED);
 }
 
 static int load(struct catalogue *c, const char *name, int64_t *ret_value)
@@ -153,11 +177,12 @@ static int on_commit(void *ctx, sqlite3 *handle, const char *name, int pages)
 
 static int start(struct catalogue *c, char last)
 {
-    int err = schema_open(c, last == LOCK_OPEN, last == LOCK_DAMAGED);
+    int err = schema_open(c, last);
 
     if (err)
         return err;
-    lock_write(c, LOCK_OPEN);
+    catalogue_note(c, LOCK_OPEN);
+    c->sound = true;
     err = db_exec(&c->db, "PRAGMA cache_size = " WRITER_CACHE ";"
                           "CREATE TABLE temp.mark(row INTEGER PRIMARY KEY)");
     if (!err)
@@ -205,13 +230,16 @@ void catalogue_close(struct catalogue *c)
 {
     if (!c)
         return;
+    if (c->sound && !atomic_load(&c->damaged))
+        catalogue_note(c, LOCK_ENDING);
     if (c->in_transaction)
         catalogue_rollback(c);
     checkpoint_stop(c);
     readers_close(c);
-    bool opened = c->db.handle != NULL;
     db_close(&c->db);
-    if (opened && !atomic_load(&c->damaged))
+    if (atomic_load(&c->damaged))
+        catalogue_note(c, LOCK_DAMAGED);
+    else if (c->sound)
         lock_write_clean(c);
     fields_done(&c->fields);
     changes_clear(&c->changes);

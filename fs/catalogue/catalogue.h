@@ -65,7 +65,8 @@ struct catalogue_reader;
  * checkpoint thread. A file that is damaged or of another schema version is
  * renamed aside (*.damaged, one kept) and a new one begins above the old row
  * numbers where they can still be read; one log line. A lock file keeps a
- * second daemon out: -EBUSY. -EACCES, -EROFS, -ENOSPC: the caller picks
+ * second daemon out: -EBUSY, after some seconds, since one that is unmounted
+ * has yet to end. -EACCES, -EROFS, -ENOSPC: the caller picks
  * another directory. */
 int catalogue_open(const char *directory, struct catalogue **ret_catalogue);
 

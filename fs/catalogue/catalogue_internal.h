@@ -162,8 +162,8 @@ void db_close(struct db *d);
 int schema_connect(struct catalogue *c, struct db *ret_db);
 
 /* Opens the writer's connection on a sound file of this version; sets aside
- * what isn't. suspect: the last daemon didn't close it. */
-int schema_open(struct catalogue *c, bool suspect, bool damaged);
+ * what isn't. left: the lock file's word. */
+int schema_open(struct catalogue *c, char left);
 
 /* ---- seal.c ----------------------------------------------------------- */
 
@@ -268,6 +268,15 @@ void checkpoint_let(struct catalogue *c);
 
 /* ---- catalogue.c ------------------------------------------------------ */
 
+/* What the lock file says of the last daemon: */
+#define LOCK_CLEAN   'c' /* it closed the file; its seal follows, in hex */
+#define LOCK_OPEN    'o' /* it didn't */
+#define LOCK_DAMAGED 'd' /* it found the file damaged */
+#define LOCK_ENDING  'e' /* it was about to close it */
+#define LOCK_ASIDE   'a' /* it set the file aside and was making another */
+
+void catalogue_note(struct catalogue *c, char word);
+
 /* The next open sets the file aside. Any thread. */
 void catalogue_mark_damaged(struct catalogue *c);
 
@@ -300,6 +309,7 @@ struct catalogue {
     char *directory;
     char *path;
     int lock_fd;
+    bool sound; /* opened, and to be sealed when closed */
     _Atomic bool damaged;
     bool judging; /* opening: damage is no news, it is looked for */
 

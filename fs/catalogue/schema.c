@@ -223,30 +223,65 @@ static int renamed(const char *from, const char *to)
     return rename(from, to) < 0 && errno != ENOENT ? -errno : 0;
 }
 
-/* The log goes first: left beside a new file it would be played into it. */
-static int set_aside(struct catalogue *c, char *aside, size_t size,
+static int removed(const char *path)
+{
+    return unlink(path) < 0 && errno != ENOENT ? -errno : 0;
+}
+
+/* Names beside the file's own. */
+struct names {
+    char wal[PATH_MAX], shm[PATH_MAX];
+    char aside[PATH_MAX], aside_wal[PATH_MAX], aside_shm[PATH_MAX];
+};
+
+static int make_names(const struct catalogue *c, struct names *n)
+{
+    const struct {
+        char *name;
+        const char *suffix;
+    } all[] = {
+        {n->wal, "-wal"},
+        {n->shm, "-shm"},
+        {n->aside, ".damaged"},
+        {n->aside_wal, ".damaged-wal"},
+        {n->aside_shm, ".damaged-shm"},
+    };
+    for (size_t i = 0; i < array_count(all); i++)
+        if (snprintf(all[i].name, PATH_MAX, "%s%s", c->path, all[i].suffix) >=
+            PATH_MAX)
+            return -ENAMETOOLONG;
+    return 0;
+}
+
+/* The log goes first: left beside a new file it would be played into it. The
+ * file goes last: without one, this was done before. */
+static int set_aside(struct catalogue *c, const struct names *n,
                      const char *why)
 {
-    char from[PATH_MAX], to[PATH_MAX];
-
-    if (snprintf(aside, size, "%s.damaged", c->path) >= (int)size ||
-        snprintf(from, sizeof(from), "%s-wal", c->path) >= (int)sizeof(from) ||
-        snprintf(to, sizeof(to), "%s.damaged-wal", c->path) >= (int)sizeof(to))
-        return -ENAMETOOLONG;
-    (void)unlink(to);
-    int err = renamed(from, to);
-    (void)snprintf(from, sizeof(from), "%s-shm", c->path);
-    if (!err && unlink(from) < 0 && errno != ENOENT)
-        err = -errno;
-    (void)snprintf(to, sizeof(to), "%s.damaged-shm", c->path);
-    (void)unlink(to);
+    if (access(c->path, F_OK) < 0 && errno == ENOENT)
+        return 0;
+    int err = removed(n->aside_wal);
     if (!err)
-        err = renamed(c->path, aside);
+        err = renamed(n->wal, n->aside_wal);
+    if (!err)
+        err = removed(n->shm);
+    (void)unlink(n->aside_shm);
+    if (!err)
+        err = renamed(c->path, n->aside);
     if (!err)
         log_warning("catalogue: the kept file is %s; set aside as "
                     "%s.damaged, the account is read anew",
                     why, CATALOGUE_FILE);
     return err;
+}
+
+/* A file that was being made when a daemon ended holds nothing yet. */
+static int remove_begun(struct catalogue *c, const struct names *n)
+{
+    int err = removed(n->wal);
+    if (!err)
+        err = removed(n->shm);
+    return err ? err : removed(c->path);
 }
 
 /* Private from its first byte; SQLite gives its log the same mode. */
@@ -297,21 +332,40 @@ static int open_kept(struct catalogue *c, bool suspect, const char **ret_why)
     }
 }
 
-int schema_open(struct catalogue *c, bool suspect, bool damaged)
+/* Whoever is ended in here leaves a word for the next one: a file without its
+ * log could pass for sound, and a new one has yet to be given what only the
+ * old one holds. */
+static int rebuild(struct catalogue *c, char left, const char *why)
+{
+    struct names n;
+    int64_t bytes = 0;
+    int err = make_names(c, &n);
+
+    if (!err && left != LOCK_ASIDE) {
+        catalogue_note(c, LOCK_DAMAGED);
+        err = set_aside(c, &n, why);
+    }
+    if (err)
+        return err;
+    catalogue_note(c, LOCK_ASIDE);
+    err = remove_begun(c, &n);
+    if (!err)
+        err = make_file(c->path, &bytes);
+    if (!err)
+        err = schema_connect(c, &c->db);
+    return err ? err : create(&c->db, n.aside);
+}
+
+int schema_open(struct catalogue *c, char left)
 {
     const char *why = "damaged";
-    char aside[PATH_MAX];
-    int64_t bytes = 0;
-    int err = damaged ? -EUCLEAN : open_kept(c, suspect, &why);
+    int err = left == LOCK_DAMAGED || left == LOCK_ASIDE
+                  ? -EUCLEAN
+                  : open_kept(c, left == LOCK_OPEN, &why);
 
     if (err != -EUCLEAN)
         return err;
     db_close(&c->db);
     atomic_store(&c->damaged, false);
-    err = set_aside(c, aside, sizeof(aside), why);
-    if (!err)
-        err = make_file(c->path, &bytes);
-    if (!err)
-        err = schema_connect(c, &c->db);
-    return err ? err : create(&c->db, aside);
+    return rebuild(c, left, why);
 }

@@ -11,7 +11,11 @@
  *
  * PARALLEL fetches are active at once, from their start to their end: bodies
  * stay in memory until they are kept, and a disk slower than the network must
- * not let them pile up. The others are pending; the keeper starts them.
+ * not let them pile up. The others are pending; the keeper starts them, in
+ * order of asking.
+ *
+ * A fetch ends by its deadline, that of some waiter. Whose own comes before,
+ * or while the fetch is pending, is answered by the keeper.
  *
  * Lock order: m->lock, then those of sync, api and the store.
  */
@@ -22,6 +26,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/queue.h>
+#include <time.h>
 
 #include "base/cleanup.h"
 #include "base/clock.h"
@@ -45,6 +50,7 @@ struct fetch {
     int64_t deadline_ms;
     bool renewed;
     bool ending;                /* under media's lock: takes no more waiters */
+    bool pending;               /* under media's lock: in that queue */
     bool rejected;              /* by the CDN: 403 or 410 */
     struct buf body;            /* between get and keep */
     struct waiter_list waiters; /* under media's lock */
@@ -57,7 +63,7 @@ TAILQ_HEAD(fetch_list, fetch);
 
 struct media {
     pthread_mutex_t lock;
-    pthread_cond_t changed;    /* a fetch ended or waits for the keeper */
+    pthread_cond_t changed;    /* there may be work, or a nearer deadline */
     struct fetch_list fetches; /* under lock */
     struct fetch_list pending; /* under lock */
     struct fetch_list to_keep; /* under lock */
@@ -135,6 +141,7 @@ static void fetch_end(struct fetch *f, int err, struct media_file *file)
         f->ending = !goes_on;
         if (goes_on)
             rewind_fetch(f);
+        (void)pthread_cond_broadcast(&m->changed);
     }
     answer_all(&ended, err, file);
     if (goes_on) {
@@ -161,44 +168,103 @@ static void fetch_keep(struct fetch *f)
         media_file_unref(file);
 }
 
-/* The next fetch for the keeper, to keep or to start; NULL: none is due now.
- * Under m->lock. */
-static struct fetch *next_work(struct media *m, bool *ret_start)
+struct work {
+    struct fetch *keep, *start; /* one of them, or neither */
+    struct waiter_list late;    /* to be told that their time is over */
+};
+
+/* Moves a fetch's late waiters to `late`; notes when the next one will be. */
+static void take_late(struct fetch *f, bool pending, int64_t now_ms,
+                      struct waiter_list *late, int64_t *next_ms)
+{
+    struct waiter *next;
+    for (struct waiter *w = TAILQ_FIRST(&f->waiters); w; w = next) {
+        next = TAILQ_NEXT(w, link);
+        if (!pending && w->deadline_ms >= f->deadline_ms)
+            continue;
+        if (w->deadline_ms <= now_ms) {
+            TAILQ_REMOVE(&f->waiters, w, link);
+            TAILQ_INSERT_TAIL(late, w, link);
+        } else if (w->deadline_ms < *next_ms) {
+            *next_ms = w->deadline_ms;
+        }
+    }
+}
+
+/* A pending fetch that nobody is left to wait for needn't begin. */
+static int64_t take_all_late(struct media *m, struct waiter_list *late)
+{
+    struct fetch *f, *next;
+    int64_t now_ms = clock_mono_ms();
+    int64_t next_ms = CLOCK_NEVER_MS;
+    for (f = TAILQ_FIRST(&m->fetches); f; f = TAILQ_NEXT(f, link))
+        take_late(f, f->pending, now_ms, late, &next_ms);
+    for (f = TAILQ_FIRST(&m->pending); f; f = next) {
+        next = TAILQ_NEXT(f, queue_link);
+        if (!TAILQ_EMPTY(&f->waiters))
+            continue;
+        TAILQ_REMOVE(&m->pending, f, queue_link);
+        TAILQ_REMOVE(&m->fetches, f, link);
+        fetch_free(f);
+    }
+    return next_ms;
+}
+
+/* The next fetch to keep or to start, if one is due now. Under m->lock. */
+static void take_next(struct media *m, struct work *work)
 {
     struct fetch *f = TAILQ_FIRST(&m->to_keep);
-    *ret_start = !f;
     if (f) {
         TAILQ_REMOVE(&m->to_keep, f, queue_link);
-        return f;
+        work->keep = f;
+        return;
     }
     f = TAILQ_FIRST(&m->pending);
     if (!f || (m->active >= PARALLEL && !m->stopping))
-        return NULL;
+        return;
     TAILQ_REMOVE(&m->pending, f, queue_link);
+    f->pending = false;
     m->active++;
-    return f;
+    work->start = f;
 }
 
-/* Waits for one; NULL: there will be none. */
-static struct fetch *take_work(struct media *m, bool *ret_start)
+static void sleep_until(struct media *m, int64_t due_ms)
 {
-    struct fetch *f;
-    guard_mutex(&m->lock);
-    while (!(f = next_work(m, ret_start)) &&
-           !(m->stopping && TAILQ_EMPTY(&m->fetches)))
+    if (due_ms == CLOCK_NEVER_MS) {
         (void)pthread_cond_wait(&m->changed, &m->lock);
-    return f;
+        return;
+    }
+    const struct timespec until = {.tv_sec = due_ms / 1000,
+                                   .tv_nsec = due_ms % 1000 * 1000000};
+    (void)pthread_cond_timedwait(&m->changed, &m->lock, &until);
+}
+
+/* Waits for some; false: there will be none. */
+static bool take_work(struct media *m, struct work *work)
+{
+    guard_mutex(&m->lock);
+    for (;;) {
+        work->keep = work->start = NULL;
+        TAILQ_INIT(&work->late);
+        int64_t next_ms = take_all_late(m, &work->late);
+        take_next(m, work);
+        if (work->keep || work->start || !TAILQ_EMPTY(&work->late))
+            return true;
+        if (m->stopping && TAILQ_EMPTY(&m->fetches))
+            return false;
+        sleep_until(m, next_ms);
+    }
 }
 
 static void *keep_pictures(void *ctx)
 {
-    struct fetch *f;
-    bool start = false;
-    while ((f = take_work(ctx, &start))) {
-        if (start)
-            fetch_get(f);
-        else
-            fetch_keep(f);
+    struct work work;
+    while (take_work(ctx, &work)) {
+        answer_all(&work.late, -ETIMEDOUT, NULL);
+        if (work.keep)
+            fetch_keep(work.keep);
+        else if (work.start)
+            fetch_get(work.start);
     }
     return NULL;
 }
@@ -374,14 +440,17 @@ static int join(struct media *m, const char *id, struct waiter *w,
         if (!f)
             return -ENOMEM;
         TAILQ_INSERT_TAIL(&m->fetches, f, link);
-        if (m->active < PARALLEL) {
+        if (m->active < PARALLEL && TAILQ_EMPTY(&m->pending)) {
             m->active++;
             *ret_start = f;
         } else {
+            f->pending = true;
             TAILQ_INSERT_TAIL(&m->pending, f, queue_link);
         }
     }
     TAILQ_INSERT_TAIL(&f->waiters, w, link);
+    if (f->pending || w->deadline_ms < f->deadline_ms)
+        (void)pthread_cond_broadcast(&m->changed);
     return 0;
 }
 
@@ -411,8 +480,8 @@ int media_fetch(struct media *m, const char *id, int64_t deadline_ms,
     return 0;
 }
 
-/* The picture is fetched to its end all the same, and kept: whoever asked
- * asks again soon. */
+/* A fetch that has begun goes on to its end all the same, and the picture is
+ * kept: whoever asked asks again soon. */
 bool media_cancel(struct media *m, uint64_t ticket)
 {
     guard_mutex(&m->lock);
@@ -439,7 +508,11 @@ int media_new(const struct media_config *config, struct catalogue *catalogue,
     if (!m)
         return -ENOMEM;
     (void)pthread_mutex_init(&m->lock, NULL);
-    (void)pthread_cond_init(&m->changed, NULL);
+    pthread_condattr_t attributes;
+    (void)pthread_condattr_init(&attributes);
+    (void)pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    (void)pthread_cond_init(&m->changed, &attributes);
+    (void)pthread_condattr_destroy(&attributes);
     TAILQ_INIT(&m->fetches);
     TAILQ_INIT(&m->pending);
     TAILQ_INIT(&m->to_keep);

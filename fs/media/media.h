@@ -48,8 +48,8 @@ int media_lookup(struct media *m, const char *id, const char *picture_url,
                  struct media_file **ret_file);
 
 /* Fetches the picture of an asset that the catalogue holds (its URL is read
- * there), at most 8 at a time. Whoever joins a fetch may be answered after its
- * own deadline, by that of an earlier asker, but never early for that reason.
+ * there), at most 8 at a time. Whoever joins a fetch, or waits for one that
+ * couldn't begin yet, is answered by its own deadline, and not at another's.
  * err 0 with a reference for the callee, or -ENOENT (asset or link gone),
  * -EFBIG, -ENOSPC and api.h's errors; at media_free -ESHUTDOWN or
  * -ECANCELED. */

@@ -42,6 +42,9 @@ struct notify {
     pthread_cond_t more;
     struct item *items; /* a ring */
     size_t first, count, capacity;
+    size_t put_off;       /* of these, at the end: looked at, and held */
+    uint64_t releases;    /* how often some directory was perhaps let go */
+    bool coarse_put_off;  /* as long as the root is held */
     unsigned directories; /* attributes to drop: bits 1 << view number */
     bool coarse;          /* drop everything instead */
     struct call *calls;   /* for when nothing is left to tell */
@@ -74,6 +77,7 @@ static void drop_items(struct notify *n)
         free(n->items[n->first].name);
         n->first = (n->first + 1) % n->capacity;
     }
+    n->put_off = 0;
 }
 
 void notify_free(struct notify *n)
@@ -92,6 +96,14 @@ static void go_coarse(struct notify *n)
 {
     drop_items(n);
     n->coarse = true;
+}
+
+/* Under the lock: whatever was put off is looked at again. */
+static void look_again(struct notify *n)
+{
+    n->put_off = 0;
+    n->coarse_put_off = false;
+    (void)pthread_cond_signal(&n->more);
 }
 
 static int grow(struct notify *n)
@@ -123,6 +135,7 @@ static void add(struct notify *n, enum item_kind kind, uint64_t ino,
         go_coarse(n);
         return;
     }
+    n->put_off = 0;
     n->items[(n->first + n->count++) % n->capacity] =
         (struct item){.kind = kind, .ino = ino, .child = child, .name = copy};
 }
@@ -321,6 +334,14 @@ void notify_other(struct notify *n, bool shown, bool negatives)
     (void)pthread_cond_signal(&n->more);
 }
 
+void notify_go_on(struct notify *n)
+{
+    guard_mutex(&n->lock);
+    n->releases++;
+    if (n->put_off || n->coarse_put_off)
+        look_again(n);
+}
+
 void notify_pages(struct notify *n, int64_t row)
 {
     guard_mutex(&n->lock);
@@ -427,45 +448,83 @@ static void make_calls(struct call *calls)
     }
 }
 
-/* One thing at a time, the lock dropped while the kernel is told. Directories
- * wait for the items: their new mtime shouldn't be read with old names. */
-static void step(struct notify *n)
+static bool is_held(const struct notify *n, uint64_t directory)
 {
-    if (n->coarse) {
-        n->coarse = false;
-        n->directories |= (1u << VIEW_ID) - 1;
-        (void)pthread_mutex_unlock(&n->lock);
-        tell_everything(n);
-    } else if (n->count) {
-        struct item item = n->items[n->first];
-        n->first = (n->first + 1) % n->capacity;
-        n->count--;
-        (void)pthread_mutex_unlock(&n->lock);
+    return n->kernel.is_held(n->ctx, directory);
+}
+
+/* The lock dropped meanwhile, as in all that follow. */
+static void step_coarse(struct notify *n)
+{
+    uint64_t releases = n->releases;
+    (void)pthread_mutex_unlock(&n->lock);
+    bool held = is_held(n, NODE_ROOT);
+    (void)pthread_mutex_lock(&n->lock);
+    n->coarse_put_off = held && releases == n->releases;
+    if (held)
+        return;
+    n->coarse = false;
+    n->directories |= (1u << VIEW_ID) - 1;
+    (void)pthread_mutex_unlock(&n->lock);
+    tell_everything(n);
+    (void)pthread_mutex_lock(&n->lock);
+}
+
+/* What is put off goes to the end; there was room for it before. */
+static void step_item(struct notify *n)
+{
+    struct item item = n->items[n->first];
+    uint64_t releases = n->releases;
+    n->first = (n->first + 1) % n->capacity;
+    n->count--;
+    (void)pthread_mutex_unlock(&n->lock);
+    bool held = item.kind != ITEM_PAGES && is_held(n, item.ino);
+    if (!held)
         tell(n, &item);
-        free(item.name);
+    (void)pthread_mutex_lock(&n->lock);
+    if (held && n->count < n->capacity && !n->coarse) {
+        n->items[(n->first + n->count++) % n->capacity] = item;
+        n->put_off += releases == n->releases;
+        return;
+    }
+    free(item.name);
+    if (held && !n->coarse)
+        go_coarse(n);
+}
+
+/* One thing at a time; false: there is nothing that could be done now.
+ * Directories wait for the items: their new mtime shouldn't be read with old
+ * names. */
+static bool step(struct notify *n)
+{
+    if (n->coarse && !n->coarse_put_off) {
+        step_coarse(n);
+    } else if (n->count > n->put_off) {
+        step_item(n);
     } else if (n->directories) {
         unsigned directories = n->directories;
         n->directories = 0;
         (void)pthread_mutex_unlock(&n->lock);
         tell_directories(n, directories);
-    } else {
+        (void)pthread_mutex_lock(&n->lock);
+    } else if (n->calls) {
         struct call *calls = steal_ptr(n->calls);
         (void)pthread_mutex_unlock(&n->lock);
         make_calls(calls);
+        (void)pthread_mutex_lock(&n->lock);
+    } else {
+        return false;
     }
-    (void)pthread_mutex_lock(&n->lock);
+    return true;
 }
 
 static void *run(void *ctx)
 {
     struct notify *n = ctx;
     (void)pthread_mutex_lock(&n->lock);
-    while (!n->stopping) {
-        if (n->coarse || n->count || n->directories || n->calls)
-            step(n);
-        else
+    while (!n->stopping)
+        if (!step(n))
             (void)pthread_cond_wait(&n->more, &n->lock);
-    }
     (void)pthread_mutex_unlock(&n->lock);
     return NULL;
 }

@@ -6,6 +6,11 @@
  * is bounded: where it would overflow, all of it is replaced by dropping whole
  * directories.
  *
+ * What concerns a name waits for the lock of its directory, which a request
+ * parked in there holds, and whoever comes after it then waits as well. So it
+ * is put off while there is such a request; one that is parked in the very
+ * moment may still be met.
+ *
  * What it tells (row: the asset; TYPE: its type's directory):
  *   added    TYPE's name, if the kernel may hold its absence; TYPE's attributes
  *   removed  TYPE's name as deleted; TYPE's attributes; the files
@@ -35,8 +40,10 @@
 struct notify;
 
 /* The kernel's side, negative errno as libfuse gives it. On the notify
- * thread. inval_inode with off -1 is about the attributes alone. */
+ * thread. inval_inode with off -1 is about the attributes alone. is_held:
+ * whether a request is parked that holds the directory's lock. */
 struct notify_kernel {
+    bool (*is_held)(void *ctx, uint64_t directory);
     int (*inval_inode)(void *ctx, uint64_t ino, int64_t off);
     int (*inval_entry)(void *ctx, uint64_t parent, const char *name);
     int (*expire_entry)(void *ctx, uint64_t parent, const char *name);
@@ -62,9 +69,12 @@ void notify_commit(struct notify *n, const struct catalogue_diff *diff,
  * deleted. negatives as above; without them nothing that a LOOKUP parked in
  * the root would hold up is told of its coming. */
 void notify_other(struct notify *n, bool shown, bool negatives);
-/* Calls fn once the kernel was told all that was queued before; on the notify
- * thread, or at once when that doesn't run. -ENOMEM: it won't. */
+/* Calls fn once the kernel was told all that was queued before and isn't put
+ * off; on the notify thread, or at once when that doesn't run. -ENOMEM: it
+ * won't. */
 int notify_after(struct notify *n, void (*fn)(void *ctx), void *ctx);
+/* Some directory may be held no longer. Any thread; quick. */
+void notify_go_on(struct notify *n);
 /* The pages of an asset's files may be older than the catalogue. */
 void notify_pages(struct notify *n, int64_t row);
 

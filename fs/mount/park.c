@@ -369,3 +369,12 @@ size_t park_count(struct park *p)
     guard_mutex(&p->lock);
     return p->count;
 }
+
+bool park_holds(struct park *p, uint64_t directory)
+{
+    guard_mutex(&p->lock);
+    const struct parked *k = p->waiting;
+    while (k && k->request.ino != directory)
+        k = k->next;
+    return k;
+}

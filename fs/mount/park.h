@@ -15,6 +15,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "media/media.h"
 #include "sync/sync.h"
@@ -51,5 +52,9 @@ void parked_free(struct request *r);
 void park_close(struct park *p);
 
 size_t park_count(struct park *p);
+
+/* Whether somebody waits for something in this directory: the kernel holds its
+ * lock as long. */
+bool park_holds(struct park *p, uint64_t directory);
 
 #endif

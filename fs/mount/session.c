@@ -95,9 +95,16 @@ static int kernel_delete(void *ctx, uint64_t parent, uint64_t child,
                                        strlen(name));
 }
 
+static bool kernel_is_held(void *ctx, uint64_t directory)
+{
+    struct mount *m = ctx;
+    return park_holds(m->park, directory);
+}
+
 static int make_tables(struct mount *m)
 {
     static const struct notify_kernel kernel = {
+        .is_held = kernel_is_held,
         .inval_inode = kernel_inval_inode,
         .inval_entry = kernel_inval_entry,
         .expire_entry = kernel_expire_entry,
@@ -210,8 +217,10 @@ void mount_committed(void *ctx, const struct catalogue_diff *diff)
 static void resume_parked(struct mount *m)
 {
     struct request *r;
-    while (park_is_ready(m->park) && (r = park_take(m->park)))
+    while (park_is_ready(m->park) && (r = park_take(m->park))) {
         request_resume(r);
+        notify_go_on(m->notify);
+    }
 }
 
 static void *serve(void *ctx)

@@ -21,7 +21,8 @@
 #include "grammar/name.h"
 #include "sync/sync_internal.h"
 
-#define PAGES_MAX 100 /* a wider answer waits for the walk */
+#define PAGES_MAX 100        /* a wider answer waits for the walk */
+#define BYTES_MAX (32 << 20) /* … and so does a fatter one, held in memory */
 #define TRIES_MAX 5
 #define NAMES_MAX 64 /* filenames to complete after an answer by ids */
 
@@ -46,6 +47,7 @@ struct narrow {
     struct page pages[PAGES_MAX];
     struct part parts[PAGES_MAX]; /* their places, for callbacks */
     size_t page_count, asked, in_flight;
+    size_t bytes;             /* of the objects in there */
     struct api_answer answer; /* the earliest */
     int tries;
     int err;                /* of the first page that failed */
@@ -71,7 +73,7 @@ static void ask_again(struct sync *s, struct narrow *n)
 {
     for (size_t i = 0; i < n->page_count; i++)
         page_done(&n->pages[i]);
-    n->page_count = n->asked = 0;
+    n->page_count = n->asked = n->bytes = 0;
     n->total = -1;
     n->err = 0;
     ask_more(s, n);
@@ -275,40 +277,53 @@ static bool has_all_ids(const struct narrow *n)
            n->pages[0].count == n->query.terms[0].text_count;
 }
 
-struct latest {
+struct lateness {
     const struct narrow *narrow;
-    int64_t deadline_ms;
+    int64_t latest_ms;
 };
 
-static bool note_deadline(struct sync *s, struct waiter *w, void *ctx,
-                          int *ret_err)
+static bool is_out_of_time(struct sync *s, struct waiter *w, void *ctx,
+                           int *ret_err)
 {
-    struct latest *l = ctx;
-    if (w->owner == l->narrow && w->deadline_ms > l->deadline_ms)
-        l->deadline_ms = w->deadline_ms;
-    return false;
+    struct lateness *l = ctx;
+    if (w->owner != l->narrow)
+        return false;
+    if (w->deadline_ms > l->latest_ms)
+        l->latest_ms = w->deadline_ms;
+    *ret_err = l->narrow->err;
+    return w->deadline_ms <= l->narrow->deadline_ms;
 }
 
-/* Who joined later has longer to wait than whoever it was begun for. */
-static bool ask_longer(struct sync *s, struct narrow *n)
+/* Another try may do better, and there would be one with more time. */
+static bool wants_time(int err)
 {
-    struct latest l = {n, n->deadline_ms};
-    waiters_settle(s, note_deadline, &l);
-    if (l.deadline_ms == n->deadline_ms)
+    return err == -ETIMEDOUT || err == -EAGAIN || err == -EIO ||
+           err == -ENETUNREACH || err == -EHOSTUNREACH;
+}
+
+/* Tries went on as long as whoever asked first could wait: only he hears that
+ * they failed, and they go on for who joined and can wait longer. */
+static bool goes_on(struct sync *s, struct narrow *n)
+{
+    struct lateness l = {n, n->deadline_ms};
+    if (!wants_time(n->err))
         return false;
-    n->deadline_ms = l.deadline_ms;
+    waiters_settle(s, is_out_of_time, &l);
+    if (l.latest_ms == n->deadline_ms)
+        return false;
+    n->deadline_ms = l.latest_ms;
     ask_again(s, n);
     return true;
 }
 
 static void judge(struct sync *s, struct narrow *n)
 {
+    if (goes_on(s, n))
+        return;
     if (is_refused_id(n)) {
         narrow_end(s, n, n->renew ? -ENOENT : 0);
         return;
     }
-    if (n->err == -ETIMEDOUT && ask_longer(s, n))
-        return;
     int err = n->err ? n->err : check_whole(n);
     if (err == -ESTALE && has_all_ids(n))
         err = 0;
@@ -333,6 +348,12 @@ static void judge(struct sync *s, struct narrow *n)
     narrow_end(s, n, absent ? -ENOENT : err);
 }
 
+static bool is_wide(const struct narrow *n)
+{
+    return n->total > (int64_t)PAGES_MAX * API_PAGE_LIMIT ||
+           n->bytes > BYTES_MAX;
+}
+
 static void on_page(struct sync *s, void *ctx, int err, struct page *page,
                     const struct api_answer *answer)
 {
@@ -349,10 +370,12 @@ static void on_page(struct sync *s, void *ctx, int err, struct page *page,
             n->total = page->total_results;
             n->answer = *answer;
         }
+        for (size_t i = 0; i < page->count; i++)
+            n->bytes += page->assets[i].json_len;
         n->pages[index] = *page;
         *page = (struct page){0};
     }
-    if (!n->err && n->total > (int64_t)PAGES_MAX * API_PAGE_LIMIT) {
+    if (!n->err && is_wide(n)) {
         if (!n->in_flight)
             give_up(s, n);
         return;

@@ -36,6 +36,7 @@
 #include "base/log.h"
 
 #define STRETCH_PAGES  256
+#define HELD_BYTES_MAX (32 << 20)
 #define CLOSINGS_MAX   8 /* without a step forward */
 #define PAUSE_FIRST_MS 1000
 #define PAUSE_MAX_MS   60000   /* after an error */
@@ -327,9 +328,22 @@ static void ask(struct sync *s, int64_t number, int64_t from)
                      0, on_page, slot);
 }
 
+/* Pages that came before their turn stay in memory until it is. */
+static bool holds_much(const struct walk *w)
+{
+    size_t bytes = 0;
+    for (size_t i = 0; i < w->held_count; i++)
+        for (size_t k = 0; k < w->held[i].page.count; k++)
+            bytes += w->held[i].page.assets[k].json_len;
+    return bytes > HELD_BYTES_MAX;
+}
+
+/* The one that all others wait for can always be asked for. */
 static bool may_ask(const struct sync *s)
 {
     const struct walk *w = s->walk;
+    if (w->in_flight && holds_much(w))
+        return false;
     return !w->paused && !w->anew && w->in_flight < s->config.walk_parallel &&
            w->in_flight < WALK_PARALLEL_MAX &&
            w->held_count + (size_t)w->in_flight < HELD_MAX &&

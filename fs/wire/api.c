@@ -148,6 +148,7 @@ int api_set_key(struct api *a, const char *key)
         guard_mutex(&a->lock);
         char *old = a->key_header;
         a->key_header = header;
+        a->key_number++;
         header = old;
     }
     free_secret(header);

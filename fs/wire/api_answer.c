@@ -35,9 +35,12 @@ void api_scrub_key(const struct api *a, char *text)
     }
 }
 
-/* What went wrong, in words for status.json and the log. Lock held. */
-static void describe(const struct api *a, const struct http_response *response,
-                     char *out, size_t size)
+/* What went wrong, in words for status.json and the log. The server may echo
+ * the key: a call's whose key was replaced since can't be found in its words,
+ * which are left out. Lock held. */
+static void describe(const struct api *a, const struct api_call *c,
+                     const struct http_response *response, char *out,
+                     size_t size)
 {
     char code[64] = "", message[512] = "", quoted[96];
     if (response->error) {
@@ -49,8 +52,9 @@ static void describe(const struct api *a, const struct http_response *response,
                        quoted);
         return;
     }
-    page_parse_error(buf_str(response->body), response->body->len, code,
-                     sizeof(code), message, sizeof(message));
+    if (c->key_number == a->key_number)
+        page_parse_error(buf_str(response->body), response->body->len, code,
+                         sizeof(code), message, sizeof(message));
     api_scrub_key(a, code);
     api_scrub_key(a, message);
     if (response->status == 200) {
@@ -80,7 +84,8 @@ static void note_outcome(struct api *a, const struct api_call *c,
         return;
     s->last_error = error;
     if (error) {
-        describe(a, response, s->last_error_text, sizeof(s->last_error_text));
+        describe(a, c, response, s->last_error_text,
+                 sizeof(s->last_error_text));
         return;
     }
     s->last_error_text[0] = '\0';

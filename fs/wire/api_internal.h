@@ -45,6 +45,7 @@ struct api_call {
     int last_error;        /* http thread: of the last attempt */
     int64_t not_before_ms; /* under api.lock: of the next attempt */
     int64_t asked_ms;      /* http thread: when the last attempt was sent */
+    unsigned key_number;   /* http thread: of the key that it was sent with */
 };
 
 struct api {
@@ -58,6 +59,7 @@ struct api {
     uint64_t random;                 /* under lock: xorshift's state */
     bool stopping;                   /* under lock */
     char *key_header;                /* under lock: "x-api-key: …" */
+    unsigned key_number;             /* under lock: of keys so far */
     struct api_budget budget;        /* under lock */
     struct api_circuits circuits;    /* under lock */
     struct api_circuit *api_circuit; /* of base_url, always held */

@@ -171,6 +171,7 @@ static int submit(struct api *a, struct api_call *c, int64_t now_ms)
         return error;
     c->attempts++;
     c->asked_ms = now_ms;
+    c->key_number = a->key_number;
     a->stats.sent[c->cause]++;
     if (api_circuit_is_open(c->circuit))
         c->circuit->probe = c;

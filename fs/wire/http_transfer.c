@@ -9,6 +9,7 @@
 #include <strings.h>
 #include <sys/socket.h>
 
+#include "base/asset.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "wire/address.h"
@@ -118,7 +119,9 @@ static bool is_https(const char *url)
 }
 
 /* Behind a proxy the peer is the proxy, whom the user chose, and only the
- * proxy knows the address: all that can be judged is the URL's own text. */
+ * proxy knows the address: all that can be judged is the URL's own text. A
+ * redirect's may be of any kind: what we might read otherwise than the proxy
+ * ("[::1%25lo]") is refused. */
 static bool is_refused(struct http_transfer *t, const struct sockaddr *peer)
 {
     char *url = NULL;
@@ -127,7 +130,9 @@ static bool is_refused(struct http_transfer *t, const struct sockaddr *peer)
     if (curl_easy_getinfo(t->easy, CURLINFO_EFFECTIVE_URL, &url) || !url)
         return true;
     bool proxied = is_https(url) ? t->proxies.https : t->proxies.http;
-    return proxied ? address_url_is_private(url) : address_is_private(peer);
+    if (!proxied)
+        return address_is_private(peer);
+    return !asset_url_is_clean(url, strlen(url)) || address_url_is_private(url);
 }
 
 static void refuse(struct http_transfer *t)

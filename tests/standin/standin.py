@@ -14,11 +14,13 @@ import pathlib
 import select
 import signal
 import subprocess
+import time
 import urllib.error
 import urllib.parse
 import urllib.request
 
 START_S = 60
+STOP_LOOK_S = 0.001
 KEY = "tlk_STANDIN0000000000000000000000"
 
 
@@ -193,10 +195,23 @@ class Standin:
         return self.control("expire", {})
 
     def suspend(self):
-        """The host is there and says nothing (SIGSTOP). Returns once it has
-        stopped, so that no answer is on its way any more."""
+        """The host is there and says nothing (SIGSTOP), from the return on:
+        a thread may still answer until it sees the signal."""
         self.process.send_signal(signal.SIGSTOP)
-        os.waitid(os.P_PID, self.pid, os.WSTOPPED | os.WNOWAIT)
+        end = time.monotonic() + START_S
+        while not self.is_stopped():
+            if time.monotonic() > end:
+                raise TimeoutError("the stand-in does not stop")
+            select.select([], [], [], STOP_LOOK_S)
+
+    def is_stopped(self):
+        """Whether every thread has come to a stop."""
+        tasks = pathlib.Path(f"/proc/{self.process.pid}/task")
+        try:
+            return all(stat.read_text().rpartition(")")[2].split()[0] == "T"
+                       for stat in tasks.glob("*/stat"))
+        except (FileNotFoundError, ProcessLookupError):
+            return False  # one ended while we looked
 
     def resume(self):
         self.process.send_signal(signal.SIGCONT)

@@ -282,3 +282,14 @@ def test_a_suspended_server_is_silent_and_comes_back(server):
         ask(server, timeout=0.2)
     server.resume()
     assert ask(server).status == 200
+
+
+def test_a_suspended_server_has_stopped_before_the_call_returns(server):
+    for _ in range(50):
+        with concurrent.futures.ThreadPoolExecutor(4) as pool:
+            asked = [pool.submit(ask, server) for _ in range(4)]
+            server.suspend()
+            stopped = server.is_stopped()
+            server.resume()
+            assert stopped
+            assert [a.result().status for a in asked] == [200] * 4

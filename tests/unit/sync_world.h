@@ -67,11 +67,14 @@ struct world {
     unsigned held_causes; /* 1 << cause: these aren't answered */
     int64_t lie;          /* added to total_results */
     bool flaps;           /* … in every other answer */
+    int ballast;          /* bytes more in each object … */
+    unsigned fat_causes;  /* … in answers to these, 1 << cause */
+    int64_t late_page;    /* of the walk; isn't answered */
     bool total_absent;
     bool unsorted;        /* pages come in an order of their own */
-    int fail_with;        /* errno for every request, … */
-    int fail_times;       /* … or where not 0 for so many */
-    unsigned fail_causes; /* … or where not 0 for these */
+    int fail_with;        /* errno for every request */
+    int fails_left;       /* … or for so many; 0 sets no end */
+    unsigned fail_causes; /* … or for these, 1 << cause; 0 for all */
     int refuse_ids;       /* errno for those with asset_ids */
     int limit_at_most;    /* a server that ignores page_limit; 0 doesn't */
     bool limit_echoed;    /* and says so */
@@ -120,10 +123,11 @@ static inline void world_delete(struct world *w, int at)
 
 /* ---- answers ---- */
 
-static inline void world_asset(const struct thing *t, struct asset *a)
+static inline void world_asset(const struct thing *t, int ballast,
+                               struct asset *a)
 {
     char id[32];
-    char json[256];
+    char *json = NULL;
     char name[64];
     world_id(t->number, id);
     if (t->nameless)
@@ -131,10 +135,12 @@ static inline void world_asset(const struct thing *t, struct asset *a)
     (void)snprintf(name, sizeof(name), "clip-%d.mp4", t->number);
     if (t->name)
         (void)snprintf(name, sizeof(name), "%s", t->name);
-    (void)snprintf(json, sizeof(json),
-                   "{\"_id\":\"%s\",\"filename\":\"%s\",\"unfinished\":%d,"
-                   "\"edited\":%d,\"created_at\":%lld}",
-                   id, name, t->unfinished, t->edited, (long long)t->created_s);
+    int len =
+        asprintf(&json,
+                 "{\"_id\":\"%s\",\"filename\":\"%s\","
+                 "\"unfinished\":%d,\"edited\":%d,\"created_at\":%lld%*s}",
+                 id, name, t->unfinished, t->edited, (long long)t->created_s,
+                 ballast, "");
     *a = (struct asset){.id = strdup(id),
                         .filename = strdup(name),
                         .filename_len = strlen(name),
@@ -142,8 +148,8 @@ static inline void world_asset(const struct thing *t, struct asset *a)
                         .type = t->number % 3 ? ASSET_VIDEO : ASSET_IMAGE,
                         .unfinished = t->unfinished,
                         .size_bytes = -1,
-                        .json = strdup(json),
-                        .json_len = strlen(json)};
+                        .json = json,
+                        .json_len = (size_t)len};
 }
 
 static inline bool world_matches(const struct thing *t, const char *filter)
@@ -189,7 +195,9 @@ static inline void world_answer(struct world *w, const struct question *q,
         if (shown && w->things[i].hole)
             page->skipped++;
         else if (shown)
-            world_asset(&w->things[i], &page->assets[page->count++]);
+            world_asset(&w->things[i],
+                        w->fat_causes >> q->cause & 1 ? w->ballast : 0,
+                        &page->assets[page->count++]);
         seen++;
     }
     w->empty_pages -= w->empty_pages > 0;
@@ -213,7 +221,8 @@ static inline struct question *world_take(struct world *w)
         skip = rand_r(&w->seed) % waiting;
     for (struct question **at = &w->waiting; *at; at = &(*at)->next) {
         struct question *q = *at;
-        bool held = w->held || w->held_causes & 1u << q->cause;
+        bool held = w->held || w->held_causes & 1u << q->cause ||
+                    (q->page == w->late_page && q->cause == API_CAUSE_WALK);
         if (!q->cancelled && (held || skip-- > 0))
             continue;
         *at = q->next;
@@ -227,8 +236,6 @@ static inline void world_reply(struct world *w, struct question *q)
     struct page page = {0};
     bool fails = !w->fail_causes || w->fail_causes & 1u << q->cause;
     int err = q->cancelled ? -ECANCELED : fails ? w->fail_with : 0;
-    if (w->fail_times && --w->fail_times == 0)
-        w->fail_with = 0;
     if (!err && q->filter && strstr(q->filter, "&asset_ids="))
         err = w->refuse_ids;
     struct api_answer answer = {.asked_ms = clock_mono_ms()};
@@ -237,6 +244,8 @@ static inline void world_reply(struct world *w, struct question *q)
             w->before(w);
         world_answer(w, q, &page);
     }
+    if (w->fails_left && !--w->fails_left)
+        w->fail_with = 0;
     w->at_once--;
     (void)pthread_mutex_unlock(&w->lock);
     answer.answered_ms = clock_mono_ms();

@@ -114,6 +114,45 @@ static void behind_a_proxy_the_url_is_judged_and_the_proxy_is_not(void **state)
     loopback_stop(s);
 }
 
+static const char *const inward[] = {
+    "http://127.1/",
+    "http://127%2e0.0.1/",
+    "http://lo%63alhost/",
+    "http://[::1%25lo]/",
+    "http://[fe80::1%251]/",
+    "http://a@127.0.0.1/",
+    "http://127\xe3\x80\x82\x30\xe3\x80\x82\x30\xe3\x80\x82\x31/",
+};
+
+static bool lead_inward(struct loopback *s, int fd, int number, const char *r)
+{
+    if (strstr(r, "elsewhere.test"))
+        loopback_reply(fd, "", "HTTP/1.1 302 Found\r\nLocation: %s\r\n",
+                       inward[number]);
+    else
+        loopback_reply(fd, "inside", "HTTP/1.1 200 OK\r\n");
+    return true;
+}
+
+static void behind_a_proxy_no_redirect_leads_inward(void **state)
+{
+    char proxy[64];
+    struct loopback *s = loopback_start(lead_inward, NULL);
+    snprintf(proxy, sizeof(proxy), "http://127.0.0.1:%d", s->port);
+    setenv("http_proxy", proxy, 1);
+    struct http *h = new_http();
+    for (int i = 0; i < (int)(sizeof(inward) / sizeof(*inward)); i++) {
+        struct outcome o;
+        get_public(h, "http://elsewhere.test/", 3, &o);
+        assert_int_not_equal(o.error, 0);
+        assert_int_equal(loopback_requests(s), i + 1);
+        outcome_done(&o);
+    }
+    http_free(h);
+    unsetenv("http_proxy");
+    loopback_stop(s);
+}
+
 static bool is_private(const char *text)
 {
     struct sockaddr_in in = {.sin_family = AF_INET};
@@ -200,6 +239,7 @@ int main(void)
         cmocka_unit_test(public_only_refuses_by_address_whatever_the_name),
         cmocka_unit_test(public_only_holds_on_a_connection_used_again),
         cmocka_unit_test(behind_a_proxy_the_url_is_judged_and_the_proxy_is_not),
+        cmocka_unit_test(behind_a_proxy_no_redirect_leads_inward),
         cmocka_unit_test(private_addresses_are_known),
         cmocka_unit_test(private_hosts_are_known_by_their_text),
     };

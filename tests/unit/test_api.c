@@ -208,6 +208,29 @@ static void the_key_is_never_in_an_error_text(void **state)
         assert_true(*c >= 0x20 && *c < 0x7f);
 }
 
+static bool refuse_key_late(struct loopback *s, int fd, int number,
+                            const char *r)
+{
+    loopback_pass(s, number);
+    return refuse_key(s, fd, number, r);
+}
+
+static void nor_is_one_that_was_replaced_meanwhile(void **state)
+{
+    struct world w = {0};
+    struct answer o;
+    struct api_stats stats;
+    world_open(&w, refuse_key_late, 60);
+    ask_page(&w, 1, API_FOREGROUND, 9000, &o);
+    loopback_wait_requests(w.server, 1);
+    assert_int_equal(api_set_key(w.api, "another"), 0);
+    loopback_open(w.server, 1);
+    assert_int_equal(answer_wait(&o), -EACCES);
+    api_stats(w.api, &stats);
+    assert_string_equal(stats.last_error_text, "HTTP 401");
+    world_close(&w);
+}
+
 FIRST(throttle_once,
       loopback_reply(fd, "", "HTTP/1.1 429 No\r\nretry-after-ms: 700\r\n"))
 ALWAYS(throttle,
@@ -444,6 +467,7 @@ int main(void)
         cmocka_unit_test(lasting_trouble_ends_by_the_deadline_with_its_errno),
         cmocka_unit_test(refusals_are_final),
         cmocka_unit_test(the_key_is_never_in_an_error_text),
+        cmocka_unit_test(nor_is_one_that_was_replaced_meanwhile),
         cmocka_unit_test(retry_after_is_waited_for_or_fails_at_once),
         cmocka_unit_test(
             a_limit_beyond_the_deadline_ends_the_background_at_once),

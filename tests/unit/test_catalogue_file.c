@@ -1,5 +1,10 @@
 #include "catalogue_fixture.h"
 
+#include <poll.h>
+#include <signal.h>
+#include <sys/file.h>
+#include <sys/resource.h>
+
 /* ---- files ------------------------------------------------------- */
 
 static void files_are_private_and_locked(void **state)
@@ -21,6 +26,37 @@ static void files_are_private_and_locked(void **state)
     assert_int_equal(chmod(directory, 0777), 0);
     assert_int_equal(catalogue_open(directory, &second), -EACCES);
     assert_int_equal(chmod(directory, 0700), 0);
+}
+
+static void who_mounts_again_waits_for_the_one_that_ends(void **state)
+{
+    static const struct {
+        char word;
+        int ms;
+    } cases[] = {{LOCK_OPEN, 300}, {LOCK_ENDING, 2500}};
+
+    for (size_t i = 0; i < array_count(cases); i++) {
+        int status, ready[2];
+        char byte;
+        catalogue_close(cat);
+        cat = NULL;
+        assert_int_equal(pipe(ready), 0);
+        pid_t child = fork();
+        if (child == 0) {
+            int fd = open(file("catalogue.lock"), O_RDWR);
+            bool held = fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0 &&
+                        pwrite(fd, &cases[i].word, 1, 0) == 1 &&
+                        write(ready[1], "", 1) == 1;
+            (void)poll(NULL, 0, held ? cases[i].ms : 0);
+            _exit(held ? 0 : 1);
+        }
+        assert_int_equal(read(ready[0], &byte, 1), 1);
+        assert_int_equal(catalogue_open(directory, &cat), 0);
+        assert_int_equal(waitpid(child, &status, 0), child);
+        assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+        (void)close(ready[0]);
+        (void)close(ready[1]);
+    }
 }
 
 static void what_a_killed_daemon_committed_is_there(void **state)
@@ -100,6 +136,30 @@ static void another_version_hands_on_rows_and_links(void **state)
     begin();
     assert_int_equal(PUT("a"), before + 1);
     done();
+    cleanup(release) struct catalogue_reader *r = reader();
+    assert_int_equal(catalogue_link_get(r, "", "k", &link), 0);
+    assert_int_equal(link.link, number);
+}
+
+/* A disk that is full leaves a rebuilding as a kill does: begun. */
+static void a_rebuilding_that_broke_off_hands_on_links_later(void **state)
+{
+    struct catalogue_link link;
+    struct rlimit all, none;
+    int64_t number;
+
+    assert_int_equal(catalogue_link_add(cat, "", "k", "a=b", 5, &number), 0);
+    catalogue_mark_damaged(cat);
+    catalogue_close(cat);
+    cat = NULL;
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &all), 0);
+    none = (struct rlimit){.rlim_cur = 100, .rlim_max = all.rlim_max};
+    (void)signal(SIGXFSZ, SIG_IGN);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &none), 0);
+    for (int i = 0; i < 2; i++)
+        assert_true(catalogue_open(directory, &cat) < 0);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &all), 0);
+    assert_int_equal(catalogue_open(directory, &cat), 0);
     cleanup(release) struct catalogue_reader *r = reader();
     assert_int_equal(catalogue_link_get(r, "", "k", &link), 0);
     assert_int_equal(link.link, number);
@@ -282,9 +342,11 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         CASE(files_are_private_and_locked),
+        CASE(who_mounts_again_waits_for_the_one_that_ends),
         CASE(what_a_killed_daemon_committed_is_there),
         CASE(a_file_that_is_none_is_set_aside),
         CASE(another_version_hands_on_rows_and_links),
+        CASE(a_rebuilding_that_broke_off_hands_on_links_later),
         CASE(damage_met_while_reading_ends_with_the_next_open),
         CASE(damage_after_a_kill_is_found_at_open),
         CASE(a_bit_that_flipped_in_a_closed_file_is_found),

@@ -317,6 +317,49 @@ static void whoever_joins_keeps_his_own_deadline(void **state)
     studio_close(&t);
 }
 
+static void who_joins_between_is_not_answered_at_the_last_ones(void **state)
+{
+    struct studio t;
+    struct answer hasty, middling, patient;
+    studio_open(&t, cdn);
+    asset_at(&t, "a1", "/slow.jpg");
+    fetch(&t, "a1", 200, &hasty);
+    fetch(&t, "a1", 9000, &patient);
+    fetch(&t, "a1", 400, &middling);
+    assert_int_equal(answer_wait(&hasty), -ETIMEDOUT);
+    assert_int_equal(answer_wait(&middling), -ETIMEDOUT);
+    assert_false(answer_came(&patient));
+    loopback_open(t.w.server, 100);
+    assert_int_equal(answer_wait(&patient), 0);
+    studio_close(&t);
+}
+
+/* Eight are under way, and as many may be. */
+static void who_waits_for_his_turn_has_a_deadline_too(void **state)
+{
+    struct studio t;
+    struct answer slow[8], hasty, patient;
+    char id[8];
+    studio_open(&t, cdn);
+    for (int i = 0; i < 8; i++) {
+        snprintf(id, sizeof(id), "s%d", i);
+        asset_at(&t, id, "/slow.jpg");
+        fetch(&t, id, 9000, &slow[i]);
+    }
+    asset_at(&t, "a1", "/p.jpg");
+    asset_at(&t, "a2", "/p.jpg");
+    fetch(&t, "a1", 200, &hasty);
+    fetch(&t, "a2", 9000, &patient);
+    assert_int_equal(answer_wait(&hasty), -ETIMEDOUT);
+    assert_false(answer_came(&slow[0]));
+    loopback_open(t.w.server, 100);
+    assert_int_equal(answer_wait(&patient), 0);
+    for (int i = 0; i < 8; i++)
+        assert_int_equal(answer_wait(&slow[i]), 0);
+    assert_int_equal(loopback_requests(t.w.server), 9);
+    studio_close(&t);
+}
+
 static void a_cancelled_waiter_is_not_called(void **state)
 {
     struct studio t;
@@ -387,6 +430,8 @@ int main(void)
         cmocka_unit_test(a_dead_url_is_renewed_once),
         cmocka_unit_test(a_renewal_that_fails_costs_only_what_needed_it),
         cmocka_unit_test(whoever_joins_keeps_his_own_deadline),
+        cmocka_unit_test(who_joins_between_is_not_answered_at_the_last_ones),
+        cmocka_unit_test(who_waits_for_his_turn_has_a_deadline_too),
         cmocka_unit_test(a_cancelled_waiter_is_not_called),
         cmocka_unit_test(more_than_eight_take_turns),
         cmocka_unit_test(freeing_answers_everyone),

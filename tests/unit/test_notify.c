@@ -25,6 +25,7 @@ struct kernel {
     bool blocked;    /* holds the next call up */
     bool waiting;    /* … and one is held up */
     int delete_result, entry_result;
+    uint64_t held; /* this directory is */
 };
 
 struct fixture {
@@ -98,9 +99,17 @@ static int delete_entry(void *ctx, uint64_t parent, uint64_t child,
     return ((struct kernel *)ctx)->delete_result;
 }
 
+static bool is_held(void *ctx, uint64_t directory)
+{
+    struct kernel *k = ctx;
+    guard_mutex(&k->lock);
+    return k->held == directory;
+}
+
 static int set_up(void **state)
 {
     static const struct notify_kernel calls = {
+        .is_held = is_held,
         .inval_inode = inval_inode,
         .inval_entry = inval_entry,
         .expire_entry = expire_entry,
@@ -400,6 +409,50 @@ static void test_a_call_comes_after_all_that_was_queued(void **state)
            "called");
 }
 
+static void let_directory_go(struct fixture *f)
+{
+    {
+        guard_mutex(&f->kernel.lock);
+        f->kernel.held = 0;
+    }
+    notify_go_on(f->notify);
+}
+
+static void test_a_name_in_a_directory_that_is_held_is_put_off(void **state)
+{
+    struct fixture *f = *state;
+    struct catalogue_change c = change(CATALOGUE_MOVED, 9);
+    c.old_type = ASSET_OTHER;
+    f->kernel.held = node_number(NODE_VIEW, 1, 1);
+    hold(f); /* until all is queued */
+    commit(f, &c, 1, true);
+    await_held(f);
+    assert_int_equal(notify_after(f->notify, note_call, &f->kernel), 0);
+    let_go(f);
+    EXPECT(f, "entry 0/5/1 old.mp4", "inode 6/0/9 0", "inode 0/1/1 -1",
+           "inode 0/5/1 -1", "called");
+    c = change(CATALOGUE_RENEWED, 3); /* it is looked at again, in vain */
+    commit(f, &c, 1, true);
+    expect_last(f, 6, "inode 6/0/3 0");
+    let_directory_go(f);
+    expect_last(f, 7, "entry 0/1/1 new.mp4");
+}
+
+static void test_the_root_is_dropped_when_it_is_let_go(void **state)
+{
+    struct fixture *f = *state;
+    struct catalogue_change c = change(CATALOGUE_RENEWED, 9);
+    f->kernel.held = NODE_ROOT;
+    hold(f);
+    commit(f, &c, 1, true);
+    await_held(f);
+    for (int i = 0; i < NOTIFY_MAX + 1; i++)
+        commit(f, &c, 1, true);
+    let_go(f);
+    let_directory_go(f);
+    expect_last(f, 2, "entry 0/0/1 video");
+}
+
 static void test_a_call_is_made_though_nothing_runs(void **state)
 {
     struct fixture *f = *state;
@@ -444,6 +497,8 @@ int main(void)
         TEST(test_query_directories_hear_of_names_too),
         TEST(test_too_many_names_are_left_to_the_timeout),
         TEST(test_a_call_comes_after_all_that_was_queued),
+        TEST(test_a_name_in_a_directory_that_is_held_is_put_off),
+        TEST(test_the_root_is_dropped_when_it_is_let_go),
         TEST(test_a_call_is_made_though_nothing_runs),
         TEST(test_nothing_is_said_after_the_stop),
     };

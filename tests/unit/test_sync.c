@@ -216,6 +216,38 @@ static void a_kept_part_of_a_walk_is_judged(void **state)
     world_check(w);
 }
 
+/* Until the walk asks for nothing more: sync has answered many questions and
+ * all that came meanwhile, and only the late page is out. */
+static uint64_t settled_requests(struct world *w)
+{
+    uint64_t before = 0;
+    for (int quiet = 0; quiet < 10; quiet++) {
+        for (int i = 0; i < 50; i++)
+            assert_int_equal(world_ask(w, SYNC_FIELDS, NULL), 0);
+        guard_mutex(&w->lock);
+        if (w->at_once != 1 || w->requests[API_CAUSE_WALK] != before)
+            quiet = 0;
+        before = w->requests[API_CAUSE_WALK];
+    }
+    return before;
+}
+
+/* They wait in memory for the one that comes late. */
+static void a_walk_holds_few_fat_pages(void **state)
+{
+    struct world *w = &world;
+    world_fill(w, 3000);
+    w->ballast = 100000;
+    w->fat_causes = 1u << API_CAUSE_WALK;
+    w->late_page = 60;
+    world_start(w);
+    assert_int_equal(world_ask(w, SYNC_READY, NULL), 0);
+    assert_true(settled_requests(w) <= 20); /* lean ones: 32 */
+    world_change(w, (w->late_page = 0, w->ballast = 0));
+    assert_int_equal(world_ask(w, SYNC_COMPLETE, NULL), 0);
+    world_check(w);
+}
+
 static void a_walk_goes_on_after_errors(void **state)
 {
     struct world *w = &world;
@@ -574,6 +606,7 @@ int main(void)
         world_test(an_account_may_shrink_while_it_is_walked),
         world_test(an_account_of_one_page_says_that_it_was_walked),
         world_test(a_kept_part_of_a_walk_is_judged),
+        world_test(a_walk_holds_few_fat_pages),
         world_test(a_walk_goes_on_after_errors),
         world_test(a_server_that_ignores_page_limit_makes_no_storm),
         world_test(a_quiet_poll_costs_one_request),

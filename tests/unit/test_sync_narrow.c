@@ -153,6 +153,21 @@ static void a_wide_question_waits_for_the_walk(void **state)
     assert_true(sync_is_complete(w->sync));
 }
 
+/* It would be held in memory as a whole. */
+static void a_fat_answer_waits_for_the_walk(void **state)
+{
+    struct world *w = &world;
+    begin_stopped(w, 3000);
+    world_change(w,
+                 (w->ballast = 200000, w->fat_causes = 1u << API_CAUSE_NARROW));
+    (void)world_ask_query(w, SYNC_QUERY, "filename=clip-1", NULL, SOON_MS);
+    world_change(w, w->held_causes = 0);
+    await_answers(&counted, 1);
+    assert_true(w->requests[API_CAUSE_NARROW] < 20); /* of 23 */
+    assert_int_equal(counted.last, 0);
+    assert_true(sync_is_complete(w->sync));
+}
+
 static void change_matches(struct world *w)
 {
     if (w->requests[API_CAUSE_NARROW] && w->changes_left-- > 0)
@@ -174,6 +189,25 @@ static void a_narrow_answer_that_shifts_is_asked_for_again(void **state)
     assert_int_equal(world_ask(w, SYNC_COMPLETE, NULL), 0);
 }
 
+static void who_joins_a_question_has_its_own_time(void **state)
+{
+    struct world *w = &world;
+    begin_stopped(w, 3000);
+    counted.others = 0;
+    world_change(w, w->held_causes |= 1u << API_CAUSE_NARROW);
+    (void)world_ask_query(w, SYNC_QUERY, "filename=clip-77.", NULL, SOON_MS);
+    (void)world_ask_query(w, SYNC_QUERY, "filename=clip-77.", NULL,
+                          2 * SOON_MS);
+    /* both are taken up before what is asked after them */
+    (void)world_ask_query(w, SYNC_FIELDS, NULL, NULL, SOON_MS);
+    await_answers(&counted, 1);
+    world_change(w, (w->fail_with = -ETIMEDOUT, w->fails_left = 1,
+                     w->held_causes = 1u << API_CAUSE_WALK));
+    await_answers(&counted, 3);
+    assert_int_equal(counted.last, 0);
+    assert_true(world_knows(w, 77));
+}
+
 /* Nobody who lists is woken for rows of other types, or left asleep. */
 static void who_lists_is_told_of_rows(void **state)
 {
@@ -189,22 +223,6 @@ static void who_lists_is_told_of_rows(void **state)
     await_answers(&counted, 2);
     assert_int_equal(counted.last, 0);
     assert_true(sync_is_complete(w->sync)); /* there is no audio */
-}
-
-/* It was begun with the deadline of whoever asked first. */
-static void who_joins_late_has_a_deadline_of_his_own(void **state)
-{
-    struct world *w = &world;
-    begin_stopped(w, 3000);
-    world_change(w, w->held = true);
-    (void)world_ask_query(w, SYNC_QUERY, "filename=clip-5.", NULL, SOON_MS);
-    (void)world_ask_query(w, SYNC_QUERY, "filename=clip-5.", NULL, 2 * SOON_MS);
-    await_request(w, API_CAUSE_NARROW);
-    world_change(
-        w, (w->held = false, w->fail_times = 1, w->fail_with = -ETIMEDOUT));
-    await_answers(&counted, 2);
-    assert_int_equal(counted.last, 0);
-    assert_int_equal(w->requests[API_CAUSE_NARROW], 2);
 }
 
 static void an_end_answers_shutdown_whatever_was_asked(void **state)
@@ -235,8 +253,9 @@ int main(void)
         world_test(a_query_by_id_waits_for_the_name),
         world_test(a_wide_question_waits_for_the_walk),
         world_test(a_narrow_answer_that_shifts_is_asked_for_again),
+        world_test(a_fat_answer_waits_for_the_walk),
+        world_test(who_joins_a_question_has_its_own_time),
         world_test(who_lists_is_told_of_rows),
-        world_test(who_joins_late_has_a_deadline_of_his_own),
         world_test(an_end_answers_shutdown_whatever_was_asked),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
