@@ -177,7 +177,7 @@ static int put_page(struct sync *s, struct narrow *n, struct page *page)
         int err = slice_put(s, &page->assets[i], !n->by_ids, &n->answer, &out);
         if (err)
             return err;
-        if (n->by_ids && !n->renew)
+        if (n->by_ids && !n->renew && !out.gone)
             err = note_name(s, n, &page->assets[i]);
         if (err)
             return err;

@@ -13,9 +13,11 @@
  *     end of the list.
  *  4. A known asset that belongs there and isn't in it was gone at that
  *     moment. It is removed, unless it was added from an answer that may be
- *     of a later moment (the recent additions; where they are forgotten,
- *     nothing is removed).
- *  5. Assets of the slice's first and last second prove nothing about others
+ *     of a later moment (recent.c; where that is forgotten, nothing is
+ *     removed).
+ *  5. Nor does an answer bring back what another, that may be of a later
+ *     moment, has shown to be gone: an id that went never comes again.
+ *  6. Assets of the slice's first and last second prove nothing about others
  *     of that second: only an answer about their own ids does.
  *
  * An asset without a usable created_at takes the second of its neighbour, so
@@ -31,7 +33,6 @@
 #include "sync/sync_internal.h"
 
 #define BETWEEN_MAX 4096 /* more candidates than this wait for the search */
-#define RECENT_MAX  256
 
 /* ---- order ---- */
 
@@ -75,26 +76,6 @@ static void find_cuts(const struct slice *slice, const struct page *page,
         result->oldest = cut;
         result->has_cuts = true;
     }
-}
-
-/* ---- recent additions ---- */
-
-static void remember_added(struct sync *s, int64_t row, int64_t seen_ms)
-{
-    size_t at = s->recent_next++ % RECENT_MAX;
-    if (s->recent[at].seen_ms > s->recent_floor_ms)
-        s->recent_floor_ms = s->recent[at].seen_ms;
-    s->recent[at].row = row;
-    s->recent[at].seen_ms = seen_ms;
-}
-
-/* Whether an answer asked for at asked_ms may be older than the row. */
-static bool may_be_newer(const struct sync *s, int64_t row, int64_t asked_ms)
-{
-    for (size_t i = 0; i < RECENT_MAX; i++)
-        if (s->recent[i].row == row && s->recent[i].seen_ms >= asked_ms)
-            return true;
-    return asked_ms <= s->recent_floor_ms;
 }
 
 /* ---- absences ---- */
@@ -150,16 +131,18 @@ bool slice_is_made_id(const char *id)
 
 static int remove_absent(struct sync *s, const struct page *page,
                          const struct catalogue_place *places, size_t count,
-                         int64_t asked_ms, bool by_id, size_t *ret_removed)
+                         const struct api_answer *answer, bool by_id,
+                         size_t *ret_removed)
 {
     for (size_t i = 0; i < count; i++) {
         if (page_has(page, places[i].id) ||
             (by_id && slice_is_made_id(places[i].id)) ||
-            may_be_newer(s, places[i].row, asked_ms))
+            recent_may_be_newer(s, places[i].row, answer->asked_ms))
             continue;
         int err = catalogue_remove(s->catalogue, places[i].row);
         if (err && err != -ENOENT)
             return err;
+        recent_removed(s, places[i].id, answer->answered_ms);
         *ret_removed += !err;
     }
     return 0;
@@ -188,6 +171,8 @@ int slice_put(struct sync *s, const struct asset *a, bool named,
 {
     struct put_outcome *out = ret_outcome;
     *out = (struct put_outcome){0};
+    if ((out->gone = recent_is_gone(s, a->id, answer->asked_ms)))
+        return 0;
     int err = named && s->has_unnamed ? forget_unnamed(s, a->id) : 0;
     if (!err)
         err = catalogue_put(s->catalogue, a, named, answer->received_s,
@@ -195,7 +180,7 @@ int slice_put(struct sync *s, const struct asset *a, bool named,
     if (err == -EBADMSG)
         return 0;
     if (!err && out->fresh)
-        remember_added(s, out->row, answer->answered_ms);
+        recent_added(s, out->row, answer->answered_ms);
     if (!err && s->marking)
         err = catalogue_mark(s->catalogue, out->row);
     return err;
@@ -210,7 +195,7 @@ static int put_all(struct sync *s, const struct slice *slice, struct page *page,
         if (err)
             return err;
         result->added += out.fresh;
-        result->lost += !out.row;
+        result->lost += !out.row && !out.gone;
         if (i == page->count - 1)
             result->known_at_end = !out.fresh;
         /* Oldest first: the run of fresh ones that reaches the top. */
@@ -236,8 +221,8 @@ static int apply_some(struct sync *s, const struct slice *slice,
         if (result)
             err = put_all(s, slice, page, answer, result);
         if (!err)
-            err = remove_absent(s, page, places, count, answer->asked_ms, false,
-                                &removed);
+            err =
+                remove_absent(s, page, places, count, answer, false, &removed);
         err = sync_end(s, err);
     }
     catalogue_places_free(places, count);
@@ -294,8 +279,7 @@ int slice_apply_ids(struct sync *s, const struct catalogue_place *places,
     bool whole = page->total_results == (int64_t)page->count &&
                  page->skipped == 0 && page->count <= count;
     if (!err && whole)
-        err = remove_absent(s, page, places, count, answer->asked_ms, true,
-                            &removed);
+        err = remove_absent(s, page, places, count, answer, true, &removed);
     err = sync_end(s, err);
     if (err)
         return err;

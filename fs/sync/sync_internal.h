@@ -98,6 +98,30 @@ void waiter_free(struct waiter *w);
 /* All that are left, with -ESHUTDOWN. */
 void waiters_end(struct sync *s);
 
+/* ---- answers that cross: see recent.c ---- */
+
+struct recent {
+    struct {
+        int64_t row, seen_ms;
+    } added[256]; /* a ring */
+    size_t next_added;
+    int64_t floor_ms; /* additions up to there may be forgotten */
+    struct {
+        uint64_t id_hash;
+        int64_t seen_ms;
+    } removed[1024]; /* a ring; what it forgets a poll finds once more */
+    size_t next_removed;
+    int64_t last_removed_ms;
+};
+
+/* An answer of this time showed it. */
+void recent_added(struct sync *s, int64_t row, int64_t seen_ms);
+void recent_removed(struct sync *s, const char *id, int64_t seen_ms);
+/* Whether an answer that was asked for then may be older than the row. */
+bool recent_may_be_newer(const struct sync *s, int64_t row, int64_t asked_ms);
+/* Whether it may be older than what showed that this id is gone. */
+bool recent_is_gone(const struct sync *s, const char *id, int64_t asked_ms);
+
 /* ---- slices: see slice.c ---- */
 
 /* A cut in the list between two seconds of created_at: so many assets are
@@ -131,6 +155,7 @@ bool slice_is_last(const struct slice *slice, const struct page *page);
  * with that. One that can't be kept costs itself alone: 0, and row 0. */
 struct put_outcome {
     bool fresh; /* it wasn't known */
+    bool gone;  /* the answer is older than one that shows it to be gone */
     int64_t row;
 };
 int slice_put(struct sync *s, const struct asset *a, bool named,
@@ -208,11 +233,7 @@ struct sync {
     int64_t sweep_reach;       /* position of the newest asset swept */
     int64_t sweep_total;       /* as the sweep last heard */
     bool sweeping;
-    struct {
-        int64_t row, seen_ms;
-    } recent[256]; /* added lately: see slice.c */
-    size_t recent_next;
-    int64_t recent_floor_ms;
+    struct recent recent;
     struct unfinished *unfinished;
     struct search *search;  /* NULL when none is under way */
     struct narrow *narrows; /* under way */

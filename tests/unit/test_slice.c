@@ -132,6 +132,24 @@ static void an_older_answer_takes_nothing_newer_away(void **state)
     assert_int_equal(apply(w, later(1, 50)).removed, 1);
 }
 
+/* It was on its way while another one showed what had gone. */
+static void an_older_answer_brings_nothing_back(void **state)
+{
+    struct world *w = &world;
+    read_all(w, 300);
+    struct told old = later(2, 50);
+    struct told newer = later(2, 50);
+    struct thing gone = w->things[75];
+    world_delete(w, 75);
+    assert_int_equal(apply(w, newer).removed, 1);
+    world_insert(w, 75, gone.created_s, NULL); /* as the list was before */
+    w->things[75] = gone;
+    old.answered_ms = newer.answered_ms + 1;
+    assert_int_equal(apply(w, old).added, 0);
+    assert_false(world_knows(w, gone.number));
+    assert_int_equal(apply(w, later(2, 50)).added, 1); /* it was no deletion */
+}
+
 /* More than are remembered were added after it was asked for. */
 static void an_answer_from_before_many_additions_proves_nothing(void **state)
 {
@@ -271,6 +289,7 @@ int main(void)
         world_test(the_ends_of_the_list_prove_what_lies_beyond),
         world_test(equal_seconds_at_a_border_prove_nothing),
         world_test(an_older_answer_takes_nothing_newer_away),
+        world_test(an_older_answer_brings_nothing_back),
         world_test(an_answer_from_before_many_additions_proves_nothing),
         world_test(an_answer_out_of_order_proves_nothing),
         world_test(a_page_that_is_last_by_chance_takes_nothing_away),

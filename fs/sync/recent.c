@@ -1,0 +1,56 @@
+/*
+ * recent.c - what was lately added and removed, and when that was answered:
+ * answers cross, and an older one that is applied later must not undo it.
+ */
+#include "sync/sync_internal.h"
+
+void recent_added(struct sync *s, int64_t row, int64_t seen_ms)
+{
+    struct recent *r = &s->recent;
+    size_t at = r->next_added++ % array_count(r->added);
+    if (r->added[at].seen_ms > r->floor_ms)
+        r->floor_ms = r->added[at].seen_ms;
+    r->added[at].row = row;
+    r->added[at].seen_ms = seen_ms;
+}
+
+bool recent_may_be_newer(const struct sync *s, int64_t row, int64_t asked_ms)
+{
+    const struct recent *r = &s->recent;
+    for (size_t i = 0; i < array_count(r->added); i++)
+        if (r->added[i].row == row && r->added[i].seen_ms >= asked_ms)
+            return true;
+    return asked_ms <= r->floor_ms;
+}
+
+/* FNV-1a */
+static uint64_t hash(const char *id)
+{
+    uint64_t h = UINT64_C(0xcbf29ce484222325);
+    for (; *id; id++)
+        h = (h ^ (unsigned char)*id) * UINT64_C(0x100000001b3);
+    return h;
+}
+
+void recent_removed(struct sync *s, const char *id, int64_t seen_ms)
+{
+    struct recent *r = &s->recent;
+    size_t at = r->next_removed++ % array_count(r->removed);
+    r->removed[at].id_hash = hash(id);
+    r->removed[at].seen_ms = seen_ms;
+    if (seen_ms > r->last_removed_ms)
+        r->last_removed_ms = seen_ms;
+}
+
+bool recent_is_gone(const struct sync *s, const char *id, int64_t asked_ms)
+{
+    const struct recent *r = &s->recent;
+    if (asked_ms > r->last_removed_ms || !r->next_removed)
+        return false;
+    uint64_t id_hash = hash(id);
+    for (size_t i = 0; i < array_count(r->removed); i++)
+        if (r->removed[i].id_hash == id_hash &&
+            r->removed[i].seen_ms >= asked_ms)
+            return true;
+    return false;
+}
