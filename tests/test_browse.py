@@ -10,6 +10,7 @@ import subprocess
 import pytest
 
 from mounting import folders
+from waiting import within
 
 
 def exact(text):
@@ -33,8 +34,8 @@ def objects(server):
 def test_root_partitions_the_account(standin, mount):
     server = standin(assets=300)
     m = mount(server)
-    assert sorted(os.listdir(m.path))[:4] == ["audio", "document", "image",
-                                              "video"]
+    assert set(os.listdir(m.path)) - {"other"} == {"audio", "document",
+                                                   "image", "video"}
     m.wait_complete()
     found = folders(m)
     assert len(found) == 300
@@ -211,3 +212,41 @@ def test_other_stands_only_while_an_asset_fits_no_type(standin, mount):
     assert "other" in os.listdir(hostile.path)
     listed = os.listdir(plain.path)
     assert ("other" in listed) == (plain.path / "other").exists()
+
+
+def odd_account(standin, odd):
+    """300 assets; those that fit no type are one, the newest, or none."""
+    server = standin(assets=300)
+    server.delete([a["_id"] for a in server.assets()
+                   if "file_type" not in a])
+    if odd:
+        server.create(1, fields={"filename": "odd", "file_type": "x/y"})
+    return server
+
+
+def test_the_first_listing_of_the_root_knows_other(standin, mount):
+    server = odd_account(standin, odd=True)
+    server.latency(100)
+    m = mount(server)
+    assert "other" in os.listdir(m.path)
+    assert os.listdir(m.path / "other") == ["odd"]
+
+
+def test_the_first_listing_of_the_root_invents_no_other(standin, mount):
+    server = odd_account(standin, odd=False)
+    server.latency(100)
+    m = mount(server)
+    assert sorted(os.listdir(m.path)) == ["audio", "document", "image",
+                                          "video"]
+    assert not (m.path / "other").exists()
+
+
+def test_a_listing_of_the_root_never_waits_for_a_slow_walk(standin, mount):
+    """It has other/ then, whose reader waits; which goes when it is empty."""
+    server = odd_account(standin, odd=False)
+    server.fault("stall", match={"kind": "list", "nth": 2, "count": -1})
+    m = mount(server)
+    assert "other" in os.listdir(m.path)
+    server.clear_faults()
+    assert os.listdir(m.path / "other") == []
+    within(10, lambda: "other" not in os.listdir(m.path))
