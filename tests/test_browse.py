@@ -1,6 +1,8 @@
 """The tree a user sees, over accounts plain and hostile."""
 import collections
+import errno
 import json
+import mmap
 import os
 import pathlib
 import re
@@ -141,6 +143,24 @@ def test_permissions_and_types(standin, mount):
         with pytest.raises(OSError) as failure:
             call()
         assert failure.value.errno in (30, 13)  # EROFS; EACCES: mode 0444
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mode 0444 binds all but root")
+def test_a_write_through_a_mapping_is_nowhere_to_be_read(standin, mount):
+    m = mount(standin(assets=20))
+    m.wait_complete()
+    path = next(iter(folders(m).values())) / "metadata.json"
+    text = path.read_bytes()
+    fd = os.open(path, os.O_RDWR)
+    try:
+        with mmap.mmap(fd, 0) as mapping:
+            mapping[:1] = b"X"
+            with pytest.raises(OSError) as failure:
+                mapping.flush()
+            assert failure.value.errno == errno.EROFS
+    finally:
+        os.close(fd)
+    within(10, lambda: path.read_bytes() == text)
 
 
 def test_mtime_is_created_at(standin, mount):

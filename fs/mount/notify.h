@@ -67,5 +67,7 @@ void notify_other(struct notify *n, bool shown, bool negatives);
 int notify_after(struct notify *n, void (*fn)(void *ctx), void *ctx);
 /* The pages of an asset's files may be older than the catalogue. */
 void notify_pages(struct notify *n, int64_t row);
+/* The kernel may hold what somebody wrote to a file that can't be written. */
+void notify_written(struct notify *n, uint64_t file);
 
 #endif
