@@ -59,6 +59,15 @@ def test_every_hostile_asset_stands_in_exactly_one_folder(standin, mount):
         assert (path / "metadata.json").is_file()
 
 
+def test_what_cannot_be_shown_is_said(standin, mount):
+    server = standin(assets=20)
+    server.create(text='{"filename": "deep", "x": %s}' % ("[" * 600 + "]" * 600))
+    m = mount(server)
+    m.wait_complete()
+    assert len(folders(m)) == 20
+    within(10, lambda: "1 of the list's elements" in m.log())
+
+
 def test_hostile_metadata_comes_back_without_loss(standin, mount):
     server = standin(assets=400, account="hostile")
     m = mount(server)

@@ -175,6 +175,10 @@ void walk_end(struct sync *s)
     }
     bool again = s->complete;
     int64_t total = s->walk->total;
+    if (s->holes)
+        log_warning("not shown, since it cannot be read as an asset: %lld "
+                    "of the list's elements",
+                    (long long)s->holes);
     walk_done(s);
     s->marking = false;
     s->walk_pause_ms = s->walk_anew_ms = PAUSE_FIRST_MS;
