@@ -305,11 +305,15 @@ enum exit_status options_parse(int argc, char **argv, struct options *ret,
     optind = 1;
     opterr = 0;
     for (int c;
-         (c = getopt_long(argc, argv, "fdhVo:", long_options, NULL)) != -1;) {
+         (c = getopt_long(argc, argv, ":fdhVo:", long_options, NULL)) != -1;) {
         if (c == 'o') {
             status = take_options(&o, optarg, error);
             if (status != EXIT_MOUNTED)
                 return status;
+        } else if (c == ':') {
+            (void)buf_append_str(error,
+                                 "option -o lacks its value; see --help");
+            return EXIT_USAGE;
         } else if (c == '?') {
             (void)buf_appendf(error, "unknown option '%s'; see --help",
                               argv[optind - 1]);
