@@ -16,6 +16,10 @@
 #define MS_PER_S         1000.0
 #define DAY_S            86400.0
 
+#define REQUESTS_PER_REFRESH 12
+#define RPM_LEAST            60
+#define RPM_MOST             100000
+
 const char options_help[] =
     "Usage: twelvefs [-f] [-o option,...] [SOURCE] MOUNTPOINT\n"
     "Mounts a TwelveLabs account as a directory.\n"
@@ -30,7 +34,8 @@ const char options_help[] =
     "  timeout=30      how long any operation may wait for the network\n"
     "  cache_dir=DIR   where catalogue and pictures are kept\n"
     "                  (~/.cache/twelvefs)\n"
-    "  rpm=60          background requests a minute, at most\n"
+    "  rpm=60          background requests a minute, at most; more where\n"
+    "                  refresh= is below 12\n"
     "  sweep=60        pause between two pages of the sweep for edits\n"
     "  picture_cache=1G  bytes of pictures kept (k, M, G: powers of 1000)\n"
     "  key_file=FILE   read the API key from a file only its owner can read\n"
@@ -110,7 +115,7 @@ static bool parse_bytes(const char *text, int64_t *ret_bytes)
 static bool parse_rpm(const char *text, int *ret_rpm)
 {
     double number;
-    if (!parse_number(text, 1, 100000, &number) || number != floor(number))
+    if (!parse_number(text, 1, RPM_MOST, &number) || number != floor(number))
         return false;
     *ret_rpm = (int)number;
     return true;
@@ -239,7 +244,6 @@ static int set_defaults(struct options *o)
     o->refresh_ms = 60000;
     o->timeout_ms = 30000;
     o->sweep_ms = 60000;
-    o->rpm = 60;
     o->picture_cache_bytes = 1000000000;
     const char *base_url = getenv("TWELVELABS_BASE_URL");
     o->base_url = strdup(base_url && *base_url ? base_url : DEFAULT_BASE_URL);
@@ -257,6 +261,14 @@ static int set_defaults(struct options *o)
     else
         made = asprintf(&o->cache_dir, "/var/cache/twelvefs");
     return made < 0 || !o->base_url || !o->source ? -ENOMEM : 0;
+}
+
+/* What a refresh may take: the poll, ten requests for 500 unfinished assets,
+ * one more towards a search. */
+static int default_rpm(int64_t refresh_ms)
+{
+    int64_t rpm = REQUESTS_PER_REFRESH * INT64_C(60000) / refresh_ms;
+    return (int)(rpm < RPM_LEAST ? RPM_LEAST : rpm < RPM_MOST ? rpm : RPM_MOST);
 }
 
 static enum exit_status take_operands(struct options *o, int count,
@@ -293,11 +305,15 @@ enum exit_status options_parse(int argc, char **argv, struct options *ret,
     optind = 1;
     opterr = 0;
     for (int c;
-         (c = getopt_long(argc, argv, "fdhVo:", long_options, NULL)) != -1;) {
+         (c = getopt_long(argc, argv, ":fdhVo:", long_options, NULL)) != -1;) {
         if (c == 'o') {
             status = take_options(&o, optarg, error);
             if (status != EXIT_MOUNTED)
                 return status;
+        } else if (c == ':') {
+            (void)buf_append_str(error,
+                                 "option -o lacks its value; see --help");
+            return EXIT_USAGE;
         } else if (c == '?') {
             (void)buf_appendf(error, "unknown option '%s'; see --help",
                               argv[optind - 1]);
@@ -308,6 +324,8 @@ enum exit_status options_parse(int argc, char **argv, struct options *ret,
         o.help |= c == 'h';
         o.version |= c == 'V';
     }
+    if (!o.rpm)
+        o.rpm = default_rpm(o.refresh_ms);
     if (!o.help && !o.version) {
         status = take_operands(&o, argc - optind, argv + optind, error);
         if (status != EXIT_MOUNTED)

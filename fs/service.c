@@ -156,10 +156,12 @@ static enum exit_status explain_api(struct service *s, int err,
     }
     struct api_stats stats = {0};
     api_stats(s->api, &stats);
-    (void)buf_appendf(
-        error, "cannot list assets from %s: %s%s%s%s", o->base_url,
-        strerror(-err), stats.last_error_text[0] ? " (" : "",
-        stats.last_error_text, stats.last_error_text[0] ? ")" : "");
+    const char *why = stats.last_error_text;
+    if (!*why && err == -EIO)
+        why = "what it answers cannot be the list";
+    (void)buf_appendf(error, "cannot list assets from %s: %s%s%s%s",
+                      o->base_url, strerror(-err), *why ? " (" : "", why,
+                      *why ? ")" : "");
     return EXIT_NETWORK;
 }
 

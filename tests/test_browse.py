@@ -1,6 +1,8 @@
 """The tree a user sees, over accounts plain and hostile."""
 import collections
+import errno
 import json
+import mmap
 import os
 import pathlib
 import re
@@ -10,6 +12,7 @@ import subprocess
 import pytest
 
 from mounting import folders
+from waiting import within
 
 
 def exact(text):
@@ -33,8 +36,8 @@ def objects(server):
 def test_root_partitions_the_account(standin, mount):
     server = standin(assets=300)
     m = mount(server)
-    assert sorted(os.listdir(m.path))[:4] == ["audio", "document", "image",
-                                              "video"]
+    assert set(os.listdir(m.path)) - {"other"} == {"audio", "document",
+                                                   "image", "video"}
     m.wait_complete()
     found = folders(m)
     assert len(found) == 300
@@ -54,6 +57,15 @@ def test_every_hostile_asset_stands_in_exactly_one_folder(standin, mount):
         assert 0 < len(raw) <= 255
         assert not re.search(rb"[\x00-\x1f\x7f/]", raw)
         assert (path / "metadata.json").is_file()
+
+
+def test_what_cannot_be_shown_is_said(standin, mount):
+    server = standin(assets=20)
+    server.create(text='{"filename": "deep", "x": %s}' % ("[" * 600 + "]" * 600))
+    m = mount(server)
+    m.wait_complete()
+    assert len(folders(m)) == 20
+    within(10, lambda: "1 of the list's elements" in m.log())
 
 
 def test_hostile_metadata_comes_back_without_loss(standin, mount):
@@ -142,6 +154,24 @@ def test_permissions_and_types(standin, mount):
         assert failure.value.errno in (30, 13)  # EROFS; EACCES: mode 0444
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="mode 0444 binds all but root")
+def test_a_write_through_a_mapping_is_nowhere_to_be_read(standin, mount):
+    m = mount(standin(assets=20))
+    m.wait_complete()
+    path = next(iter(folders(m).values())) / "metadata.json"
+    text = path.read_bytes()
+    fd = os.open(path, os.O_RDWR)
+    try:
+        with mmap.mmap(fd, 0) as mapping:
+            mapping[:1] = b"X"
+            with pytest.raises(OSError) as failure:
+                mapping.flush()
+            assert failure.value.errno == errno.EROFS
+    finally:
+        os.close(fd)
+    within(10, lambda: path.read_bytes() == text)
+
+
 def test_mtime_is_created_at(standin, mount):
     m = mount(standin(assets=60))
     m.wait_complete()
@@ -211,3 +241,41 @@ def test_other_stands_only_while_an_asset_fits_no_type(standin, mount):
     assert "other" in os.listdir(hostile.path)
     listed = os.listdir(plain.path)
     assert ("other" in listed) == (plain.path / "other").exists()
+
+
+def odd_account(standin, odd):
+    """300 assets; those that fit no type are one, the newest, or none."""
+    server = standin(assets=300)
+    server.delete([a["_id"] for a in server.assets()
+                   if "file_type" not in a])
+    if odd:
+        server.create(1, fields={"filename": "odd", "file_type": "x/y"})
+    return server
+
+
+def test_the_first_listing_of_the_root_knows_other(standin, mount):
+    server = odd_account(standin, odd=True)
+    server.latency(100)
+    m = mount(server)
+    assert "other" in os.listdir(m.path)
+    assert os.listdir(m.path / "other") == ["odd"]
+
+
+def test_the_first_listing_of_the_root_invents_no_other(standin, mount):
+    server = odd_account(standin, odd=False)
+    server.latency(100)
+    m = mount(server)
+    assert sorted(os.listdir(m.path)) == ["audio", "document", "image",
+                                          "video"]
+    assert not (m.path / "other").exists()
+
+
+def test_a_listing_of_the_root_never_waits_for_a_slow_walk(standin, mount):
+    """It has other/ then, whose reader waits; which goes when it is empty."""
+    server = odd_account(standin, odd=False)
+    server.fault("stall", match={"kind": "list", "nth": 2, "count": -1})
+    m = mount(server)
+    assert "other" in os.listdir(m.path)
+    server.clear_faults()
+    assert os.listdir(m.path / "other") == []
+    within(10, lambda: "other" not in os.listdir(m.path))

@@ -55,6 +55,11 @@ def test_a_deletion_shows_and_the_kernel_forgets(standin, mount):
     assert len(folders(m)) == 199
 
 
+def test_a_short_refresh_brings_the_requests_that_it_takes(standin, mount):
+    m = mount(standin(assets=20), refresh=0.2)
+    within(20, lambda: m.status()["polls"] >= 40)
+
+
 def test_a_processing_asset_becomes_ready(standin, mount):
     server = standin(assets=120)
     m = mount(server, refresh=2)

@@ -42,6 +42,12 @@ def test_help_and_version():
     assert result.returncode == 0 and result.stdout.startswith("twelvefs ")
 
 
+def test_an_option_without_its_value_is_named():
+    result = run(["-o"])
+    assert result.returncode == 2
+    one_line(result, "-o", "value")
+
+
 def test_a_missing_key_is_named(point):
     result = run([point])
     assert result.returncode == 3

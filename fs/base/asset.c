@@ -211,6 +211,8 @@ void asset_picture_extension(const char *url, char *out)
         if (!is_alnum((unsigned char)url[i]))
             return;
     }
+    if (extension_len == 3 && strncasecmp(url + dot, "url", 3) == 0)
+        return;
     for (size_t i = dot; i < end; i++)
         out[i - dot] = (char)to_lower((unsigned char)url[i]);
     out[extension_len] = '\0';

@@ -8,6 +8,7 @@
 
 #define LINK_MAX_BYTES  4096
 #define PLAYLIST_ATTR_S 1.0 /* its URL may expire: ask often */
+#define UNSETTLED_S     1.0
 
 double entry_timeout(const struct mount *m, const struct view *v)
 {
@@ -24,10 +25,24 @@ static void begin(struct fuse_entry_param *e, uint64_t number,
                                    .attr_timeout = attr_timeout_s};
 }
 
+bool entry_lists_other(const struct mount *m)
+{
+    return m->other_shown || (m->other_offered && !sync_is_complete(m->sync));
+}
+
+/* While the walk goes on other/ may come and go in the root, which isn't told:
+ * the root and other/ then validate themselves, as query directories do. */
+static bool is_unsettled(const struct mount *m, const struct view *v)
+{
+    if (v->number == VIEW_ROOT)
+        return !sync_is_complete(m->sync);
+    return v->type == ASSET_OTHER && !m->other_shown;
+}
+
 static nlink_t count_links(const struct mount *m, const struct view *v)
 {
     if (v->number == VIEW_ROOT)
-        return 2 + ASSET_TYPE_COUNT - (m->other_shown ? 0 : 1);
+        return 2 + ASSET_TYPE_COUNT - (entry_lists_other(m) ? 0 : 1);
     if (v->type != ASSET_TYPE_COUNT)
         return 2 + (nlink_t)catalogue_count(m->catalogue, v->type);
     return v->number == VIEW_ID ? 2 : 1;
@@ -35,7 +50,7 @@ static nlink_t count_links(const struct mount *m, const struct view *v)
 
 static struct timespec view_time(const struct mount *m, const struct view *v)
 {
-    if (v->number == VIEW_ROOT)
+    if (v->number == VIEW_ROOT && !is_unsettled(m, v))
         return attr_ns_time(m->root_changed_ns);
     if (v->number == VIEW_ID)
         return attr_ns_time(m->started_ns);
@@ -50,7 +65,9 @@ void entry_view(const struct mount *m, const struct view *v,
                 struct fuse_entry_param *e)
 {
     uint64_t number = node_number(NODE_VIEW, v->number, 1);
-    double timeout_s = view_is_query(v) ? m->refresh_s : ATTR_DAY_S;
+    double timeout_s = view_is_query(v)     ? m->refresh_s
+                       : is_unsettled(m, v) ? UNSETTLED_S
+                                            : ATTR_DAY_S;
     begin(e, number, timeout_s, timeout_s);
     /* Writable by their owner, for ln -s. */
     attr_directory(&m->owner, number, view_is_listing(v) ? 0755 : 0555,

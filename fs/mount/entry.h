@@ -9,6 +9,8 @@
 
 #include "mount/mount.h"
 
+/* Whether the root lists other/: it holds something, or may yet. */
+bool entry_lists_other(const struct mount *m);
 /* A view's own directory. */
 void entry_view(const struct mount *m, const struct view *v,
                 struct fuse_entry_param *e);

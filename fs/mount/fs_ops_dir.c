@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "mount/entry.h"
 
 /* Offsets are class << 56 | position: what stands in every such directory by
@@ -13,7 +14,8 @@ enum offset_class { OFFSET_FIXED = 1, OFFSET_SAVED, OFFSET_ASSET };
 #define OFFSET_SHIFT 56
 #define OFFSET_MASK  ((INT64_C(1) << OFFSET_SHIFT) - 1)
 
-#define ROWS_BATCH 256
+#define ROWS_BATCH    256
+#define OTHER_WAIT_MS 2000 /* a listing of the root for the walk */
 
 struct dir {
     struct request *r;
@@ -87,11 +89,33 @@ static uint64_t parent_of(const struct view *v)
     return node_number(NODE_VIEW, v->parent ? v->parent->number : VIEW_ROOT, 1);
 }
 
+/* Whether other/ is in the root shows at the latest when the walk is through.
+ * That is waited for, a little: then other/ is listed, since an asset may yet
+ * come to stand in there, and whoever reads it waits for the walk. */
+static int settle_other(struct request *r, bool complete)
+{
+    struct mount *m = r->mount;
+    if (complete || m->other_shown || m->other_offered)
+        return 0;
+    if (!request_has_asked(r, SYNC_COMPLETE)) {
+        int64_t wait_ms =
+            m->timeout_ms < OTHER_WAIT_MS ? m->timeout_ms : OTHER_WAIT_MS;
+        r->tolerant = true;
+        r->deadline_ms = clock_mono_ms() + wait_ms;
+        return park_ask(r, &(struct sync_question){.want = SYNC_COMPLETE});
+    }
+    if (r->answer == -EINTR || r->answer == -ESHUTDOWN)
+        return r->answer;
+    m->other_offered = true;
+    return 0;
+}
+
 static bool dir_add_types(struct dir *d)
 {
+    bool other = entry_lists_other(d->mount);
     int64_t after = position_in(d->r, OFFSET_FIXED);
     for (int64_t i = 0; i < ASSET_TYPE_COUNT; i++) {
-        if (i + 3 <= after || (i == ASSET_OTHER && !d->mount->other_shown))
+        if (i + 3 <= after || (i == ASSET_OTHER && !other))
             continue;
         struct fuse_entry_param e;
         struct view *v =
@@ -275,6 +299,9 @@ static int read_listing(struct dir *d)
     const struct view *v = d->view;
     bool root = v->number == VIEW_ROOT;
     bool complete = sync_is_complete(m->sync);
+    int unsettled = root ? settle_other(d->r, complete) : 0;
+    if (unsettled)
+        return unsettled;
     uint64_t version = catalogue_version(m->catalogue);
     cleanup(release_reader) struct catalogue_reader *reader =
         catalogue_reader_acquire(m->catalogue);

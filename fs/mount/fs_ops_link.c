@@ -138,11 +138,14 @@ int fs_unlink(struct request *r)
 }
 
 /* Whatever is written asks for a poll, and ends when it was made and the
- * kernel knows what came of it. */
+ * kernel knows what came of it. Elsewhere a write fails, but one through a
+ * mapping is in the page that all read by then. */
 int fs_write(struct request *r)
 {
-    if (r->ino != node_number(NODE_FIXED, 0, NODE_FIXED_REFRESH))
+    if (r->ino != node_number(NODE_FIXED, 0, NODE_FIXED_REFRESH)) {
+        notify_written(r->mount->notify, r->ino);
         return -EROFS;
+    }
     if (!request_has_asked(r, SYNC_POLL))
         return park_ask(r, &(struct sync_question){.want = SYNC_POLL});
     if (!(r->asked & REQUEST_ASKED_FLUSH))

@@ -181,9 +181,8 @@ static int lookup_root_name(struct request *r)
         number = VIEW_FIRST_TYPE + (uint32_t)type;
         if (type == ASSET_OTHER) {
             bool complete = note_complete(m);
-            if (!m->other_shown)
-                return fs_reply_negative(r, complete ? ATTR_DAY_S
-                                                     : FS_PARKED_NEGATIVE_S);
+            if (!m->other_shown && !m->other_offered && complete)
+                return fs_reply_negative(r, ATTR_DAY_S);
         }
     }
     struct view_hold hold = {.table = m->views,

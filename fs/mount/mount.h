@@ -59,6 +59,7 @@ struct mount {
 
     _Atomic int64_t root_changed_ns;
     _Atomic bool other_shown;    /* the root has other/ */
+    _Atomic bool other_offered;  /* it was listed while it might yet come */
     _Atomic bool long_negatives; /* the kernel may hold day-long absences */
 
     pthread_mutex_t push_lock; /* held by the one thread that pushes */

@@ -353,6 +353,15 @@ void notify_pages(struct notify *n, int64_t row)
     (void)pthread_cond_signal(&n->more);
 }
 
+void notify_written(struct notify *n, uint64_t file)
+{
+    guard_mutex(&n->lock);
+    if (!n->running)
+        return;
+    add(n, ITEM_PAGES, file, 0, NULL);
+    (void)pthread_cond_signal(&n->more);
+}
+
 /* The kernel resets a cached listing when a name that it knows goes. The link
  * that came wasn't known; metadata.json is, wherever the listing was read, or
  * was dropped from memory since: then the pages of the listing are dropped. */

@@ -15,7 +15,7 @@
 #include "base/log.h"
 #include "sync/sync_internal.h"
 
-#define JITTER_PARTS 10 /* polls vary by a tenth either way */
+#define JITTER_PARTS 20 /* polls are early by a twentieth at most, not late */
 #define PARALLEL_MAX 16 /* half the spare errands */
 #define TOTAL_MAX    (INT64_C(1) << 40)
 
@@ -273,7 +273,7 @@ int sync_end(struct sync *s, int err)
 static int64_t jittered(int64_t ms)
 {
     int64_t spread = ms / JITTER_PARTS;
-    return spread ? ms - spread + (int64_t)random() % (2 * spread) : ms;
+    return spread ? ms - (int64_t)random() % spread : ms;
 }
 
 static bool poll_is_wanted(struct sync *s, struct waiter *w, void *ctx,

@@ -28,7 +28,7 @@
 struct sync;
 
 struct sync_config {
-    int64_t refresh_ms; /* between polls; jittered by a tenth */
+    int64_t refresh_ms; /* between polls; jittered by a twentieth, downwards */
     int64_t timeout_ms; /* of one background request, retries included */
     int64_t sweep_ms;   /* between the sweep's pages, at least; 60,000 */
     int walk_parallel;  /* pages asked for at once; 8 */

@@ -1,8 +1,9 @@
 /*
  * unfinished.c - assets that may still change by themselves (processing, a
  * thumbnail pending …) are asked for by id until they are done: the newest
- * UNFINISHED_MAX, 50 a request, at each poll those whose turn it is. Each waits
- * twice as long as before, up to REST_MAX polls, while it stays unfinished.
+ * UNFINISHED_MAX, 50 a request, at each poll. One that is stuck, unfinished
+ * after REST_AFTER polls, then waits twice as long each time, up to REST_MAX
+ * polls.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -10,12 +11,14 @@
 #include "sync/sync_internal.h"
 
 #define UNFINISHED_MAX 500
+#define REST_AFTER     120
 #define REST_MAX       32
 
 struct rest {
     int64_t row;
     uint64_t due;   /* number of the poll whose turn it is */
     unsigned polls; /* how long it last rested */
+    unsigned reads; /* how often it was asked for */
 };
 
 struct unfinished {
@@ -96,7 +99,7 @@ static void choose(struct sync *s, int64_t bottom_s)
                    : (struct rest){.row = place.row, .due = s->poll_number};
         bool due = place.created_s <= bottom_s && rest.due <= s->poll_number;
         if (due) {
-            rest.polls = rest.polls ? rest.polls * 2 : 1;
+            rest.polls = ++rest.reads <= REST_AFTER ? 1 : rest.polls * 2;
             if (rest.polls > REST_MAX)
                 rest.polls = REST_MAX;
             rest.due = s->poll_number + rest.polls;

@@ -176,6 +176,10 @@ void walk_end(struct sync *s)
     }
     bool again = s->complete;
     int64_t total = s->walk->total;
+    if (s->holes)
+        log_warning("not shown, since it cannot be read as an asset: %lld "
+                    "of the list's elements",
+                    (long long)s->holes);
     walk_done(s);
     s->marking = false;
     s->walk_pause_ms = s->walk_anew_ms = PAUSE_FIRST_MS;
@@ -231,13 +235,29 @@ static int join_first_page(struct sync *s, struct page *page,
     return slice_apply(s, &slice, page, answer, &result);
 }
 
+/* A walk goes by totals. That of page 1 must cover at least a page that is
+ * full, or this page would pass for the whole list. */
+static int check_total(const struct page *page)
+{
+    size_t count = page->count + page->skipped;
+    if (page->total_results < 0)
+        log_warning("the API's answer has no page_info.total_results");
+    else if (count >= API_PAGE_LIMIT && (size_t)page->total_results < count)
+        log_warning("the API states a total of %lld, and page 1 alone holds "
+                    "%zu",
+                    (long long)page->total_results, count);
+    else
+        return 0;
+    return -EIO;
+}
+
 static void on_closing(struct sync *s, void *ctx, int err, struct page *page,
                        const struct api_answer *answer)
 {
     struct walk *w = s->walk;
     w->closing = false;
-    if (!err && page->total_results < 0)
-        err = -EIO;
+    if (!err)
+        err = check_total(page);
     if (err) {
         walk_fail(s, err);
         return;
@@ -411,8 +431,8 @@ static void on_first(struct sync *s, void *ctx, int err, struct page *page,
                      const struct api_answer *answer)
 {
     struct walk *w = s->walk;
-    if (!err && page->total_results < 0)
-        err = -EIO;
+    if (!err)
+        err = check_total(page);
     if (!err)
         err = begin_marking(s);
     if (!err)

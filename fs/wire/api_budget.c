@@ -59,6 +59,10 @@ void api_budget_throttled(struct api_budget *b, int64_t retry_after_ms,
                           int64_t now_ms)
 {
     int64_t pause_ms = retry_after_ms;
+    /* One more answer of those that were on their way, or to somebody who
+     * waits, says nothing of how long: only what comes after the pause does. */
+    if (pause_ms < 0 && now_ms < b->paused_until_ms)
+        return;
     if (pause_ms < 0) {
         int doublings = b->throttles < 6 ? b->throttles : 6;
         pause_ms = (int64_t)THROTTLE_FIRST_MS << doublings;
@@ -99,6 +103,8 @@ int64_t api_budget_limited_until_ms(struct api_budget *b, enum api_lane lane,
 {
     if (lane == API_FOREGROUND)
         return now_ms;
+    if (b->paused_until_ms <= now_ms && b->throttles && in_flight)
+        return CLOCK_NEVER_MS; /* one finds out whether a pause was enough */
     int64_t when_ms = reserve_when_ms(b, in_flight, now_ms);
     return b->paused_until_ms > when_ms ? b->paused_until_ms : when_ms;
 }

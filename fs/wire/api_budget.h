@@ -2,9 +2,9 @@
  * api_budget.h - when background requests may go.
  *
  * Three rules over plain numbers: `rpm` a minute (the background lane alone),
- * none before a 429's Retry-After is over, none that would leave less than
- * 20 % of the limit that the server states. No clock, no lock: the caller
- * brings the first and holds the second.
+ * none before a 429's Retry-After is over and then one at a time until one
+ * succeeds, none that would leave less than 20 % of the limit that the server
+ * states. No clock, no lock: the caller brings the first and holds the second.
  */
 #ifndef TWELVEFS_API_BUDGET_H
 #define TWELVEFS_API_BUDGET_H

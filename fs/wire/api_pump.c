@@ -70,7 +70,8 @@ static bool is_limited(struct api *a, const struct api_call *c, int64_t now_ms)
         return false;
     int64_t until_ms =
         api_budget_limited_until_ms(&a->budget, c->lane, a->in_flight, now_ms);
-    return until_ms != CLOCK_NEVER_MS && until_ms > c->deadline_ms;
+    return until_ms > now_ms && until_ms != CLOCK_NEVER_MS &&
+           until_ms > c->deadline_ms;
 }
 
 /* Why a waiting call can't or needn't wait any longer; 0 it can. */

@@ -1,6 +1,8 @@
 #include "wire/api_retry.h"
 
 #include <errno.h>
+#include <string.h>
+#include <strings.h>
 
 #define BACKOFF_FIRST_MS 500
 #define BACKOFF_MOST_MS  8000
@@ -66,10 +68,18 @@ static struct api_verdict judge_refusal(int status, bool picture)
     }
 }
 
+static bool is_html(const struct http_response *response)
+{
+    const char *type = response->content_type;
+    return type && strncasecmp(type, "text/html", strlen("text/html")) == 0;
+}
+
 struct api_verdict api_judge(const struct http_response *response, bool picture)
 {
     if (response->error)
         return judge_transport(response, picture);
+    if (response->status == 200 && picture && is_html(response))
+        return fail(-EIO); /* some portal's page: it would be kept for good */
     if (response->status == 200)
         return (struct api_verdict){0};
     if (response->status >= 400 && response->status < 500)

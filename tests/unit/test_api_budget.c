@@ -72,14 +72,19 @@ static void a_429_rests_the_background_until_its_time(void **state)
     assert_int_equal(api_budget_when_ms(&b, API_WALK, 0, 8000), 8000);
 
     api_budget_init(&b, 60);
-    int64_t before = 0;
+    int64_t before = 0, now = 1000;
     for (int i = 0; i < 10; i++) {
-        api_budget_throttled(&b, -1, 1000);
-        int64_t pause = api_budget_when_ms(&b, API_WALK, 0, 1000) - 1000;
+        for (int answers = 0; answers < 8; answers++)
+            api_budget_throttled(&b, -1, now); /* of as many under way */
+        int64_t pause = api_budget_when_ms(&b, API_WALK, 0, now) - now;
         assert_true(pause > before || pause == 60000);
+        assert_true(pause <= 1000 << i);
         before = pause;
+        now += pause;
     }
-    api_budget_hear(&b, &good, 1000, NOW_S);
+    assert_int_equal(api_budget_when_ms(&b, API_WALK, 1, now), CLOCK_NEVER_MS);
+    api_budget_hear(&b, &good, now, NOW_S);
+    assert_int_equal(api_budget_when_ms(&b, API_WALK, 1, now), now);
     api_budget_init(&b, 60);
     api_budget_throttled(&b, -1, 100000);
     assert_int_equal(api_budget_when_ms(&b, API_WALK, 0, 100000), 101000);

@@ -20,6 +20,9 @@ static bool cdn(struct loopback *s, int fd, int number, const char *r)
         loopback_reply(fd, "", "HTTP/1.1 410 No\r\n");
     else if (strncmp(r, "GET /large ", 11) == 0)
         loopback_reply(fd, "0123456789abcdef", "HTTP/1.1 200 OK\r\n");
+    else if (strncmp(r, "GET /portal ", 12) == 0)
+        loopback_reply(fd, "<html>",
+                       "HTTP/1.1 200 OK\r\nContent-Type: Text/HTML; x\r\n");
     else if (strncmp(r, "GET /busy ", 10) == 0)
         loopback_reply(fd, "", "HTTP/1.1 429 No\r\n");
     else if (strncmp(r, "GET /unstable ", 14) == 0 && number == 0)
@@ -50,7 +53,8 @@ static void pictures_come_without_the_key_and_by_their_own_rules(void **state)
     } cases[] = {{"/p.jpg", 0, 1},      {"/moved", 0, 2},
                  {"/unstable", 0, 2},   {"/forbidden", -EACCES, 1},
                  {"/gone", -ESTALE, 1}, {"/nowhere", -ENOENT, 1},
-                 {"/busy", -EAGAIN, 1}, {"/large", -EFBIG, 1}};
+                 {"/busy", -EAGAIN, 1}, {"/large", -EFBIG, 1},
+                 {"/portal", -EIO, 1}};
     for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
         struct world w = {0};
         struct answer o;

@@ -154,6 +154,8 @@ static void pictures_keep_their_extension(void **state)
         {"https://h/a", "jpg"},
         {"https://h/a.", "jpg"},
         {"https://h/a.toolong", "jpg"},
+        {"https://h/a.Url", "jpg"},
+        {"https://h/a.urls", "urls"},
         {"https://h/a.p%6e", "jpg"},
         {"https://h/b.png/a", "jpg"},
         {"https://h.png", "jpg"},

@@ -38,6 +38,18 @@ static void a_total_that_is_a_little_small_hides_nothing(void **state)
     assert_true(world_requests(w) <= 60);
 }
 
+static void a_total_below_one_full_page_is_no_list(void **state)
+{
+    struct world *w = &world;
+    world_fill(w, 500);
+    w->lie = -500;
+    world_start(w);
+    assert_int_equal(world_ask(w, SYNC_COMPLETE, NULL), -EIO);
+    world_change(w, w->lie = 0);
+    assert_int_equal(world_ask(w, SYNC_COMPLETE, NULL), 0);
+    world_check(w);
+}
+
 static void polls_need_no_total(void **state)
 {
     struct world *w = &world;
@@ -351,6 +363,7 @@ int main(void)
         world_test(a_total_that_is_a_little_small_hides_nothing),
         world_test(polls_need_no_total),
         world_test(a_walk_waits_for_a_total),
+        world_test(a_total_below_one_full_page_is_no_list),
         world_test(a_total_that_flaps_costs_ever_less),
         world_test(a_total_that_lags_is_caught_up_with),
         world_test(searches_are_trusted_again),
