@@ -174,7 +174,8 @@ static int put_page(struct sync *s, struct narrow *n, struct page *page)
 {
     for (size_t i = page->count; i-- > 0;) {
         struct put_outcome out;
-        int err = slice_put(s, &page->assets[i], !n->by_ids, &n->answer, &out);
+        int err =
+            slice_put(s, &page->assets[i], !n->by_ids, true, &n->answer, &out);
         if (err)
             return err;
         if (n->by_ids && !n->renew && !out.gone)

@@ -15,8 +15,9 @@
  *     moment. It is removed, unless it was added from an answer that may be
  *     of a later moment (recent.c; where that is forgotten, nothing is
  *     removed).
- *  5. Nor does an answer bring back what another, that may be of a later
- *     moment, has shown to be gone: an id that went never comes again.
+ *  5. Nor does an answer that may cross others bring back what one of them,
+ *     that may be of a later moment, has shown to be gone: an id that went
+ *     never comes again.
  *  6. Assets of the slice's first and last second prove nothing about others
  *     of that second: only an answer about their own ids does.
  *
@@ -166,12 +167,13 @@ static int forget_unnamed(struct sync *s, const char *id)
     return err == -ENOENT ? 0 : err;
 }
 
-int slice_put(struct sync *s, const struct asset *a, bool named,
+int slice_put(struct sync *s, const struct asset *a, bool named, bool crossing,
               const struct api_answer *answer, struct put_outcome *ret_outcome)
 {
     struct put_outcome *out = ret_outcome;
     *out = (struct put_outcome){0};
-    if ((out->gone = recent_is_gone(s, a->id, answer->asked_ms)))
+    if (crossing && s->complete &&
+        (out->gone = recent_is_gone(s, a->id, answer->asked_ms)))
         return 0;
     int err = named && s->has_unnamed ? forget_unnamed(s, a->id) : 0;
     if (!err)
@@ -191,7 +193,8 @@ static int put_all(struct sync *s, const struct slice *slice, struct page *page,
 {
     for (size_t i = page->count; i-- > 0;) {
         struct put_outcome out;
-        int err = slice_put(s, &page->assets[i], slice->named, answer, &out);
+        int err = slice_put(s, &page->assets[i], slice->named, slice->crossing,
+                            answer, &out);
         if (err)
             return err;
         result->added += out.fresh;
@@ -274,7 +277,7 @@ int slice_apply_ids(struct sync *s, const struct catalogue_place *places,
         for (size_t k = 0; k < count && !page->assets[i].created_s; k++)
             if (strcmp(places[k].id, page->assets[i].id) == 0)
                 page->assets[i].created_s = places[k].created_s;
-        err = slice_put(s, &page->assets[i], false, answer, &out);
+        err = slice_put(s, &page->assets[i], false, false, answer, &out);
     }
     bool whole = page->total_results == (int64_t)page->count &&
                  page->skipped == 0 && page->count <= count;

@@ -42,8 +42,10 @@ static int note_round(struct sync *s)
 static void on_page(struct sync *s, void *ctx, int err, struct page *page,
                     const struct api_answer *answer)
 {
-    const struct slice slice = {
-        .page = s->sweep_page, .page_limit = API_PAGE_LIMIT, .named = true};
+    const struct slice slice = {.page = s->sweep_page,
+                                .page_limit = API_PAGE_LIMIT,
+                                .named = true,
+                                .crossing = true};
     struct slice_result result;
     s->sweeping = false;
     if (!err && page->total_results < 0)

@@ -134,7 +134,8 @@ struct cut {
 struct slice {
     int64_t page; /* number and limit as asked */
     int page_limit;
-    bool named; /* new assets may be given their folder name */
+    bool named;    /* new assets may be given their folder name */
+    bool crossing; /* another part's answers may come between asking and this */
 };
 
 struct slice_result {
@@ -158,7 +159,7 @@ struct put_outcome {
     bool gone;  /* the answer is older than one that shows it to be gone */
     int64_t row;
 };
-int slice_put(struct sync *s, const struct asset *a, bool named,
+int slice_put(struct sync *s, const struct asset *a, bool named, bool crossing,
               const struct api_answer *answer, struct put_outcome *ret_outcome);
 
 /* Commits what an answer shows: its assets put, oldest first, and what it

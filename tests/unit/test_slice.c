@@ -14,6 +14,7 @@ struct told {
     int64_t asked_ms, answered_ms;
     int64_t total, total_pages; /* 0: as the account has it */
     bool turned;
+    bool crossing;
 };
 
 /* Applies a page of the account as it is now. */
@@ -22,8 +23,10 @@ static struct slice_result apply(struct world *w, struct told a)
     struct page page;
     struct slice_result result;
     const struct question q = {.page = a.page, .limit = a.limit};
-    const struct slice slice = {
-        .page = a.page, .page_limit = a.limit, .named = true};
+    const struct slice slice = {.page = a.page,
+                                .page_limit = a.limit,
+                                .named = true,
+                                .crossing = a.crossing};
     const struct api_answer answer = {a.asked_ms, a.answered_ms, WORLD_NOW};
     world_answer(w, &q, &page);
     if (a.total)
@@ -145,6 +148,8 @@ static void an_older_answer_brings_nothing_back(void **state)
     world_insert(w, 75, gone.created_s, NULL); /* as the list was before */
     w->things[75] = gone;
     old.answered_ms = newer.answered_ms + 1;
+    old.crossing = true;
+    w->sync->complete = true;
     assert_int_equal(apply(w, old).added, 0);
     assert_false(world_knows(w, gone.number));
     assert_int_equal(apply(w, later(2, 50)).added, 1); /* it was no deletion */
