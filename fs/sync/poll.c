@@ -21,7 +21,7 @@
 #define AGREED_MIN    4   /* totals as expected, until searches are trusted */
 #define PAGES_MAX     256 /* of creations; more is for a walk */
 #define HALF_AT_LEAST 50  /* fewer may halve without a second look */
-#define ROUNDS_MAX    4   /* of one poll, while the account changes */
+#define ROUNDS_MAX    8   /* of one poll, while the account changes */
 
 struct poll {
     uint64_t number;
@@ -33,7 +33,8 @@ struct poll {
     bool walking;            /* waits for a walk */
     int rounds;
     int err;          /* it isn't fresh in the end, whatever else went well */
-    uint64_t changes; /* s->changes before the search */
+    uint64_t changes; /* s->changes before a search or walk, … */
+    int64_t total;    /* … and what was to be reached */
 };
 
 int64_t sync_known_total(struct sync *s)
@@ -114,28 +115,34 @@ static void read_unfinished(struct sync *s)
     unfinished_start(s, s->poll->bottom_s, s->poll->lane, on_unfinished);
 }
 
-/* A total that led to nothing is not to be trusted: the next polls let it be,
- * for twice as long each time. */
-static void note_search(struct sync *s, bool explained)
+/* A total that led to nothing is not to be trusted: the next polls but one let
+ * it be, for twice as long each time. That it isn't reached while it moves says
+ * nothing of it, though, as long as there is something to find. */
+static void note_search(struct sync *s, int64_t total)
 {
-    if (explained && s->changes != s->poll->changes) {
+    bool found = s->changes != s->poll->changes;
+    if (found && sync_known_total(s) == total) {
         s->fruitless = 0;
         return;
     }
+    if (found && total != s->poll->total)
+        return;
     if (s->fruitless < FRUITLESS_MAX)
         s->fruitless++;
-    s->search_from_poll = s->poll_number + (UINT64_C(1) << s->fruitless);
+    s->search_from_poll = s->poll_number + (UINT64_C(1) << s->fruitless) - 1;
 }
 
 static void ask_page(struct sync *s);
 
-/* The account has changed under a search or a walk. Where that found nothing
- * another one won't. */
+/* While a search or a walk looked elsewhere something else may have gone, and
+ * something come on top, so that not even the total tells. Page 1 does: where
+ * it shows nothing new, and the total that it should, all stood still. Where
+ * nothing moved or was found at all, another round won't find more. */
 static bool go_another_round(struct sync *s, int64_t total)
 {
     struct poll *p = s->poll;
-    if (sync_known_total(s) == total || s->changes == p->changes ||
-        ++p->rounds >= ROUNDS_MAX)
+    bool still = s->changes == p->changes && total == p->total;
+    if (still || ++p->rounds >= ROUNDS_MAX)
         return false;
     p->walking = false;
     p->page = 1;
@@ -147,7 +154,7 @@ void poll_walked(struct sync *s, int64_t total)
 {
     if (!s->poll || !s->poll->walking || go_another_round(s, total))
         return;
-    note_search(s, sync_known_total(s) == total);
+    note_search(s, total);
     read_unfinished(s);
 }
 
@@ -167,22 +174,21 @@ void poll_walk_failed(struct sync *s, int err)
         poll_end(s, err);
 }
 
-/* The whole list has to be read: by the walk that is under way or pauses, or
- * by a new one; but while it is slept over that one was in vain there is none,
+/* The whole list has to be read: by the walk that is under way or due, or by a
+ * new one; but while it is slept over that some were in vain there is none,
  * and the poll is one that failed. */
 static void walk_instead(struct sync *s)
 {
-    bool vain = !s->walk && walk_is_due(s);
-    if (vain) {
+    if (walk_is_far_off(s)) {
         s->poll->err = -EIO;
         read_unfinished(s);
         return;
     }
     s->poll->walking = true;
-    if (s->walk)
-        walk_hasten(s);
-    else
+    if (!walk_is_due(s))
         walk_start(s);
+    else
+        walk_hasten(s);
 }
 
 static void on_searched(struct sync *s, int err, int64_t total)
@@ -190,7 +196,7 @@ static void on_searched(struct sync *s, int err, int64_t total)
     if (!err && go_another_round(s, total))
         return;
     if (!err) {
-        note_search(s, true);
+        note_search(s, total);
         read_unfinished(s);
         return;
     }
@@ -205,7 +211,8 @@ static void on_searched(struct sync *s, int err, int64_t total)
 /* A total as expected, or one that says nothing. */
 static void agree(struct sync *s, bool as_expected)
 {
-    if (as_expected && ++s->agreed >= AGREED_MIN) {
+    s->agreed += as_expected;
+    if (s->agreed >= AGREED_MIN || (as_expected && s->poll->rounds)) {
         s->fruitless = 0;
         s->search_from_poll = 0;
     }
@@ -230,6 +237,7 @@ static void compare(struct sync *s, int64_t total)
         return;
     }
     s->poll->changes = s->changes;
+    s->poll->total = total;
     if (walk_is_due(s)) {
         walk_instead(s);
         return;
@@ -288,6 +296,7 @@ static void on_page(struct sync *s, void *ctx, int err, struct page *page,
     }
     if (p->page == PAGES_MAX) {
         p->changes = s->changes;
+        p->total = page->total_results;
         walk_instead(s);
         return;
     }

@@ -244,6 +244,8 @@ void walk_start(struct sync *s);
 void walk_done(struct sync *s);
 /* Under way, or about to begin (again). */
 bool walk_is_due(const struct sync *s);
+/* None is under way, and after some in vain none will be soon. */
+bool walk_is_far_off(const struct sync *s);
 /* Somebody waits for it now: a pause after an error ends soon. */
 void walk_hasten(struct sync *s);
 void poll_start(struct sync *s);

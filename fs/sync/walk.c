@@ -41,7 +41,8 @@
 #define PAUSE_FIRST_MS 1000
 #define PAUSE_MAX_MS   60000   /* after an error */
 #define ANEW_MAX_MS    3600000 /* after a walk in vain */
-#define SPARE_REQUESTS 200     /* beside three times the pages */
+#define FAR_OFF_MS     5000
+#define SPARE_REQUESTS 200 /* beside three times the pages */
 
 static void pump(struct sync *s);
 
@@ -127,6 +128,12 @@ void walk_hasten(struct sync *s)
         s->walk_at_ms = at_ms;
 }
 
+bool walk_is_far_off(const struct sync *s)
+{
+    return !s->walk && s->walk_at_ms != CLOCK_NEVER_MS &&
+           s->walk_at_ms - clock_mono_ms() > FAR_OFF_MS;
+}
+
 void walk_anew(struct sync *s)
 {
     log_warning("the list contradicts itself; it is read anew in %lld s",
@@ -134,7 +141,8 @@ void walk_anew(struct sync *s)
     walk_done(s);
     sync_note_error(s, -EIO);
     pause_walk(s, &s->walk_anew_ms, ANEW_MAX_MS);
-    poll_walk_failed(s, -EIO);
+    if (walk_is_far_off(s))
+        poll_walk_failed(s, -EIO);
 }
 
 static int note_complete(struct sync *s)
