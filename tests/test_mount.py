@@ -173,8 +173,10 @@ def test_a_failing_key_command_says_so(point):
     one_line(result, "key_command failed (status 3)")
 
 
-def test_an_option_that_mount_does_not_know_is_named(standin, point, tmp_path):
-    result = run(["-o", f"cache_dir={tmp_path}/c,nosuchoption", point],
+@pytest.mark.parametrize("ground", [[], ["-f"]], ids=["back", "fore"])
+def test_an_option_that_mount_does_not_know_is_named(standin, point, tmp_path,
+                                                     ground):
+    result = run([*ground, "-o", f"cache_dir={tmp_path}/c,nosuchoption", point],
                  standin(assets=5).env())
     assert result.returncode == 2
     one_line(result, "nosuchoption")

@@ -244,18 +244,34 @@ static void *serve(void *ctx)
     return NULL;
 }
 
+__attribute__((format(printf, 2, 0))) static int
+format_line(char line[LOG_LINE_SIZE], const char *format, va_list arguments)
+{
+    int len = vsnprintf(line, LOG_LINE_SIZE, format, arguments);
+    if (len >= 0)
+        line[strcspn(line, "\n")] = '\0';
+    return len;
+}
+
 /* libfuse's words belong in our log. */
 __attribute__((format(printf, 2, 0))) static void
 log_fuse(enum fuse_log_level level, const char *format, va_list arguments)
 {
     char line[LOG_LINE_SIZE];
-    int len = vsnprintf(line, sizeof(line), format, arguments);
-    if (len < 0)
+    if (format_line(line, format, arguments) < 0)
         return;
-    line[strcspn(line, "\n")] = '\0';
     if (level <= FUSE_LOG_WARNING)
         log_warning("%s", line);
     else
+        log_debug("%s", line);
+}
+
+/* At the start whoever wired the house has the line to say why. */
+__attribute__((format(printf, 2, 0))) static void
+log_fuse_start(enum fuse_log_level level, const char *format, va_list arguments)
+{
+    char line[LOG_LINE_SIZE];
+    if (format_line(line, format, arguments) >= 0)
         log_debug("%s", line);
 }
 
@@ -326,12 +342,13 @@ static void end_service(struct mount *m)
 
 int mount_start(struct mount *m)
 {
-    fuse_set_log_func(log_fuse);
+    fuse_set_log_func(log_fuse_start);
     int err = check_mountpoint(m->mountpoint);
     if (!err)
         err = make_session(m);
     if (!err)
         err = attach(m);
+    fuse_set_log_func(log_fuse);
     if (!err)
         err = start_threads(m);
     if (err && m->session)

@@ -50,8 +50,8 @@ struct http_response {
     int error;    /* 0 when a whole answer came; else a negative errno:
                      -ECANCELED, -ETIMEDOUT, -ENETUNREACH, -EHOSTUNREACH (also
                      names that don't resolve), -ECONNREFUSED, -ECONNRESET,
-                     -EFBIG, -EBADMSG (not HTTP), -EPROTO (TLS), -ENOMEM,
-                     -ELOOP (redirects) */
+                     -EFBIG, -EBADMSG (not HTTP, or cut short), -EPROTO (TLS),
+                     -ENOMEM, -ELOOP (redirects) */
     bool refused; /* with -EHOSTUNREACH: public_only turned the address down,
                      so another try won't help */
     const char *error_text;    /* curl's words, for the log; "" */

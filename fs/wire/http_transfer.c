@@ -301,7 +301,6 @@ static int errno_of_code(struct http_transfer *t, CURLcode code)
     case CURLE_SSL_INVALIDCERTSTATUS:
         return -EPROTO;
     case CURLE_GOT_NOTHING:
-    case CURLE_PARTIAL_FILE:
     case CURLE_RECV_ERROR:
     case CURLE_SEND_ERROR:
     case CURLE_HTTP2_STREAM:
