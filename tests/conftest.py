@@ -1,4 +1,5 @@
 import pathlib
+import signal
 import sys
 
 import pytest
@@ -9,6 +10,9 @@ sys.path[:0] = [str(HERE), str(HERE / "standin")]
 import sanitizing  # noqa: E402
 from mounting import Mount  # noqa: E402
 from standin import Standin  # noqa: E402
+
+# Ignored where tests run in the background, and then by all that they start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)
