@@ -6,8 +6,8 @@
 #include <signal.h>
 #include <spawn.h>
 #include <stdbool.h>
+#include <sys/pidfd.h>
 #include <sys/signalfd.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -15,8 +15,6 @@
 #include "base/clock.h"
 
 #define KILL_MS 1000 /* a process that hangs in the kernel is left there */
-
-extern char **environ;
 
 struct run {
     pid_t pid;
@@ -79,7 +77,7 @@ static int start(struct run *r, const char *command)
     (void)close(ends[1]);
     if (err)
         return err;
-    r->pid_fd = (int)syscall(SYS_pidfd_open, r->pid, 0);
+    r->pid_fd = pidfd_open(r->pid, 0);
     return r->pid_fd < 0 ? -errno : 0;
 }
 

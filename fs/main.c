@@ -270,7 +270,7 @@ static enum exit_status serve_in_background(const struct options *o, char *key)
 {
     cleanup(buf_done) struct buf line = {.max = LINE_MAX_BYTES};
     sigset_t set;
-    int ends[2] = {-1, -1};
+    int ends[2];
     block_signals(&set);
     cleanup(close_fd) int signal_fd = signalfd(-1, &set, SFD_CLOEXEC);
     if (signal_fd < 0 || pipe2(ends, O_CLOEXEC) < 0) {

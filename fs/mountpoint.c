@@ -17,8 +17,6 @@
 #include "base/cleanup.h"
 #include "base/log.h"
 
-extern char **environ;
-
 static enum exit_status refuse(struct buf *error, const char *path,
                                const char *why)
 {

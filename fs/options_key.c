@@ -25,8 +25,6 @@
 #define KEY_MAX        4096
 #define COMMAND_MS     60000 /* somebody may have to unlock a key ring */
 
-extern char **environ;
-
 void options_wipe_key(char *key)
 {
     if (key)

@@ -244,22 +244,15 @@ static void *serve(void *ctx)
     return NULL;
 }
 
-__attribute__((format(printf, 2, 0))) static int
-format_line(char line[LOG_LINE_SIZE], const char *format, va_list arguments)
-{
-    int len = vsnprintf(line, LOG_LINE_SIZE, format, arguments);
-    if (len >= 0)
-        line[strcspn(line, "\n")] = '\0';
-    return len;
-}
-
 /* libfuse's words belong in our log. */
 __attribute__((format(printf, 2, 0))) static void
 log_fuse(enum fuse_log_level level, const char *format, va_list arguments)
 {
     char line[LOG_LINE_SIZE];
-    if (format_line(line, format, arguments) < 0)
+    int len = vsnprintf(line, sizeof(line), format, arguments);
+    if (len < 0)
         return;
+    line[strcspn(line, "\n")] = '\0';
     if (level <= FUSE_LOG_WARNING)
         log_warning("%s", line);
     else
@@ -270,9 +263,7 @@ log_fuse(enum fuse_log_level level, const char *format, va_list arguments)
 __attribute__((format(printf, 2, 0))) static void
 log_fuse_start(enum fuse_log_level level, const char *format, va_list arguments)
 {
-    char line[LOG_LINE_SIZE];
-    if (format_line(line, format, arguments) >= 0)
-        log_debug("%s", line);
+    log_fuse(FUSE_LOG_DEBUG, format, arguments);
 }
 
 static int check_mountpoint(const char *path)
