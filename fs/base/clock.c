@@ -18,6 +18,25 @@ int64_t clock_mono_ms(void)
     return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
+void clock_cond_init(pthread_cond_t *cond)
+{
+    pthread_condattr_t attributes;
+    (void)pthread_condattr_init(&attributes);
+    (void)pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    (void)pthread_cond_init(cond, &attributes);
+    (void)pthread_condattr_destroy(&attributes);
+}
+
+bool clock_cond_wait(pthread_cond_t *cond, pthread_mutex_t *mutex,
+                     int64_t until_ms)
+{
+    if (until_ms == CLOCK_NEVER_MS)
+        return pthread_cond_wait(cond, mutex) == 0;
+    const struct timespec until = {.tv_sec = until_ms / 1000,
+                                   .tv_nsec = until_ms % 1000 * 1000000};
+    return pthread_cond_timedwait(cond, mutex, &until) != ETIMEDOUT;
+}
+
 int64_t clock_wall_s(void)
 {
     struct timespec now;

@@ -7,6 +7,8 @@
 #ifndef TWELVEFS_CLOCK_H
 #define TWELVEFS_CLOCK_H
 
+#include <pthread.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -15,6 +17,13 @@
 int64_t clock_mono_ms(void);
 int64_t clock_wall_s(void);
 int64_t clock_wall_ns(void);
+
+/* A condition whose waits go by the monotonic clock. */
+void clock_cond_init(pthread_cond_t *cond);
+/* Waits until until_ms at most, for ever where that is CLOCK_NEVER_MS; the
+ * mutex is held. False when that time has come. May wake without cause. */
+bool clock_cond_wait(pthread_cond_t *cond, pthread_mutex_t *mutex,
+                     int64_t until_ms);
 
 /* RFC 3339 ("2026-08-01T10:30:00Z", fraction and offset allowed, the fraction
  * dropped) to seconds since 1970. 0, or -EINVAL for anything else. */

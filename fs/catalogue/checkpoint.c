@@ -10,10 +10,8 @@
  */
 #include "catalogue/catalogue_internal.h"
 
-#include <errno.h>
-#include <time.h>
-
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/log.h"
 
 #define LOG_MAX_PAGES ((32 << 20) / 4096)
@@ -60,12 +58,9 @@ static bool cut(struct catalogue *c)
 
 static void wait_retry(struct checkpoint *k)
 {
-    struct timespec until;
+    int64_t until_ms = clock_mono_ms() + RETRY_MS;
 
-    (void)clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += RETRY_MS / 1000;
-    while (!k->ending &&
-           pthread_cond_timedwait(&k->wake, &k->mutex, &until) != ETIMEDOUT)
+    while (!k->ending && clock_cond_wait(&k->wake, &k->mutex, until_ms))
         ;
 }
 
@@ -106,17 +101,13 @@ void checkpoint_poke(struct catalogue *c, int pages)
 int checkpoint_start(struct catalogue *c)
 {
     struct checkpoint *k = &c->checkpoint;
-    pthread_condattr_t monotonic;
     int err = schema_connect(c, &k->db);
 
     if (err)
         return err;
     (void)sqlite3_busy_timeout(k->db.handle, BUSY_MS);
     (void)pthread_mutex_init(&k->mutex, NULL);
-    (void)pthread_condattr_init(&monotonic);
-    (void)pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    (void)pthread_cond_init(&k->wake, &monotonic);
-    (void)pthread_condattr_destroy(&monotonic);
+    clock_cond_init(&k->wake);
     err = pthread_create(&k->thread, NULL, run, c);
     if (err) {
         db_close(&k->db);

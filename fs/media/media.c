@@ -26,7 +26,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/queue.h>
-#include <time.h>
 
 #include "base/cleanup.h"
 #include "base/clock.h"
@@ -228,17 +227,6 @@ static void take_next(struct media *m, struct work *work)
     work->start = f;
 }
 
-static void sleep_until(struct media *m, int64_t due_ms)
-{
-    if (due_ms == CLOCK_NEVER_MS) {
-        (void)pthread_cond_wait(&m->changed, &m->lock);
-        return;
-    }
-    const struct timespec until = {.tv_sec = due_ms / 1000,
-                                   .tv_nsec = due_ms % 1000 * 1000000};
-    (void)pthread_cond_timedwait(&m->changed, &m->lock, &until);
-}
-
 /* Waits for some; false: there will be none. */
 static bool take_work(struct media *m, struct work *work)
 {
@@ -252,7 +240,7 @@ static bool take_work(struct media *m, struct work *work)
             return true;
         if (m->stopping && TAILQ_EMPTY(&m->fetches))
             return false;
-        sleep_until(m, next_ms);
+        (void)clock_cond_wait(&m->changed, &m->lock, next_ms);
     }
 }
 
@@ -508,11 +496,7 @@ int media_new(const struct media_config *config, struct catalogue *catalogue,
     if (!m)
         return -ENOMEM;
     (void)pthread_mutex_init(&m->lock, NULL);
-    pthread_condattr_t attributes;
-    (void)pthread_condattr_init(&attributes);
-    (void)pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    (void)pthread_cond_init(&m->changed, &attributes);
-    (void)pthread_condattr_destroy(&attributes);
+    clock_cond_init(&m->changed);
     TAILQ_INIT(&m->fetches);
     TAILQ_INIT(&m->pending);
     TAILQ_INIT(&m->to_keep);

@@ -12,6 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "mount/mount.h"
 
 #define SPIN_NS        50000
@@ -65,11 +66,7 @@ int device_new(bool (*has_work)(void *ctx), void *ctx,
         free(d);
         return err;
     }
-    pthread_condattr_t attributes;
-    (void)pthread_condattr_init(&attributes);
-    (void)pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    (void)pthread_cond_init(&d->call, &attributes);
-    (void)pthread_condattr_destroy(&attributes);
+    clock_cond_init(&d->call);
     (void)pthread_mutex_init(&d->lock, NULL);
     d->may_spin = sysconf(_SC_NPROCESSORS_ONLN) > 1;
     d->has_work = has_work;

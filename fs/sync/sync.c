@@ -9,7 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/queue.h>
-#include <time.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -322,13 +321,7 @@ static void sleep_until(struct sync *s, int64_t due_ms, bool stopping)
     guard_mutex(&s->lock);
     if (s->nudged || !TAILQ_EMPTY(&s->answered) || s->stopping != stopping)
         return;
-    if (due_ms == CLOCK_NEVER_MS) {
-        (void)pthread_cond_wait(&s->wake, &s->lock);
-        return;
-    }
-    const struct timespec until = {.tv_sec = due_ms / 1000,
-                                   .tv_nsec = due_ms % 1000 * 1000000};
-    (void)pthread_cond_timedwait(&s->wake, &s->lock, &until);
+    (void)clock_cond_wait(&s->wake, &s->lock, due_ms);
 }
 
 static struct errand *next_answer(struct sync *s)
@@ -380,11 +373,7 @@ int sync_new(struct catalogue *catalogue, struct api *api,
     struct sync *s = calloc(1, sizeof(*s));
     if (!s)
         return -ENOMEM;
-    pthread_condattr_t attributes;
-    (void)pthread_condattr_init(&attributes);
-    (void)pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    (void)pthread_cond_init(&s->wake, &attributes);
-    (void)pthread_condattr_destroy(&attributes);
+    clock_cond_init(&s->wake);
     (void)pthread_mutex_init(&s->lock, NULL);
     TAILQ_INIT(&s->answered);
     TAILQ_INIT(&s->under_way);
