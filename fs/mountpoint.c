@@ -131,3 +131,13 @@ enum exit_status mountpoint_check(const char *path, struct buf *error)
         return refuse(error, path, "a twelvefs is mounted there already");
     return check_empty(path, error);
 }
+
+/* Of what is below an empty directory nothing is there yet. */
+bool mountpoint_would_hide(const char *path, const char *directory)
+{
+    cleanup(free_ptr) char *there = strdup(directory);
+    cleanup(free_ptr) char *real = NULL;
+    while (there && !(real = realpath(there, NULL)) && *there)
+        *strrchr(there, '/') = '\0';
+    return real && strcmp(real, path) == 0;
+}

@@ -4,6 +4,8 @@
 #ifndef TWELVEFS_MOUNTPOINT_H
 #define TWELVEFS_MOUNTPOINT_H
 
+#include <stdbool.h>
+
 #include "base/buf.h"
 #include "options.h"
 
@@ -17,5 +19,9 @@ int mountpoint_resolve(char **path);
  * taken away first, with a log line. EXIT_MOUNTED, or EXIT_MOUNT_POINT and a
  * line. */
 enum exit_status mountpoint_check(const char *path, struct buf *error);
+
+/* Whether a directory that may not be there yet would stand below a mount on
+ * path, resolved and empty: hidden from us, or had from ourselves. */
+bool mountpoint_would_hide(const char *path, const char *directory);
 
 #endif

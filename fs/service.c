@@ -16,6 +16,7 @@
 #include "catalogue/catalogue.h"
 #include "media/media.h"
 #include "mount/session.h"
+#include "mountpoint.h"
 #include "sync/sync.h"
 #include "wire/api.h"
 #include "wire/http.h"
@@ -92,7 +93,7 @@ static int open_catalogue(struct service *s)
         err = -EXDEV;
     if (!err)
         err = catalogue_open(s->directory, &s->catalogue);
-    if (!err || err == -EBUSY || err == -ENOMEM)
+    if (!err || err == -EBUSY || err == -EINTR || err == -ENOMEM)
         return err;
 
     const char *parent = getenv("TMPDIR");
@@ -116,24 +117,10 @@ static int open_catalogue(struct service *s)
     return catalogue_open(s->directory, &s->catalogue);
 }
 
-/* The mount would hide its own cache from us, or have us ask ourselves for it.
- * The mount point is an empty directory: what is to be below it isn't yet. */
-static bool is_below(const char *directory, const char *mountpoint)
-{
-    cleanup(free_ptr) char *path = strdup(directory);
-    cleanup(free_ptr) char *real = NULL;
-    while (path && !(real = realpath(path, NULL)) && *path)
-        *strrchr(path, '/') = '\0';
-    return real && strcmp(real, mountpoint) == 0;
-}
-
 static enum exit_status explain_cache(int err, const char *directory,
                                       struct buf *error)
 {
-    if (err == -ELOOP)
-        (void)buf_appendf(error, "the cache %s would be below the mount point",
-                          directory);
-    else if (err == -EBUSY)
+    if (err == -EBUSY)
         (void)buf_appendf(error,
                           "another twelvefs uses the cache %s; bind-mount "
                           "its directory, or give this one -o cache_dir=",
@@ -222,6 +209,13 @@ static enum exit_status internal(int err, struct buf *error)
     return EXIT_INTERNAL;
 }
 
+static enum exit_status stopped(const struct options *o, struct buf *error)
+{
+    (void)buf_appendf(error, "stopped by a signal before %s was mounted",
+                      o->mountpoint);
+    return EXIT_STOPPED;
+}
+
 static enum exit_status wait_ready(struct service *s, const struct options *o,
                                    struct buf *error)
 {
@@ -230,11 +224,8 @@ static enum exit_status wait_ready(struct service *s, const struct options *o,
         return internal(err, error);
     const struct sync_question question = {.want = SYNC_READY};
     err = sync_wait(s->sync, &question, clock_mono_ms() + o->timeout_ms);
-    if (err == -ESHUTDOWN) {
-        (void)buf_appendf(error, "stopped by a signal before %s was mounted",
-                          o->mountpoint);
-        return EXIT_STOPPED;
-    }
+    if (err == -ESHUTDOWN)
+        return stopped(o, error);
     return err ? explain_api(s, err, o, error) : EXIT_MOUNTED;
 }
 
@@ -244,7 +235,14 @@ static enum exit_status wire(struct service *s, const struct options *o,
     int err = options_account_directory(o, key, &s->directory);
     if (err)
         return internal(err, error);
-    err = is_below(s->directory, o->mountpoint) ? -ELOOP : open_catalogue(s);
+    if (mountpoint_would_hide(o->mountpoint, s->directory)) {
+        (void)buf_appendf(error, "the cache %s would be below the mount point",
+                          s->directory);
+        return EXIT_CACHE;
+    }
+    err = open_catalogue(s);
+    if (err == -EINTR)
+        return stopped(o, error);
     if (err)
         return explain_cache(err, s->directory, error);
     err = start_network(s, o, key);

@@ -215,6 +215,25 @@ def test_a_host_silent_from_the_start_is_one_line(standin):
         assert os.strerror(errno.ETIMEDOUT) in failure.value.stderr
 
 
+def test_a_signal_ends_the_wait_for_anothers_cache(standin):
+    server = standin(assets=ASSETS)
+    with Mount(server) as first:
+        with Mount(server, cache_dir=first.options["cache_dir"],
+                   wait=False) as second:
+            within(PATIENCE_S, lambda: has_open(second, "catalogue.lock"))
+            second.process.send_signal(signal.SIGTERM)
+            assert second.process.wait(timeout=PATIENCE_S) == 8
+            assert second.log().splitlines()[-1] == (
+                f"twelvefs: stopped by a signal before {second.path} was "
+                "mounted")
+        whole(server, first)
+
+
+def has_open(m, name):
+    entries = pathlib.Path(f"/proc/{m.process.pid}/fd").iterdir()
+    return any(os.path.realpath(e).endswith(name) for e in entries)
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_ctrl_c_takes_back_a_mount_in_the_background(standin, tmp_path, number):
     server = standin(assets=ASSETS)

@@ -5,6 +5,7 @@
 #include <inttypes.h>
 #include <limits.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
@@ -79,6 +80,15 @@ static char judge_seal(const struct catalogue *c, const char *text)
     return strcmp(text, expected) == 0 ? LOCK_CLEAN : LOCK_DAMAGED;
 }
 
+/* The signals that end a daemon are blocked until there is one to end. */
+static bool is_asked_to_end(void)
+{
+    sigset_t pending;
+
+    return sigpending(&pending) == 0 && (sigismember(&pending, SIGTERM) == 1 ||
+                                         sigismember(&pending, SIGINT) == 1);
+}
+
 static int lock_file(int fd)
 {
     int64_t start_ms = clock_mono_ms();
@@ -91,6 +101,8 @@ static int lock_file(int fd)
         if (clock_mono_ms() - start_ms >
             (ending ? PATIENCE_ENDING_MS : PATIENCE_MS))
             return -EBUSY;
+        if (is_asked_to_end())
+            return -EINTR;
         (void)poll(NULL, 0, ASK_AGAIN_MS);
     }
     return 0;
