@@ -9,6 +9,7 @@
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/hash.h"
 #include "base/utf8.h"
 #include "json/scan.h"
 
@@ -173,22 +174,16 @@ static int read_typed_fields(struct slice object, struct asset *a)
     return error;
 }
 
-static uint64_t hash_slice(uint64_t hash, struct slice value)
-{
-    /* FNV-1a, 64 bits; the length keeps neighbours apart */
-    for (size_t i = 0; i < value.len; i++)
-        hash = (hash ^ (unsigned char)value.text[i]) * 0x100000001b3;
-    return (hash ^ value.len ^ (value.text ? 0x100 : 0)) * 0x100000001b3;
-}
-
 /* An id for what has none, the same whenever the same object comes again. */
 static int make_id(struct slice object, char **ret_id)
 {
     static const char *const names[] = {"created_at", "filename", "size",
                                         "method"};
-    uint64_t hash = 0xcbf29ce484222325;
-    for (size_t i = 0; i < array_count(names); i++)
-        hash = hash_slice(hash, member(object, names[i]));
+    uint64_t hash = 0;
+    for (size_t i = 0; i < array_count(names); i++) {
+        struct slice value = member(object, names[i]);
+        hash = hash_bytes(value.text, value.len, hash);
+    }
 
     cleanup(buf_done) struct buf id = {.max = 64};
     int error = buf_appendf(&id, "noid-%016llx", (unsigned long long)hash);

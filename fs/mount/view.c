@@ -9,12 +9,11 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/hash.h"
 #include "mount/node.h"
 
 #define BUCKETS_MIN 64
 #define PLACE_MAX   ((size_t)QUERY_MAX_TERMS * (NAME_MAX + 1))
-#define FNV_OFFSET  UINT64_C(14695981039346656037)
-#define FNV_PRIME   UINT64_C(1099511628211)
 
 /* A view as the table keeps it; the public part comes first. */
 struct entry {
@@ -39,10 +38,7 @@ struct view_table {
 
 static uint64_t hash_name(uint32_t parent, const char *segment)
 {
-    uint64_t hash = (FNV_OFFSET ^ parent) * FNV_PRIME;
-    for (const char *c = segment; *c; c++)
-        hash = (hash ^ (unsigned char)*c) * FNV_PRIME;
-    return hash ^ hash >> 32;
+    return hash_bytes(segment, strlen(segment), parent);
 }
 
 static void entry_free(struct entry *e)

@@ -2,6 +2,9 @@
  * recent.c - what was lately added and removed, and when that was answered:
  * answers cross, and an older one that is applied later must not undo it.
  */
+#include <string.h>
+
+#include "base/hash.h"
 #include "sync/sync_internal.h"
 
 void recent_added(struct sync *s, int64_t row, int64_t seen_ms)
@@ -23,13 +26,9 @@ bool recent_may_be_newer(const struct sync *s, int64_t row, int64_t asked_ms)
     return asked_ms <= r->floor_ms;
 }
 
-/* FNV-1a */
 static uint64_t hash(const char *id)
 {
-    uint64_t h = UINT64_C(0xcbf29ce484222325);
-    for (; *id; id++)
-        h = (h ^ (unsigned char)*id) * UINT64_C(0x100000001b3);
-    return h;
+    return hash_bytes(id, strlen(id), 0);
 }
 
 void recent_removed(struct sync *s, const char *id, int64_t seen_ms)
