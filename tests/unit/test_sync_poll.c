@@ -1,0 +1,255 @@
+/*
+ * Polls, and the searches and walks that they ask for, against an account that
+ * changes between and under them.
+ */
+#include "sync_world.h"
+
+static unsigned dice;
+
+static void a_quiet_poll_costs_one_request(void **state)
+{
+    struct world *w = &world;
+    world_walked(w, 3000);
+    for (int i = 0; i < 5; i++)
+        assert_int_equal(world_poll_cost(w), 1);
+}
+
+static void one_deletion_among_twenty_thousand_is_found(void **state)
+{
+    struct world *w = &world;
+    static const int places[] = {0,   1,     49,    50,   51,    99,   100,
+                                 777, 10000, 19000, 9999, 12345, 19900};
+    world_walked(w, 20000);
+    for (size_t i = 0; i < array_count(places); i++) {
+        {
+            guard_mutex(&w->lock);
+            world_delete(w, places[i]);
+        }
+        uint64_t cost = world_poll_cost(w);
+        if (cost > 25)
+            fail_msg("at %d: %d requests", places[i], (int)cost);
+        world_check(w);
+    }
+    {
+        guard_mutex(&w->lock);
+        world_delete(w, w->count - 1);
+    }
+    assert_true(world_poll_cost(w) <= 25);
+    world_check(w);
+}
+
+static void many_changes_between_two_polls_are_found(void **state)
+{
+    struct world *w = &world;
+    dice = 7;
+    world_walked(w, 5000);
+    for (int round = 0; round < 30; round++) {
+        {
+            guard_mutex(&w->lock);
+            for (int i = rand_r(&dice) % 20; i > 0; i--)
+                world_delete(w, rand_r(&dice) % w->count);
+            for (int i = rand_r(&dice) % 120; i > 0; i--)
+                world_create(w);
+        }
+        (void)world_poll_cost(w);
+        world_check(w);
+    }
+}
+
+static void deletions_within_one_second_are_found(void **state)
+{
+    struct world *w = &world;
+    world_fill(w, 3000);
+    for (int i = 1000; i < 1500; i++)
+        w->things[i].created_s = w->things[1500].created_s;
+    world_start(w);
+    assert_int_equal(world_ask(w, SYNC_COMPLETE, NULL), 0);
+    world_check(w);
+    static const int places[] = {1000, 1250, 1496, 1049, 1050};
+    for (size_t i = 0; i < array_count(places); i++) {
+        {
+            guard_mutex(&w->lock);
+            world_delete(w, places[i]);
+        }
+        uint64_t cost = world_poll_cost(w);
+        if (cost > 40)
+            fail_msg("at %d: %d requests", places[i], (int)cost);
+        world_check(w);
+    }
+}
+
+static void a_late_insertion_is_found(void **state)
+{
+    struct world *w = &world;
+    world_walked(w, 5000);
+    static const int places[] = {51, 2500, 4999, 100};
+    for (size_t i = 0; i < array_count(places); i++) {
+        {
+            guard_mutex(&w->lock);
+            world_insert(w, places[i], w->things[places[i]].created_s, NULL);
+        }
+        assert_true(world_poll_cost(w) <= 25);
+        world_check(w);
+    }
+}
+
+static void twenty_scattered_deletions_are_found(void **state)
+{
+    struct world *w = &world;
+    dice = 11;
+    world_walked(w, 40000);
+    {
+        guard_mutex(&w->lock);
+        for (int i = 0; i < 20; i++)
+            world_delete(w, rand_r(&dice) % w->count);
+    }
+    uint64_t cost = world_poll_cost(w);
+    if (cost > 300)
+        fail_msg("%d requests", (int)cost);
+    world_check(w);
+}
+
+/* One asset has come by its id: what lies below it is no less new for that. */
+static void a_known_asset_amid_new_ones_ends_no_poll(void **state)
+{
+    struct world *w = &world;
+    char id[32];
+    world_walked(w, 1000);
+    {
+        guard_mutex(&w->lock);
+        for (int i = 0; i < 80; i++)
+            world_create(w);
+        for (int i = 0; i < 30; i++)
+            world_delete(w, 500); /* so that the total tells nothing */
+        world_id(w->things[49].number, id);
+    }
+    assert_int_equal(world_ask(w, SYNC_RENEW, id), 0);
+    (void)world_poll_cost(w);
+    world_check(w);
+    assert_int_equal(world_poll_cost(w), 1);
+}
+
+static void the_whole_account_may_go(void **state)
+{
+    struct world *w = &world;
+    world_walked(w, 9000);
+    {
+        guard_mutex(&w->lock);
+        w->count = 0;
+    }
+    assert_true(world_poll_cost(w) <= 4);
+    world_check(w);
+}
+
+static void delete_older(struct world *w)
+{
+    if (w->requests[API_CAUSE_SEARCH] && w->changes_left-- > 0)
+        world_delete(w, w->count - 1 - w->changes_left % 7 * 500);
+}
+
+/* … and the total is as it was. */
+static void replace_older(struct world *w)
+{
+    int before = w->count;
+    delete_older(w);
+    if (w->count < before)
+        world_create(w);
+}
+
+/* In the middle of the list one more on the older side looks as if nothing
+ * were missing on the newer. */
+static void a_deletion_during_a_search_hides_none_before_it(void **state)
+{
+    struct world *w = &world;
+    world_walked(w, 20000);
+    for (int i = 0; i < 12; i++) {
+        int number = w->things[3000 + i].number;
+        uint64_t before = w->requests[API_CAUSE_WALK];
+        world_change(w, (world_delete(w, 3000 + i),
+                         w->before = i % 2 ? delete_older : replace_older,
+                         w->changes_left = 1 + i % 3,
+                         w->requests[API_CAUSE_SEARCH] = 0));
+        assert_int_equal(world_ask(w, SYNC_POLL, NULL), 0);
+        assert_false(world_knows(w, number));
+        assert_int_equal(w->requests[API_CAUSE_WALK], before);
+    }
+    world_change(w, w->before = NULL);
+    assert_int_equal(world_ask(w, SYNC_POLL, NULL), 0);
+    world_check(w);
+}
+
+/* It knows that something is missing, and that it can't say what. */
+static void no_poll_is_fresh_while_the_walk_it_wants_pauses(void **state)
+{
+    struct world *w = &world;
+    struct sync_status status;
+    world_walked(w, 3000);
+    {
+        guard_mutex(&w->lock);
+        for (int i = 0; i < 600; i++)
+            world_delete(w, 4 * i);
+        w->fail_with = -EIO;
+        w->fail_causes = 1u << API_CAUSE_WALK;
+    }
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(world_ask(w, SYNC_POLL, NULL), -EIO);
+        sync_status(w->sync, &status);
+        assert_int_equal(status.last_error, -EIO);
+    }
+    world_change(w, w->fail_with = 0);
+    assert_int_equal(world_ask(w, SYNC_POLL, NULL), 0);
+    world_check(w);
+}
+
+static void a_total_that_is_wrong_for_ever_costs_ever_less(void **state)
+{
+    struct world *w = &world;
+    world_walked(w, 2000);
+    {
+        guard_mutex(&w->lock);
+        w->lie = -3;
+    }
+    uint64_t first = world_poll_cost(w);
+    assert_true(first <= 150);
+    uint64_t later = 0;
+    for (int i = 0; i < 8; i++)
+        later += world_poll_cost(w);
+    assert_true(later <= 2 * first + 8);
+    assert_int_equal(world_known(w), 2000); /* and takes nothing away */
+}
+
+static void only_stuck_unfinished_assets_rest(void **state)
+{
+    struct world *w = &world;
+    world_fill(w, 400);
+    for (int i = 100; i < 130; i++)
+        w->things[i].unfinished = true;
+    world_start(w);
+    assert_int_equal(world_ask(w, SYNC_COMPLETE, NULL), 0);
+    uint64_t before = w->requests[API_CAUSE_UNFINISHED];
+    for (int i = 0; i < 120; i++)
+        (void)world_poll_cost(w);
+    assert_int_equal(w->requests[API_CAUSE_UNFINISHED] - before, 120);
+    for (int i = 0; i < 64; i++)
+        (void)world_poll_cost(w);
+    assert_in_range(w->requests[API_CAUSE_UNFINISHED] - before, 123, 128);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        world_test(a_quiet_poll_costs_one_request),
+        world_test(one_deletion_among_twenty_thousand_is_found),
+        world_test(many_changes_between_two_polls_are_found),
+        world_test(deletions_within_one_second_are_found),
+        world_test(a_late_insertion_is_found),
+        world_test(twenty_scattered_deletions_are_found),
+        world_test(a_known_asset_amid_new_ones_ends_no_poll),
+        world_test(the_whole_account_may_go),
+        world_test(a_deletion_during_a_search_hides_none_before_it),
+        world_test(no_poll_is_fresh_while_the_walk_it_wants_pauses),
+        world_test(a_total_that_is_wrong_for_ever_costs_ever_less),
+        world_test(only_stuck_unfinished_assets_rest),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
