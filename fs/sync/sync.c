@@ -272,7 +272,7 @@ int sync_end(struct sync *s, int err)
 static int64_t jittered(int64_t ms)
 {
     int64_t spread = ms / JITTER_PARTS;
-    return spread ? ms - (int64_t)random() % spread : ms;
+    return ms - arc4random_uniform((uint32_t)spread);
 }
 
 static bool poll_is_wanted(struct sync *s, struct waiter *w, void *ctx,

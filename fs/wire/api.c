@@ -4,7 +4,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 
 #include "base/asset.h"
 #include "base/cleanup.h"
@@ -79,9 +78,6 @@ static void destroy(struct api *a)
 static void init_state(struct api *a, int rpm)
 {
     api_budget_init(&a->budget, rpm);
-    if (getrandom(&a->random, sizeof(a->random), GRND_NONBLOCK) < 0)
-        a->random = (uint64_t)clock_wall_ns();
-    a->random |= 1; /* xorshift stays at 0 */
     a->api_circuit = api_circuit_hold(&a->circuits, a->base_url);
     a->stats.limit = a->stats.remaining = a->stats.reset_s = -1;
 }

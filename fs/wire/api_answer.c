@@ -1,4 +1,5 @@
 #include <errno.h>
+#include <stdlib.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -115,14 +116,6 @@ static void log_outcome(const char *text, int error)
         log_warning("the API: %s", text);
 }
 
-static uint64_t next_random(struct api *a)
-{
-    a->random ^= a->random << 13;
-    a->random ^= a->random >> 7;
-    a->random ^= a->random << 17;
-    return a->random;
-}
-
 static void note_circuit(struct api_call *c, const struct api_verdict *verdict,
                          int64_t now_ms)
 {
@@ -141,7 +134,7 @@ static bool line_up(struct api_call *c, const struct api_verdict *verdict,
     if (!verdict->retry || c->cancelled || a->stopping)
         return false;
     int64_t wait_ms =
-        api_retry_delay_ms(c->attempts, retry_after_ms, next_random(a));
+        api_retry_delay_ms(c->attempts, retry_after_ms, arc4random());
     if (wait_ms >= c->deadline_ms - now_ms)
         return false;
     struct api_circuit *h = c->circuit;

@@ -56,7 +56,6 @@ struct api {
     int in_flight;                   /* under lock: to the API */
     int pictures_in_flight;          /* under lock */
     uint64_t last_ticket;            /* under lock */
-    uint64_t random;                 /* under lock: xorshift's state */
     bool stopping;                   /* under lock */
     char *key_header;                /* under lock: "x-api-key: …" */
     unsigned key_number;             /* under lock: of keys so far */
