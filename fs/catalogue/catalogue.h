@@ -66,7 +66,7 @@ struct catalogue_reader;
  * renamed aside (*.damaged, one kept) and a new one begins above the old row
  * numbers where they can still be read; one log line. A lock file keeps a
  * second daemon out: -EBUSY, after some seconds, since one that is unmounted
- * has yet to end, or -EINTR when a blocked SIGTERM or SIGINT is pending by then.
+ * has yet to end; -EINTR when a blocked SIGTERM or SIGINT is pending before.
  * -EACCES, -EROFS, -ENOSPC: the caller picks another directory. */
 int catalogue_open(const char *directory, struct catalogue **ret_catalogue);
 
