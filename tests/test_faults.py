@@ -180,6 +180,8 @@ def test_without_a_network_everything_known_is_served(standin, tmp_path):
     with Mount(server, cache_dir=tmp_path / "c", timeout=4,
                within=["unshare", "-n"]) as m:
         assert sorted(folders(m)) == known
+        # the first poll has ended, and the next begins with the question
+        within(PATIENCE_S, lambda: m.status()["stale_because"])
         with pytest.raises(OSError) as failure:
             m.refresh()
         assert failure.value.errno == errno.ENETUNREACH
