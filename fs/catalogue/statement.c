@@ -98,6 +98,17 @@ static const char *const texts[STATEMENT_COUNT] = {
     [S_UNFINISHED] =
         "SELECT row, created_s, id FROM asset WHERE unfinished = 1 "
         "ORDER BY created_s DESC, row DESC LIMIT ?",
+    [S_PICTURE_GET] =
+        "SELECT label, size_bytes, checksum FROM picture WHERE row = ?",
+    [S_PICTURE_SET] =
+        "INSERT OR REPLACE INTO picture(row, label, size_bytes, checksum) "
+        "SELECT row, ?, ?, ? FROM asset WHERE row = ?",
+    [S_PICTURE_DELETE] = "DELETE FROM picture WHERE row = ?",
+    [S_NEIGHBOURS] =
+        "SELECT row, created_s, id FROM asset WHERE row > ? AND row < ? "
+        "AND type = ? AND fetched_s <= ? AND row <> ? "
+        "AND (picture_url IS NOT NULL OR manifest_url IS NOT NULL) "
+        "ORDER BY abs(row - ?) LIMIT ?",
 };
 
 struct value text_value(const char *text)
@@ -124,7 +135,7 @@ static int error_of(sqlite3 *handle, int code)
     case SQLITE_IOERR:
         if (system == EACCES || system == EROFS || system == ENOSPC)
             return -system;
-        if (system == EDQUOT)
+        if (system == EDQUOT || system == EFBIG)
             return -ENOSPC;
         return -EIO;
     default:

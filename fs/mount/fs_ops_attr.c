@@ -53,25 +53,6 @@ static int attr_of_saved(const struct mount *m, int64_t number,
     return err == -ENOENT ? -ESTALE : err;
 }
 
-/* Its size is learnt here: by fetching the picture, by making the playlist. */
-static int attr_of_media(struct request *r, const struct node *n,
-                         struct fuse_entry_param *e)
-{
-    struct mount *m = r->mount;
-    struct pin *pin;
-    int err = fs_media_pin(r, n, true, &pin);
-    if (err)
-        return err;
-    cleanup(release_reader) struct catalogue_reader *reader =
-        catalogue_reader_acquire(m->catalogue);
-    struct catalogue_entry asset;
-    err = reader ? catalogue_get(reader, n->row, &asset) : -ENOMEM;
-    if (!err)
-        err = entry_in_media(m, n->kind, &asset, pin, e);
-    pin_unref(m->pins, pin);
-    return err == -ENOENT ? -ESTALE : err;
-}
-
 static int attr_of_lines(const struct mount *m, const struct node *n,
                          const struct view *v, struct fuse_entry_param *e)
 {
@@ -106,7 +87,7 @@ static int find_attr(struct request *r, struct fuse_entry_param *e)
         return attr_of_lines(m, &n, hold.view, e);
     case NODE_PICTURE:
     case NODE_PLAYLIST:
-        return attr_of_media(r, &n, e);
+        return fs_media_getattr(r, &n, e);
     default:
         return attr_of_asset(m, &n, hold.view, e);
     }
