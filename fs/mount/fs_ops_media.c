@@ -220,9 +220,7 @@ static int playlist_read(struct request *r, const struct node *n,
 /* Why a picture that was waited for didn't come. */
 static int fetch_failure(const struct request *r)
 {
-    if (r->fetches == 0 || r->answer == 0)
-        return 0;
-    return r->answer == -ENOENT ? -ESTALE : r->answer;
+    return r->fetches ? r->answer : 0;
 }
 
 int fs_media_getattr(struct request *r, const struct node *n,
@@ -242,6 +240,8 @@ int fs_media_read(struct request *r, const struct node *n)
 {
     cleanup(source_done) struct source s = {0};
     int err = fetch_failure(r);
+    if (err == -ENOENT)
+        return -EIO; /* a reader would take that for anything but an error */
     if (!err)
         err = read_source(r->mount, n, &s);
     if (err)
