@@ -75,6 +75,7 @@ static void block_signals(sigset_t *ret_set)
     (void)sigaddset(ret_set, SIGHUP);
     (void)pthread_sigmask(SIG_BLOCK, ret_set, NULL);
     (void)signal(SIGPIPE, SIG_IGN);
+    (void)signal(SIGXFSZ, SIG_IGN); /* a file's limit is a full disk: EFBIG */
 }
 
 struct signals {
