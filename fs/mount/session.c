@@ -82,8 +82,13 @@ static int kernel_inval_entry(void *ctx, uint64_t parent, const char *name)
 static int kernel_expire_entry(void *ctx, uint64_t parent, const char *name)
 {
     struct mount *m = ctx;
+#if TWELVEFS_FUSE_EXPIRE_FLAGS
     int err = fuse_lowlevel_notify_expire_entry(
         m->session, parent, name, strlen(name), FUSE_LL_EXPIRE_ONLY);
+#else
+    int err = fuse_lowlevel_notify_expire_entry(m->session, parent, name,
+                                                strlen(name));
+#endif
     return err == -ENOSYS ? kernel_inval_entry(ctx, parent, name) : err;
 }
 
@@ -223,22 +228,30 @@ static void resume_parked(struct mount *m)
     }
 }
 
+/* One request, or a look around. */
+static int serve_next(struct mount *m, struct server *server)
+{
+    resume_parked(m);
+    ssize_t got = device_receive(m->device, fuse_session_fd(m->session),
+                                 server->bytes, sizeof(server->bytes));
+    if (got <= 0)
+        return (int)got;
+    fuse_session_process_buf(
+        m->session,
+        &(struct fuse_buf){.mem = server->bytes, .size = (size_t)got});
+    return 0;
+}
+
 static void *serve(void *ctx)
 {
-    struct mount *m = ctx;
-    struct fuse_buf bytes = {.mem = NULL};
-    while (!device_is_leaving(m->device) && !fuse_session_exited(m->session)) {
-        resume_parked(m);
-        int got = fuse_session_receive_buf(m->session, &bytes);
-        if (got == -EINTR || got == -EAGAIN)
-            continue;
-        if (got < 0)
-            m->failure = got;
-        if (got <= 0)
-            break;
-        fuse_session_process_buf(m->session, &bytes);
-    }
-    free(bytes.mem);
+    struct server *server = ctx;
+    struct mount *m = server->mount;
+    int err = 0;
+    while (!err && !device_is_leaving(m->device) &&
+           !fuse_session_exited(m->session))
+        err = serve_next(m, server);
+    if (err && err != -ENODEV)
+        m->failure = err;
     device_leave(m->device); /* the other thread as well */
     mount_stop(m);           /* where it was unmounted */
     return NULL;
@@ -292,8 +305,6 @@ static int make_session(struct mount *m)
 /* libfuse says -1; errno is mount(2)'s only where it called that itself. */
 static int attach(struct mount *m)
 {
-    static const struct fuse_custom_io io = {.writev = device_writev,
-                                             .read = device_read};
     errno = 0;
     if (fuse_session_mount(m->session, m->mountpoint) != 0)
         return geteuid() != 0 || !errno ? -EPERM : -errno;
@@ -301,16 +312,19 @@ static int attach(struct mount *m)
     int flags = fcntl(fd, F_GETFL);
     if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0)
         return -errno;
-    return fuse_session_custom_io(m->session, &io, fd) ? -EIO : 0;
+    (void)device_mend_init(m->device, m->session);
+    return 0;
 }
 
 static int start_threads(struct mount *m)
 {
     int err = notify_start(m->notify);
-    while (!err && m->thread_count < MOUNT_THREADS) {
-        err = -pthread_create(&m->threads[m->thread_count], NULL, serve, m);
+    while (!err && m->server_count < MOUNT_THREADS) {
+        struct server *server = &m->servers[m->server_count];
+        server->mount = m;
+        err = -pthread_create(&server->thread, NULL, serve, server);
         if (!err)
-            m->thread_count++;
+            m->server_count++;
     }
     return err;
 }
@@ -323,9 +337,9 @@ static void end_service(struct mount *m)
     (void)pthread_mutex_lock(&m->push_lock); /* none from now on */
     notify_stop(m->notify);
     device_leave(m->device);
-    for (int i = 0; i < m->thread_count; i++)
-        (void)pthread_join(m->threads[i], NULL);
-    m->thread_count = 0;
+    for (int i = 0; i < m->server_count; i++)
+        (void)pthread_join(m->servers[i].thread, NULL);
+    m->server_count = 0;
     resume_parked(m);
     (void)pthread_mutex_unlock(&m->push_lock);
     fuse_session_unmount(m->session);

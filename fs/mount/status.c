@@ -139,7 +139,7 @@ static int append_operations(struct buf *out, struct mount *m)
     int err =
         buf_appendf(out, "  \"fuse\": {\"waiting\": %zu", park_count(m->park));
     if (!err)
-        err = device_each_count(m->device, append_operation, out);
+        err = opcount_each(&m->operations, append_operation, out);
     return err ? err : buf_append_str(out, "},\n");
 }
 
