@@ -7,6 +7,10 @@ static void count_op(fuse_req_t req, unsigned opcode)
 {
     struct mount *m = fuse_req_userdata(req);
     opcount_add(&m->operations, opcode);
+#if TWELVEFS_FUSE_RINGS
+    if (!m->has_rings && fuse_req_is_uring(req))
+        m->has_rings = true;
+#endif
 }
 
 static struct request begin(fuse_req_t req, unsigned opcode, fuse_ino_t ino,
@@ -98,36 +102,64 @@ int fs_reply_negative(struct request *r, double timeout_s)
     return 0;
 }
 
+/* Capabilities are in fields of 32 bits, and in newer libraries in ones of 64,
+ * which a library of today takes from nowhere else. */
+static bool is_offered(const struct fuse_conn_info *conn, uint64_t capability)
+{
+#if TWELVEFS_FUSE_FEATURE_FLAGS
+    return fuse_get_feature_flag((struct fuse_conn_info *)conn, capability);
+#else
+    return conn->capable & capability;
+#endif
+}
+
+static void want(struct fuse_conn_info *conn, uint64_t capabilities,
+                 bool wanted)
+{
+    for (unsigned bit = 0; bit < 64; bit++) {
+        uint64_t flag = UINT64_C(1) << bit & capabilities;
+        if (!flag)
+            continue;
+#if TWELVEFS_FUSE_FEATURE_FLAGS
+        if (wanted)
+            (void)fuse_set_feature_flag(conn, flag);
+        else
+            fuse_unset_feature_flag(conn, flag);
+#else
+        if (wanted)
+            conn->want |= (unsigned)flag & conn->capable;
+        else
+            conn->want &= ~(unsigned)flag;
+#endif
+    }
+}
+
 static void op_init(void *userdata, struct fuse_conn_info *conn)
 {
-    (void)userdata;
-    static const unsigned wanted =
-        FUSE_CAP_READDIRPLUS | FUSE_CAP_AUTO_INVAL_DATA |
-        FUSE_CAP_CACHE_SYMLINKS | FUSE_CAP_PARALLEL_DIROPS |
-        FUSE_CAP_NO_OPEN_SUPPORT | FUSE_CAP_NO_OPENDIR_SUPPORT |
-        FUSE_CAP_ASYNC_READ;
+    struct mount *m = userdata;
+    want(conn,
+         FUSE_CAP_READDIRPLUS | FUSE_CAP_AUTO_INVAL_DATA |
+             FUSE_CAP_CACHE_SYMLINKS | FUSE_CAP_PARALLEL_DIROPS |
+             FUSE_CAP_NO_OPEN_SUPPORT | FUSE_CAP_NO_OPENDIR_SUPPORT |
+             FUSE_CAP_ASYNC_READ,
+         true);
     /* Splicing goes past device.c; a truncating open would not be seen, with
      * OPEN unanswered. */
-    static const unsigned unwanted =
-        FUSE_CAP_READDIRPLUS_AUTO | FUSE_CAP_ATOMIC_O_TRUNC |
-        FUSE_CAP_SPLICE_READ | FUSE_CAP_SPLICE_WRITE | FUSE_CAP_SPLICE_MOVE |
-        FUSE_CAP_WRITEBACK_CACHE | FUSE_CAP_EXPLICIT_INVAL_DATA;
-#if TWELVEFS_FUSE_FEATURE_FLAGS
-    for (unsigned bit = 0; bit < 32; bit++) {
-        uint64_t flag = UINT64_C(1) << bit;
-        if (wanted & flag)
-            (void)fuse_set_feature_flag(conn, flag);
-        if (unwanted & flag)
-            fuse_unset_feature_flag(conn, flag);
-    }
-#else
-    conn->want |= wanted & conn->capable;
-    conn->want &= ~unwanted;
-#endif
+    want(conn,
+         FUSE_CAP_READDIRPLUS_AUTO | FUSE_CAP_ATOMIC_O_TRUNC |
+             FUSE_CAP_SPLICE_READ | FUSE_CAP_SPLICE_WRITE |
+             FUSE_CAP_SPLICE_MOVE | FUSE_CAP_WRITEBACK_CACHE |
+             FUSE_CAP_EXPLICIT_INVAL_DATA,
+         false);
     conn->max_background = 64;
     conn->congestion_threshold = 48;
     if (conn->max_write > DEVICE_WRITE_BYTES)
         conn->max_write = DEVICE_WRITE_BYTES;
+    m->features.parallel_dirops =
+        is_offered(conn, FUSE_CAP_PARALLEL_DIROPS) &&
+        (TWELVEFS_FUSE_FEATURE_FLAGS || m->features.mends_init);
+    m->features.expire_only = is_offered(conn, FUSE_CAP_EXPIRE_ONLY);
+    m->initialized = true;
 }
 
 static void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)

@@ -65,6 +65,9 @@ struct mount {
     struct notify *notify;
     struct device *device;
     struct opcount operations;
+    struct mount_features features; /* written before anybody is served */
+    bool initialized;               /* likewise: INIT was answered */
+    _Atomic bool has_rings;         /* a request came by io_uring */
 
     _Atomic int64_t root_changed_ns;
     _Atomic bool other_shown;    /* the root has other/ */
