@@ -2,16 +2,20 @@
 
 #include <errno.h>
 
-static struct request begin(fuse_req_t req, fuse_ino_t ino, request_fn *run)
+static struct request begin(fuse_req_t req, enum fs_operation operation,
+                            fuse_ino_t ino, request_fn *run)
 {
-    return (struct request){
-        .mount = fuse_req_userdata(req), .req = req, .run = run, .ino = ino};
+    return (struct request){.mount = fuse_req_userdata(req),
+                            .req = req,
+                            .operation = operation,
+                            .run = run,
+                            .ino = ino};
 }
 
 static void finish(struct request *r, int result)
 {
     if (result < 0)
-        (void)fuse_reply_err(r->req, -result);
+        (void)fuse_reply_err(r->req, fs_errno(r->operation, result));
     parked_free(r);
 }
 
@@ -121,7 +125,7 @@ static void op_init(void *userdata, struct fuse_conn_info *conn)
 
 static void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
-    struct request r = begin(req, parent, fs_lookup);
+    struct request r = begin(req, FS_LOOKUP, parent, fs_lookup);
     r.name = name;
     request_serve(&r);
 }
@@ -157,7 +161,7 @@ static void op_getattr(fuse_req_t req, fuse_ino_t ino,
                        struct fuse_file_info *fi)
 {
     (void)fi;
-    struct request r = begin(req, ino, fs_getattr);
+    struct request r = begin(req, FS_GETATTR, ino, fs_getattr);
     request_serve(&r);
 }
 
@@ -169,7 +173,7 @@ static void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr,
     (void)fi;
     static const int others =
         FUSE_SET_ATTR_MODE | FUSE_SET_ATTR_UID | FUSE_SET_ATTR_GID;
-    struct request r = begin(req, ino, fs_getattr);
+    struct request r = begin(req, FS_GETATTR, ino, fs_getattr);
     if (ino == node_number(NODE_FIXED, 0, NODE_FIXED_REFRESH) &&
         (to_set & FUSE_SET_ATTR_SIZE) && !(to_set & others))
         request_serve(&r);
@@ -179,7 +183,7 @@ static void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr,
 
 static void op_readlink(fuse_req_t req, fuse_ino_t ino)
 {
-    struct request r = begin(req, ino, fs_readlink);
+    struct request r = begin(req, FS_READLINK, ino, fs_readlink);
     request_serve(&r);
 }
 
@@ -195,7 +199,7 @@ static void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
                     struct fuse_file_info *fi)
 {
     (void)fi;
-    struct request r = begin(req, ino, fs_read);
+    struct request r = begin(req, FS_READ, ino, fs_read);
     r.size = size;
     r.off = off;
     request_serve(&r);
@@ -207,7 +211,7 @@ static void op_write(fuse_req_t req, fuse_ino_t ino, const char *bytes,
     (void)bytes;
     (void)off;
     (void)fi;
-    struct request r = begin(req, ino, fs_write);
+    struct request r = begin(req, FS_CHANGE, ino, fs_write);
     r.size = size;
     request_serve(&r);
 }
@@ -216,7 +220,7 @@ static void op_readdir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
                        struct fuse_file_info *fi)
 {
     (void)fi;
-    struct request r = begin(req, ino, fs_readdir);
+    struct request r = begin(req, FS_READDIR, ino, fs_readdir);
     r.size = size;
     r.off = off;
     request_serve(&r);
@@ -226,7 +230,7 @@ static void op_readdirplus(fuse_req_t req, fuse_ino_t ino, size_t size,
                            off_t off, struct fuse_file_info *fi)
 {
     (void)fi;
-    struct request r = begin(req, ino, fs_readdirplus);
+    struct request r = begin(req, FS_READDIR, ino, fs_readdirplus);
     r.size = size;
     r.off = off;
     request_serve(&r);
@@ -234,14 +238,14 @@ static void op_readdirplus(fuse_req_t req, fuse_ino_t ino, size_t size,
 
 static void op_statfs(fuse_req_t req, fuse_ino_t ino)
 {
-    struct request r = begin(req, ino, fs_statfs);
+    struct request r = begin(req, FS_STATFS, ino, fs_statfs);
     request_serve(&r);
 }
 
 static void op_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name,
                         size_t size)
 {
-    struct request r = begin(req, ino, fs_getxattr);
+    struct request r = begin(req, FS_XATTR, ino, fs_getxattr);
     r.name = name;
     r.size = size;
     request_serve(&r);
@@ -249,7 +253,7 @@ static void op_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name,
 
 static void op_listxattr(fuse_req_t req, fuse_ino_t ino, size_t size)
 {
-    struct request r = begin(req, ino, fs_listxattr);
+    struct request r = begin(req, FS_XATTR, ino, fs_listxattr);
     r.size = size;
     request_serve(&r);
 }
@@ -257,7 +261,7 @@ static void op_listxattr(fuse_req_t req, fuse_ino_t ino, size_t size)
 static void op_symlink(fuse_req_t req, const char *target, fuse_ino_t parent,
                        const char *name)
 {
-    struct request r = begin(req, parent, fs_symlink);
+    struct request r = begin(req, FS_CHANGE, parent, fs_symlink);
     r.name = name;
     r.text = target;
     request_serve(&r);
@@ -265,7 +269,7 @@ static void op_symlink(fuse_req_t req, const char *target, fuse_ino_t parent,
 
 static void op_unlink(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
-    struct request r = begin(req, parent, fs_unlink);
+    struct request r = begin(req, FS_CHANGE, parent, fs_unlink);
     r.name = name;
     request_serve(&r);
 }

@@ -25,6 +25,7 @@
 #include "media/media.h"
 #include "mount/attr.h"
 #include "mount/device.h"
+#include "mount/fs_errno.h"
 #include "mount/listing.h"
 #include "mount/ndjson.h"
 #include "mount/node.h"
@@ -77,14 +78,15 @@ struct mount {
 
 struct request;
 
-/* 0: replied. A negative errno: not replied, the caller does. REQUEST_PARKED:
- * the request is no longer the caller's. */
+/* 0: replied. A negative errno: not replied, the caller does (fs_errno.h says
+ * as what). REQUEST_PARKED: the request is no longer the caller's. */
 typedef int request_fn(struct request *r);
 #define REQUEST_PARKED 1
 
 struct request {
     struct mount *mount;
     fuse_req_t req;
+    enum fs_operation operation;
     request_fn *run;
     uint64_t ino;
     const char *name; /* borrowed, or the parked copy's own */
