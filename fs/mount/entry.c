@@ -188,14 +188,14 @@ void entry_saved(const struct mount *m, const struct view *v,
                  (struct timespec){.tv_sec = link->created_s}, &e->attr);
 }
 
-void entry_lines(const struct mount *m, const struct view *v, uint64_t version,
-                 int64_t size, struct fuse_entry_param *e)
+void entry_lines(const struct mount *m, const struct view *v,
+                 const struct selection *s, struct fuse_entry_param *e)
 {
-    uint64_t number = node_number(NODE_LINES, v->number,
-                                  (int64_t)(version % (uint64_t)NODE_ROW_END));
+    uint64_t version = s->version % (uint64_t)NODE_ROW_END;
+    uint64_t number = node_number(NODE_LINES, v->number, (int64_t)version);
     begin(e, number, 0, m->refresh_s);
-    attr_file(&m->owner, number, 0444, size, attr_commit_time(m->catalogue),
-              &e->attr);
+    attr_file(&m->owner, number, 0444, selection_bytes(s),
+              attr_commit_time(m->catalogue), &e->attr);
 }
 
 void entry_fixed(const struct mount *m, enum node_fixed which,

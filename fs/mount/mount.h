@@ -26,12 +26,11 @@
 #include "mount/attr.h"
 #include "mount/device.h"
 #include "mount/fs_errno.h"
-#include "mount/listing.h"
-#include "mount/ndjson.h"
 #include "mount/node.h"
 #include "mount/notify.h"
 #include "mount/park.h"
 #include "mount/pin.h"
+#include "mount/selection.h"
 #include "mount/session.h"
 #include "mount/view.h"
 #include "sync/sync.h"
@@ -51,8 +50,7 @@ struct mount {
     int64_t started_ns;
 
     struct view_table *views;
-    struct listing_table *listings;
-    struct lines_table *lines;
+    struct selection_table *selections;
     struct pin_table *pins;
     struct park *park;
     struct notify *notify;
