@@ -210,7 +210,7 @@ static int lookup_in_listing(struct request *r, struct view *v)
     return lookup_asset(r, v);
 }
 
-/* VIEW/.pictures/<folder name>.<ext>, or @<id>.<ext> (entry_contact_name). */
+/* VIEW/.pictures/<folder name>.<ext> */
 static int lookup_contact(struct request *r, const struct view *v)
 {
     struct mount *m = r->mount;
@@ -228,14 +228,7 @@ static int lookup_contact(struct request *r, const struct view *v)
     if (!reader)
         return -ENOMEM;
     struct catalogue_entry asset;
-    int err = 0;
-    if (folder[0] == '@') {
-        err = catalogue_get_by_id(reader, folder + 1, &asset);
-        if (!err && asset.folder)
-            (void)strcpy(folder, asset.folder);
-    }
-    if (!err)
-        err = find_asset(r, v, reader, folder, &asset);
+    int err = find_asset(r, v, reader, folder, &asset);
     if (!err &&
         (entry_contact_name(&asset, name) || strcmp(name, r->name) != 0))
         err = -ENODATA;
