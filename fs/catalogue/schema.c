@@ -56,7 +56,7 @@ static const char tables[] =
 
 static const char connection[] = "PRAGMA synchronous = NORMAL;"
                                  "PRAGMA temp_store = MEMORY;"
-                                 "PRAGMA mmap_size = 268435456;"
+                                 "PRAGMA mmap_size = 0;"
                                  "PRAGMA wal_autocheckpoint = 0;"
                                  "PRAGMA secure_delete = OFF;"
                                  "PRAGMA trusted_schema = OFF;";

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "base/log.h"
 
@@ -116,6 +117,16 @@ struct value text_value(const char *text)
     return BYTES(text, text ? strlen(text) : 0);
 }
 
+/* A write past the process's limit (EFBIG): SQLite knows ENOSPC alone for a
+ * full disk, and by the time of the question errno is another's. */
+static bool is_past_limit(int code)
+{
+    struct rlimit limit;
+
+    return code == SQLITE_IOERR_WRITE && getrlimit(RLIMIT_FSIZE, &limit) == 0 &&
+           limit.rlim_cur != RLIM_INFINITY;
+}
+
 static int error_of(sqlite3 *handle, int code)
 {
     int system = handle ? sqlite3_system_errno(handle) : 0;
@@ -137,7 +148,7 @@ static int error_of(sqlite3 *handle, int code)
             return -system;
         if (system == EDQUOT || system == EFBIG)
             return -ENOSPC;
-        return -EIO;
+        return is_past_limit(code) ? -ENOSPC : -EIO;
     default:
         return -EIO;
     }

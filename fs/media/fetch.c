@@ -3,7 +3,7 @@
  *
  *   begin -> (URL stale: renew ->) pending -> get -> keep -> answer
  *                            ^                 |
- *                            +---- 403, 410 ---+   once
+ *                            +---- 403, 410 ---+   once for one URL
  *
  * renew runs on sync's thread, get on http's, keep on a thread of our own, so
  * that a slow disk never holds the network up. A fetch belongs to whichever of
@@ -27,6 +27,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/hash.h"
 #include "base/log.h"
 #include "media/image.h"
 #include "media/media_internal.h"
@@ -371,28 +372,6 @@ static void take_body(struct fetch *f, struct buf *body)
     (void)pthread_cond_broadcast(&m->changed);
 }
 
-static void on_bytes(void *ctx, int err, struct buf *body,
-                     const struct api_answer *answer)
-{
-    struct fetch *f = ctx;
-    struct media *m = f->media;
-    {
-        guard_mutex(&m->lock);
-        f->api_ticket = 0;
-        if (!err) {
-            take_body(f, body);
-            return;
-        }
-    }
-    bool rejected = err == -EACCES || err == -ESTALE;
-    if (rejected && !f->renewed) {
-        f->rejected = true;
-        fetch_renew(f);
-    } else {
-        fetch_end(f, err, NULL);
-    }
-}
-
 /* What the catalogue says of the asset's picture now. */
 static int read_url(struct fetch *f, char **ret_url, int64_t *ret_fetched_s)
 {
@@ -416,9 +395,13 @@ static int read_url(struct fetch *f, char **ret_url, int64_t *ret_fetched_s)
     if (err)
         return err;
     f->label = media_label(url);
+    f->url_hash = hash_bytes(url, strlen(url), 0);
     *ret_url = steal_ptr(url);
     return 0;
 }
+
+static void on_bytes(void *ctx, int err, struct buf *body,
+                     const struct api_answer *answer);
 
 static int submit_get(struct fetch *f, const char *url)
 {
@@ -428,6 +411,43 @@ static int submit_get(struct fetch *f, const char *url)
                ? -ESHUTDOWN
                : api_get_picture(m->api, url, MEDIA_PICTURE_MAX, f->deadline_ms,
                                  on_bytes, f, &f->api_ticket);
+}
+
+/* It may have been renewed, with others, while this one was asked for. */
+static void fetch_rejected(struct fetch *f, int err)
+{
+    cleanup(free_ptr) char *url = NULL;
+    int64_t fetched_s;
+    uint64_t asked = f->url_hash;
+    int read_err = read_url(f, &url, &fetched_s);
+    if (!read_err && f->url_hash == asked && !f->renewed) {
+        f->rejected = true;
+        fetch_renew(f);
+        return;
+    }
+    if (!read_err && f->url_hash != asked)
+        err = submit_get(f, url);
+    if (err)
+        fetch_end(f, read_err ? read_err : err, NULL);
+}
+
+static void on_bytes(void *ctx, int err, struct buf *body,
+                     const struct api_answer *answer)
+{
+    struct fetch *f = ctx;
+    struct media *m = f->media;
+    {
+        guard_mutex(&m->lock);
+        f->api_ticket = 0;
+        if (!err) {
+            take_body(f, body);
+            return;
+        }
+    }
+    if (err == -EACCES || err == -ESTALE)
+        fetch_rejected(f, err);
+    else
+        fetch_end(f, err, NULL);
 }
 
 /* The picture may have been kept since its asker looked. */

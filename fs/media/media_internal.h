@@ -26,7 +26,8 @@ struct fetch {
     struct media *media;
     char *id;
     int64_t row;
-    uint64_t label;             /* of the URL asked for */
+    uint64_t label;             /* of the URL, as last read */
+    uint64_t url_hash;          /* of all of it */
     char name[DIGEST_HEX_SIZE]; /* in the store */
     int64_t deadline_ms;
     bool renewed;

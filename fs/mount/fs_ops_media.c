@@ -240,8 +240,6 @@ int fs_media_read(struct request *r, const struct node *n)
 {
     cleanup(source_done) struct source s = {0};
     int err = fetch_failure(r);
-    if (err == -ENOENT)
-        return -EIO; /* a reader would take that for anything but an error */
     if (!err)
         err = read_source(r->mount, n, &s);
     if (err)
