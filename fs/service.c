@@ -12,8 +12,10 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/directory.h"
 #include "base/log.h"
 #include "catalogue/catalogue.h"
+#include "holder.h"
 #include "media/media.h"
 #include "mount/session.h"
 #include "mountpoint.h"
@@ -72,24 +74,32 @@ static bool is_remote(const char *directory)
     }
 }
 
-static int make_directories(const char *path)
+/* Looked at twice: on the way, others could have made what was missing. */
+static int make_cache(const char *directory, struct directory_fault *ret_fault)
 {
-    cleanup(free_ptr) char *copy = strdup(path);
-    if (!copy)
-        return -ENOMEM;
-    for (char *slash = copy + 1; (slash = strchr(slash, '/')); slash++) {
-        *slash = '\0';
-        if (mkdir(copy, 0700) < 0 && errno != EEXIST)
-            return -errno;
-        *slash = '/';
-    }
-    return mkdir(path, 0700) < 0 && errno != EEXIST ? -errno : 0;
+    int err = directory_check(directory, ret_fault);
+    if (!err)
+        err = directory_make(directory);
+    if (!err)
+        err = directory_check(directory, ret_fault);
+    return err;
+}
+
+static const char *temporary_parent(void)
+{
+    struct directory_fault fault;
+    const char *parent = getenv("TMPDIR");
+    return parent && parent[0] == '/' && directory_check(parent, &fault) == 0
+               ? parent
+               : "/tmp";
 }
 
 /* The usual place, or a private directory of this run where that won't do. */
-static int open_catalogue(struct service *s)
+static int open_catalogue(struct service *s, struct directory_fault *ret_fault)
 {
-    int err = make_directories(s->directory);
+    int err = make_cache(s->directory, ret_fault);
+    if (err == -EPERM && ret_fault->what)
+        return err;
     if (!err && is_remote(s->directory))
         err = -EXDEV;
     if (!err)
@@ -97,10 +107,8 @@ static int open_catalogue(struct service *s)
     if (!err || err == -EBUSY || err == -EINTR || err == -ENOMEM)
         return err;
 
-    const char *parent = getenv("TMPDIR");
     char *directory;
-    if (asprintf(&directory, "%s/twelvefs-XXXXXX",
-                 parent && parent[0] == '/' ? parent : "/tmp") < 0)
+    if (asprintf(&directory, "%s/twelvefs-XXXXXX", temporary_parent()) < 0)
         return -ENOMEM;
     if (!mkdtemp(directory)) {
         err = -errno;
@@ -119,13 +127,16 @@ static int open_catalogue(struct service *s)
 }
 
 static enum exit_status explain_cache(int err, const char *directory,
+                                      const struct directory_fault *fault,
                                       struct buf *error)
 {
     if (err == -EBUSY)
+        holder_explain(directory, error);
+    else if (err == -EPERM && fault->what)
         (void)buf_appendf(error,
-                          "another twelvefs uses the cache %s; bind-mount "
-                          "its directory, or give this one -o cache_dir=",
-                          directory);
+                          "the cache %s isn't safe: %s %s; mend that, or give "
+                          "another -o cache_dir=",
+                          directory, fault->path, fault->what);
     else
         (void)buf_appendf(error, "cannot use the cache %s: %s", directory,
                           strerror(-err));
@@ -241,11 +252,13 @@ static enum exit_status wire(struct service *s, const struct options *o,
                           s->directory);
         return EXIT_CACHE;
     }
-    err = open_catalogue(s);
+    struct directory_fault fault = {.what = NULL};
+    err = open_catalogue(s, &fault);
     if (err == -EINTR)
         return stopped(o, error);
     if (err)
-        return explain_cache(err, s->directory, error);
+        return explain_cache(err, s->directory, &fault, error);
+    holder_forget(s->directory); /* whoever came before */
     err = start_network(s, o, key);
     if (err == -EINVAL) {
         (void)buf_appendf(error, "'%s' is no base URL for the API",
@@ -303,6 +316,8 @@ enum exit_status service_start(struct service *s, const struct options *o,
         return status;
     cleanup(buf_done) struct buf why = {.max = WHY_BYTES};
     int err = mount_start(s->mount, &why);
+    if (!err)
+        holder_note(s->directory, o->mountpoint);
     return err ? explain_mount(err, buf_str(&why), o, error) : EXIT_MOUNTED;
 }
 

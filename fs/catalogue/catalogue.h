@@ -53,6 +53,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "base/asset.h"
 #include "base/buf.h"
@@ -72,6 +73,10 @@ struct catalogue_reader;
  * has yet to end; -EINTR when a blocked SIGTERM or SIGINT is pending before.
  * -EACCES, -EROFS, -ENOSPC: the caller picks another directory. */
 int catalogue_open(const char *directory, struct catalogue **ret_catalogue);
+
+/* The process that keeps others out of a directory, as far as it can be seen
+ * from here; 0 where none is. */
+pid_t catalogue_holder(const char *directory);
 
 /* After every reader was released. NULL is fine. */
 void catalogue_close(struct catalogue *c);
