@@ -222,7 +222,8 @@ static int start(struct catalogue *c, char last)
     if (err)
         return err;
     (void)sqlite3_wal_hook(c->db.handle, on_commit, c);
-    return checkpoint_start(c);
+    err = checkpoint_start(c);
+    return err ? err : readers_open(c);
 }
 
 int catalogue_open(const char *directory, struct catalogue **ret_catalogue)

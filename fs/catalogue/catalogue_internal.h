@@ -351,5 +351,8 @@ int reader_row(struct catalogue_reader *r, enum statement which,
 /* Ends the snapshots of readers that nobody uses. reader.c, for checkpoints. */
 void readers_end_idle(struct catalogue *c);
 void readers_close(struct catalogue *c);
+/* Opens as many as are used at once: later the file's name may be gone, or
+ * descriptors short. */
+int readers_open(struct catalogue *c);
 
 #endif
