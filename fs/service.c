@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
 #include <unistd.h>
@@ -25,6 +26,7 @@
 
 #define WALK_PARALLEL      8
 #define MAX_CONNECTIONS    32
+#define LEAST_CONNECTIONS  4
 #define CONNECT_TIMEOUT_MS 10000
 #define WHY_BYTES          1024
 
@@ -164,12 +166,26 @@ static enum exit_status explain_api(struct service *s, int err,
     return EXIT_NETWORK;
 }
 
+/* What else is open at most: the catalogue's connections, above all. */
+#define OTHER_DESCRIPTORS 46
+
+static int count_connections(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0 ||
+        limit.rlim_cur >= OTHER_DESCRIPTORS + MAX_CONNECTIONS)
+        return MAX_CONNECTIONS;
+    return limit.rlim_cur > OTHER_DESCRIPTORS + LEAST_CONNECTIONS
+               ? (int)limit.rlim_cur - OTHER_DESCRIPTORS
+               : LEAST_CONNECTIONS;
+}
+
 static int start_network(struct service *s, const struct options *o,
                          const char *key)
 {
     const struct http_limits limits = {
         .max_host_connections = 2 * WALK_PARALLEL,
-        .max_connections = MAX_CONNECTIONS,
+        .max_connections = count_connections(),
         .connect_timeout_ms = CONNECT_TIMEOUT_MS,
         .idle_timeout_ms = o->timeout_ms,
     };

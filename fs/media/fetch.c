@@ -15,7 +15,9 @@
  * few requests.
  *
  * Memory: bodies that came and aren't yet kept are at most MEDIA_ARRIVED_MAX.
- * One that finds no room is dropped and comes again when nothing else does.
+ * So many are active as would fit if each were as large as the largest of late;
+ * one that finds no room all the same is dropped and comes again when nothing
+ * else does.
  *
  * A fetch ends by its deadline, that of some waiter. Whose own comes before,
  * or while the fetch is pending, is answered by the keeper.
@@ -98,7 +100,8 @@ static bool has_room(const struct media *m, const struct fetch *f)
     const struct fetch *other = TAILQ_FIRST(&m->fetches);
     if (m->stopping || m->active == 0)
         return true;
-    if (f->alone || m->active >= PARALLEL)
+    if (f->alone || m->active >= PARALLEL ||
+        ((size_t)m->active + 1) * m->expected_bytes > MEDIA_ARRIVED_MAX)
         return false;
     while (other && !(other->alone && other->has_slot))
         other = TAILQ_NEXT(other, link);
@@ -352,10 +355,22 @@ static void fetch_renew(struct fetch *f)
 
 /* ---- get: answered on http's thread ------------------------------------ */
 
+/* Its buffer grew by doubling. */
+static void trim(struct buf *body)
+{
+    char *bytes = body->data ? realloc(body->data, body->len + 1) : NULL;
+    if (!bytes)
+        return;
+    body->data = bytes;
+    body->capacity = body->len + 1;
+}
+
 /* Takes the body over, or has it come again, alone. Under m->lock. */
 static void take_body(struct fetch *f, struct buf *body)
 {
     struct media *m = f->media;
+    size_t faded = m->expected_bytes - m->expected_bytes / 8;
+    m->expected_bytes = body->capacity > faded ? body->capacity : faded;
     bool fits = m->arrived_bytes == 0 ||
                 m->arrived_bytes + body->capacity <= MEDIA_ARRIVED_MAX;
     if (fits) {
@@ -436,6 +451,8 @@ static void on_bytes(void *ctx, int err, struct buf *body,
 {
     struct fetch *f = ctx;
     struct media *m = f->media;
+    if (!err)
+        trim(body);
     {
         guard_mutex(&m->lock);
         f->api_ticket = 0;

@@ -33,7 +33,7 @@
 struct media;
 
 #define MEDIA_PICTURE_MAX (64u << 20) /* bytes; a larger one is -EFBIG */
-#define MEDIA_ARRIVED_MAX (16u << 20)
+#define MEDIA_ARRIVED_MAX (32u << 20)
 
 struct media_config {
     const char *directory; /* the cache directory of this account */

@@ -53,6 +53,7 @@ struct media {
     struct fetch_list to_keep; /* under lock */
     int active;                /* under lock */
     size_t arrived_bytes;      /* under lock: of bodies not yet kept */
+    size_t expected_bytes;     /* under lock: the largest of late, fading */
     uint64_t last_ticket;      /* under lock */
     bool stopping;             /* under lock */
     _Atomic bool told_unlike;  /* the log heard of what is no picture */
