@@ -41,6 +41,7 @@ const char options_help[] =
     "  key_file=FILE   read the API key from a file only its owner can read\n"
     "  key_command=CMD read the API key from a command's output\n"
     "  allow_other     let other users in\n"
+    "  io_uring        take requests by rings, where that is possible\n"
     "  other options   are mount options: ro, noatime, ...\n"
     "\n"
     "Environment:\n"
@@ -211,6 +212,10 @@ static enum exit_status take_option(struct options *o, char *option,
     }
     if (strcmp(option, "allow_other") == 0) {
         o->allow_other = true;
+        return EXIT_MOUNTED;
+    }
+    if (strcmp(option, "io_uring") == 0) {
+        o->io_uring = true;
         return EXIT_MOUNTED;
     }
     if (is_for_fstab(option))

@@ -31,6 +31,7 @@ struct options {
     bool version;
     bool debug;
     bool allow_other;
+    bool io_uring;
     char *source;     /* as mount(8) shows it; "twelvelabs" */
     char *mountpoint; /* absolute */
     char *base_url;

@@ -196,6 +196,7 @@ static int make_mount(struct service *s, const struct options *o)
         .mountpoint = o->mountpoint,
         .source = o->source,
         .allow_other = o->allow_other,
+        .io_uring = o->io_uring,
         .fuse_options = o->fuse_options,
         .refresh_ms = o->refresh_ms,
         .timeout_ms = o->timeout_ms,

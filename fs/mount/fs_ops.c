@@ -3,13 +3,23 @@
 #include <errno.h>
 #include <linux/fuse.h>
 
+#if TWELVEFS_FUSE_RINGS
+/* libfuse ends its ring threads by an event, which they look for between
+ * requests, and cancels them as well, which must not reach into one. */
+static void note_ring(struct mount *m)
+{
+    (void)pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL);
+    m->has_rings = true;
+}
+#endif
+
 static void count_op(fuse_req_t req, unsigned opcode)
 {
     struct mount *m = fuse_req_userdata(req);
     opcount_add(&m->operations, opcode);
 #if TWELVEFS_FUSE_RINGS
-    if (!m->has_rings && fuse_req_is_uring(req))
-        m->has_rings = true;
+    if (fuse_req_is_uring(req))
+        note_ring(m);
 #endif
 }
 
