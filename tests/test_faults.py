@@ -281,7 +281,7 @@ def test_offline_everything_known_is_served(standin, tmp_path):
 
 
 @pytest.mark.parametrize("kind,expected", [
-    (dict(kind="status", status=404), errno.ENOENT),
+    (dict(kind="status", status=404), errno.EIO),
     (dict(kind="status", status=500), errno.EIO),
     (dict(kind="stall"), errno.ETIMEDOUT),
     (dict(kind="endless"), errno.EFBIG),
@@ -427,3 +427,25 @@ def test_a_silent_server_ends_in_time_and_recovers(standin):
         finally:
             server.resume()
         within(30, lambda: try_refresh(m))
+
+
+@pytest.mark.parametrize("status", [404, 410])
+def test_a_status_that_says_gone_ends_no_listing(standin, status):
+    """glibc takes ENOENT from a directory for its end."""
+    server = standin(assets=ASSETS)
+    server.fault("status", status=status,
+                 match={"kind": "list", "nth": 3, "count": -1})
+    with Mount(server, timeout=TIMEOUT_S, refresh=600) as m:
+        for name in ("video", "image", "video/no.mp4", "filename=no"):
+            with pytest.raises(OSError) as failure:
+                os.listdir(m.path / name)
+            assert failure.value.errno in (errno.EIO, errno.ETIMEDOUT)
+        server.clear_faults()
+        within(30, lambda: whole(m, ASSETS))
+
+
+def whole(m, count):
+    try:
+        return len(folders(m)) == count
+    except OSError:
+        return False

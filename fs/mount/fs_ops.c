@@ -27,14 +27,17 @@ static struct request begin(fuse_req_t req, unsigned opcode, fuse_ino_t ino,
                             request_fn *run)
 {
     count_op(req, opcode);
-    return (struct request){
-        .mount = fuse_req_userdata(req), .req = req, .run = run, .ino = ino};
+    return (struct request){.mount = fuse_req_userdata(req),
+                            .req = req,
+                            .operation = fs_operation(opcode),
+                            .run = run,
+                            .ino = ino};
 }
 
 static void finish(struct request *r, int result)
 {
     if (result < 0)
-        (void)fuse_reply_err(r->req, -result);
+        (void)fuse_reply_err(r->req, fs_errno(r->operation, result));
     parked_free(r);
 }
 
@@ -70,15 +73,17 @@ int fs_node(struct request *r, struct node *ret_node,
 int fs_need_fields(struct request *r, const struct view *v,
                    struct catalogue_reader *reader)
 {
-    if (request_has_asked(r, SYNC_FIELDS))
-        return 0;
     for (size_t i = 0; i < v->query.count; i++) {
         const struct query_term *term = &v->query.terms[i];
         if (term->kind != QUERY_RANGE && term->kind != QUERY_EXACT)
             continue;
-        if (!catalogue_field_indexed(reader, term->field))
-            return park_ask(r, &(struct sync_question){.want = SYNC_FIELDS,
-                                                       .query = &v->query});
+        if (catalogue_field_indexed(reader, term->field))
+            continue;
+        /* It gave way to others before we came to look. */
+        if (request_has_asked(r, SYNC_FIELDS))
+            return -EAGAIN;
+        return park_ask(r, &(struct sync_question){.want = SYNC_FIELDS,
+                                                   .query = &v->query});
     }
     return 0;
 }
@@ -90,6 +95,26 @@ int fs_need_cover(struct request *r, const struct view *v)
         return 0;
     return park_ask(
         r, &(struct sync_question){.want = SYNC_QUERY, .query = &v->query});
+}
+
+int fs_acquire_covering(struct request *r, const struct view *v,
+                        struct catalogue_reader **ret_reader)
+{
+    bool query = view_is_query(v);
+    int waits = query ? fs_need_cover(r, v) : 0;
+    if (waits)
+        return waits;
+    struct catalogue_reader *reader =
+        catalogue_reader_acquire(r->mount->catalogue);
+    if (!reader)
+        return -ENOMEM;
+    waits = query ? fs_need_fields(r, v, reader) : 0;
+    if (waits) {
+        catalogue_reader_release(reader);
+        return waits;
+    }
+    *ret_reader = reader;
+    return 0;
 }
 
 /* Counted before it is told: the kernel may forget at once. */
@@ -184,8 +209,6 @@ static void forget_one(struct mount *m, fuse_ino_t ino, uint64_t count)
     struct node n;
     if (!node_parse(ino, &n))
         return;
-    if (n.kind == NODE_LINES)
-        lines_forget(m->lines, n.view, (uint64_t)n.row);
     if (n.kind == NODE_PICTURE || n.kind == NODE_PLAYLIST)
         pin_drop(m->pins, ino);
     if (node_is_per_view(n.kind))

@@ -25,13 +25,13 @@
 #include "media/media.h"
 #include "mount/attr.h"
 #include "mount/device.h"
-#include "mount/listing.h"
-#include "mount/ndjson.h"
+#include "mount/fs_errno.h"
 #include "mount/node.h"
 #include "mount/notify.h"
 #include "mount/opcount.h"
 #include "mount/park.h"
 #include "mount/pin.h"
+#include "mount/selection.h"
 #include "mount/session.h"
 #include "mount/view.h"
 #include "sync/sync.h"
@@ -58,8 +58,7 @@ struct mount {
     int64_t started_ns;
 
     struct view_table *views;
-    struct listing_table *listings;
-    struct lines_table *lines;
+    struct selection_table *selections;
     struct pin_table *pins;
     struct park *park;
     struct notify *notify;
@@ -90,14 +89,15 @@ struct mount {
 
 struct request;
 
-/* 0: replied. A negative errno: not replied, the caller does. REQUEST_PARKED:
- * the request is no longer the caller's. */
+/* 0: replied. A negative errno: not replied, the caller does (fs_errno.h says
+ * as what). REQUEST_PARKED: the request is no longer the caller's. */
 typedef int request_fn(struct request *r);
 #define REQUEST_PARKED 1
 
 struct request {
     struct mount *mount;
     fuse_req_t req;
+    enum fs_operation operation;
     request_fn *run;
     uint64_t ino;
     const char *name; /* borrowed, or the parked copy's own */

@@ -125,9 +125,7 @@ static int make_tables(struct mount *m)
     };
     int err = view_table_new(&m->views);
     if (!err)
-        err = listing_table_new(&m->listings);
-    if (!err)
-        err = lines_table_new(&m->lines);
+        err = selection_table_new(&m->selections);
     if (!err)
         err = pin_table_new(&m->pins);
     if (!err)
@@ -190,8 +188,7 @@ void mount_free(struct mount *m)
     park_free(m->park);
     device_free(m->device);
     pin_table_free(m->pins);
-    lines_table_free(m->lines);
-    listing_table_free(m->listings);
+    selection_table_free(m->selections);
     view_table_free(m->views);
     (void)pthread_mutex_destroy(&m->push_lock);
     close_fd(&m->stop_fd);
