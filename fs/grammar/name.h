@@ -55,8 +55,9 @@ int name_to_id(const char *component, char out[NAME_SIZE]);
 bool name_is_probe(const char *component);
 
 /* The longest ASCII run of a text that a server's case-insensitive search
- * can't misread (letters, digits, space, '-', '_', '.'); false when it has
- * none of at least 1 byte. */
+ * can't misread (letters, digits, space, '-', '_', '.'; the last one before a
+ * character beyond ASCII may be one with it, in another normal form); false
+ * when it has none of at least 1 byte. */
 bool name_ascii_run(const char *text, size_t len, const char **ret_run,
                     size_t *ret_len);
 

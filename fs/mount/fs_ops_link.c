@@ -59,7 +59,7 @@ static int check_link(const struct request *r, const struct view *v,
         log_warning("only queries can be saved as links, not %s: %s",
                     log_quote(r->text, strlen(r->text), quoted, sizeof(quoted)),
                     reason);
-        return err == -ENOMEM ? err : -EROFS;
+        return err == -EINVAL ? -EROFS : err;
     }
     return 0;
 }

@@ -1,6 +1,7 @@
 #include "mount/fs_ops.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <string.h>
 
 #include "mount/entry.h"
@@ -355,6 +356,8 @@ int fs_lookup(struct request *r)
 {
     struct node n;
     cleanup(view_hold_done) struct view_hold hold = {0};
+    if (strlen(r->name) > NAME_MAX)
+        return -ENAMETOOLONG;
     int err = fs_node(r, &n, &hold);
     if (err)
         return err;
