@@ -14,9 +14,9 @@
  *
  * A suffixed name is a safe name, '@' and an id-like part: NAME_SUFFIX_MAX
  * bytes at most, so that the whole fits NAME_MAX, and so does an extension
- * (asset.h) after it: VIEW/.pictures shows folder names with one. An id that is not id-like
- * itself ([0-9A-Za-z_-], 16 to 24 of them) is stood for by 24 hex digits of
- * its hash. Pure functions.
+ * (asset.h) after it: VIEW/.pictures shows folder names with one. An id that is
+ * not id-like itself ([0-9A-Za-z_-], 16 to 24 of them) is stood for by 24 hex
+ * digits of its hash. Pure functions.
  */
 #ifndef TWELVEFS_NAME_H
 #define TWELVEFS_NAME_H
