@@ -3,7 +3,8 @@
  *
  * Only what twelvefs itself needs is pulled out of the object; everything
  * else stays in `json`, the object's exact bytes. Any field may have been
- * absent or of another type: then the pointer is NULL, the number negative or ASSET_NO_TIME.
+ * absent or of another type: then the pointer is NULL, the number negative or
+ * ASSET_NO_TIME.
  */
 #ifndef TWELVEFS_ASSET_H
 #define TWELVEFS_ASSET_H

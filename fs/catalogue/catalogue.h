@@ -259,4 +259,7 @@ int catalogue_unfinished(struct catalogue_reader *r, size_t max,
                          size_t *ret_count);
 void catalogue_places_free(struct catalogue_place *places, size_t count);
 
+/* The library's, as it runs. */
+const char *catalogue_library_version(void);
+
 #endif

@@ -1,6 +1,7 @@
 #include "mount/fs_errno.h"
 
 #include <errno.h>
+#include <linux/fuse.h>
 #include <stddef.h>
 
 #include "base/cleanup.h"
@@ -29,6 +30,31 @@ static const int beside[FS_OPERATION_COUNT][BESIDE_MAX] = {
     [FS_XATTR] = {ENODATA, EOPNOTSUPP, ERANGE, E2BIG},
     [FS_CHANGE] = {ENOENT, EEXIST, EROFS, EAGAIN, ENAMETOOLONG},
 };
+
+enum fs_operation fs_operation(unsigned opcode)
+{
+    switch (opcode) {
+    case FUSE_LOOKUP:
+        return FS_LOOKUP;
+    case FUSE_GETATTR:
+    case FUSE_SETATTR:
+        return FS_GETATTR;
+    case FUSE_READLINK:
+        return FS_READLINK;
+    case FUSE_READ:
+        return FS_READ;
+    case FUSE_READDIR:
+    case FUSE_READDIRPLUS:
+        return FS_READDIR;
+    case FUSE_STATFS:
+        return FS_STATFS;
+    case FUSE_GETXATTR:
+    case FUSE_LISTXATTR:
+        return FS_XATTR;
+    default:
+        return FS_CHANGE;
+    }
+}
 
 int fs_errno(enum fs_operation operation, int err)
 {

@@ -24,6 +24,9 @@ enum fs_operation {
     FS_OPERATION_COUNT
 };
 
+/* That of a FUSE opcode; one that isn't named here can change something. */
+enum fs_operation fs_operation(unsigned opcode);
+
 /* The errno, positive, that leaves for a negative one. */
 int fs_errno(enum fs_operation operation, int err);
 

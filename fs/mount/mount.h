@@ -28,6 +28,7 @@
 #include "mount/fs_errno.h"
 #include "mount/node.h"
 #include "mount/notify.h"
+#include "mount/opcount.h"
 #include "mount/park.h"
 #include "mount/pin.h"
 #include "mount/selection.h"
@@ -37,6 +38,13 @@
 #include "wire/api.h"
 
 #define MOUNT_THREADS 2
+
+/* A thread that serves, and what it reads into. */
+struct server {
+    struct mount *mount;
+    pthread_t thread;
+    _Alignas(max_align_t) char bytes[DEVICE_BUFFER_BYTES];
+};
 
 struct mount {
     struct catalogue *catalogue; /* borrowed, and so are the next three */
@@ -55,6 +63,10 @@ struct mount {
     struct park *park;
     struct notify *notify;
     struct device *device;
+    struct opcount operations;
+    struct mount_features features; /* written before anybody is served */
+    bool initialized;               /* likewise: INIT was answered */
+    _Atomic bool has_rings;         /* a request came by io_uring */
 
     _Atomic int64_t root_changed_ns;
     _Atomic bool other_shown;    /* the root has other/ */
@@ -68,8 +80,8 @@ struct mount {
     char *mountpoint;
     char *options;
     struct fuse_session *session;
-    pthread_t threads[MOUNT_THREADS];
-    int thread_count;
+    struct server servers[MOUNT_THREADS];
+    int server_count;
     int stop_fd;         /* eventfd: mount_wait should end */
     _Atomic int failure; /* errno that ended the service, or 0 */
 };

@@ -13,13 +13,14 @@
 #include "grammar/query.h"
 #include "json/scan.h"
 #include "golden.h"
+#include "range.h"
 
 static const char hex_id[] = "68b1c0a9d4e5f60718293a4b";
 
 /* The promises of name.h that hold for any filename. */
 static void check_safe(const char *name, size_t len)
 {
-    assert_in_range(len, 1, NAME_SAFE_MAX);
+    assert_int_in_range(len, 1, NAME_SAFE_MAX);
     assert_int_equal(strlen(name), len);
     assert_string_not_equal(name, ".");
     assert_string_not_equal(name, "..");
