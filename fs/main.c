@@ -29,6 +29,7 @@
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "base/plant.h"
+#include "login.h"
 #include "mountpoint.h"
 #include "options.h"
 #include "service.h"
@@ -98,11 +99,6 @@ static void reload_key(const struct signals *s)
     options_wipe_key(key);
 }
 
-static bool can_reload(const struct options *o)
-{
-    return o->key_file || o->key_command || getenv("CREDENTIALS_DIRECTORY");
-}
-
 /* Draws progress between signals while a person watches in the foreground. */
 static void *take_signals(void *ctx)
 {
@@ -112,7 +108,7 @@ static void *take_signals(void *ctx)
         const struct timespec pause = {.tv_nsec = PROGRESS_MS * 1000000L};
         int signal_number = watching ? sigtimedwait(&s->set, NULL, &pause)
                                      : sigwaitinfo(&s->set, NULL);
-        if (signal_number == SIGHUP && can_reload(s->options))
+        if (signal_number == SIGHUP && !s->options->key_in_environment)
             reload_key(s);
         else if (signal_number == SIGTERM || signal_number == SIGINT ||
                  (signal_number == SIGHUP && s->options->foreground))
@@ -214,8 +210,7 @@ static enum exit_status serve(const struct options *o, char *key, int parent_fd)
     struct signals signals = {.options = o};
     cleanup(buf_done) struct buf line = {.max = LINE_MAX_BYTES};
     block_signals(&signals.set);
-    log_init(o->foreground ? LOG_TO_STDERR : LOG_TO_SYSLOG,
-             o->debug ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO);
+    log_init(o->foreground ? LOG_TO_STDERR : LOG_TO_SYSLOG, o->log_level);
     enum exit_status status = service_new(o, key, &signals.service, &line);
     options_wipe_key(key);
     if (status == EXIT_MOUNTED)
@@ -305,6 +300,8 @@ int main(int argc, char **argv)
     log_init(LOG_TO_STDERR, LOG_LEVEL_INFO);
     (void)umask(077);
 
+    if (argc > 1 && strcmp(argv[1], "login") == 0)
+        return complain(login_run(argc - 1, argv + 1, &error), &error);
     enum exit_status status = options_parse(argc, argv, &options, &error);
     if (status != EXIT_MOUNTED)
         return complain(status, &error);

@@ -131,7 +131,7 @@ static int fill(struct mount *m, const struct mount_config *config)
     m->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (m->stop_fd < 0)
         return -errno;
-    m->owner = (struct attr_owner){.uid = getuid(), .gid = getgid()};
+    m->owner = (struct attr_owner){config->uid, config->gid, config->umask};
     m->refresh_s = (double)config->refresh_ms / 1000;
     m->timeout_ms = config->timeout_ms;
     m->started_ns = clock_wall_ns();
