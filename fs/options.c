@@ -179,13 +179,15 @@ static enum exit_status take_option(struct options *o, char *option,
                                     struct buf *error)
 {
     char *equals = strchr(option, '=');
-    bool ours;
+    const char *known = NULL;
     if (equals)
         *equals = '\0';
     enum exit_status status =
-        options_set(o, option, equals ? equals + 1 : NULL, NULL, &ours, error);
-    if (ours)
+        options_set(o, option, equals ? equals + 1 : NULL, NULL, &known, error);
+    if (known) {
+        o->own_words = known;
         return status;
+    }
     if (equals)
         *equals = '=';
     return take_mount_word(o, option, error);

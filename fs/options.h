@@ -59,8 +59,9 @@ struct options {
     struct key_source key; /* of the account's own option words */
     struct key_source configured_key; /* of the configuration file */
     bool key_in_environment;          /* … and nowhere stronger */
-    char *log_file;     /* absolute, or NULL: stderr or the system log */
-    char *fuse_options; /* what is left of -o, comma separated; or NULL */
+    char *log_file;        /* absolute, or NULL: stderr or the system log */
+    const char *own_words; /* the last of our own options in -o, or NULL */
+    char *fuse_options;    /* what is left of -o, comma separated; or NULL */
     int64_t refresh_ms;
     int64_t timeout_ms;
     int64_t sweep_ms;
@@ -109,6 +110,9 @@ int options_key_path(const struct options *o, char **ret_path);
 /* This account's cache directory: cache_dir/<hash of key and base URL>. */
 int options_account_directory(const struct options *o, const char *key,
                               char **ret_directory);
+
+/* EXIT_INTERNAL and a line. */
+enum exit_status options_out_of_memory(struct buf *error);
 
 extern const char options_help[];
 

@@ -66,12 +66,12 @@ static int take_entry(void *ctx, const char *section, const char *name,
     const char *mine = *s->o->account ? s->o->account : OPTIONS_UNNAMED;
     if (*section && strcmp(section, mine) != 0)
         return 0;
-    bool ours;
+    const char *known;
     s->status =
-        options_set(s->o, name, value, s->o->config_dir, &ours, s->error);
-    if (s->status == EXIT_MOUNTED && ours)
+        options_set(s->o, name, value, s->o->config_dir, &known, s->error);
+    if (s->status == EXIT_MOUNTED && known)
         return 0;
-    if (!ours) {
+    if (!known) {
         s->status = EXIT_USAGE;
         options_append_unknown(name, false, s->error);
     }

@@ -13,10 +13,12 @@
 
 /* Sets one of our own options; value NULL: none was given. base: the
  * directory that relative paths start from, NULL the working directory.
- * Another name leaves *ret_ours false, and is no failure. */
+ * *ret_name is
+ * the option's name as the table has it, NULL for another's, which is no
+ * failure. */
 enum exit_status options_set(struct options *o, const char *name,
                              const char *value, const char *base,
-                             bool *ret_ours, struct buf *error);
+                             const char **ret_name, struct buf *error);
 
 /* Our own options' names, with '=' where they take a value; NULL past the
  * end. */
@@ -53,8 +55,6 @@ int options_config_directory(char **ret_directory);
 
 /* Sets what config_dir/config says of o->account, if it is there. */
 enum exit_status options_read_config(struct options *o, struct buf *error);
-
-enum exit_status options_out_of_memory(struct buf *error);
 
 /* Whether the environment or the service manager hold a key. */
 bool options_environment_has_key(void);

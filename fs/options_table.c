@@ -284,10 +284,10 @@ static const struct option_kind *find_kind(const char *name)
 
 enum exit_status options_set(struct options *o, const char *name,
                              const char *value, const char *base,
-                             bool *ret_ours, struct buf *error)
+                             const char **ret_name, struct buf *error)
 {
     const struct option_kind *k = find_kind(name);
-    *ret_ours = k != NULL;
+    *ret_name = k ? k->name : NULL;
     if (!k)
         return EXIT_MOUNTED;
     if (!value && is_flag(k))

@@ -175,7 +175,7 @@ static int make_mount(struct service *s, const struct options *o)
 
 static enum exit_status stopped(const struct options *o, struct buf *error)
 {
-    (void)buf_appendf(error, "stopped by a signal before %s was mounted",
+    (void)buf_appendf(error, "stopped by a signal before %s was usable",
                       o->mountpoint);
     return EXIT_STOPPED;
 }
@@ -259,15 +259,23 @@ int service_set_key(struct service *s, const char *key)
     return api_set_key(s->api, key);
 }
 
-bool service_progress(struct service *s, struct buf *line)
+enum exit_status service_wait_complete(struct service *s,
+                                       const struct options *o,
+                                       struct buf *error)
+{
+    const struct sync_question question = {.want = SYNC_COMPLETE};
+    int err = sync_wait(s->sync, &question, CLOCK_NEVER_MS);
+    if (err == -ESHUTDOWN)
+        return stopped(o, error);
+    return err ? explain_api(s->api, err, o, error) : EXIT_MOUNTED;
+}
+
+bool service_progress(struct service *s, struct service_progress *ret)
 {
     struct sync_status status;
     sync_status(s->sync, &status);
-    if (status.total >= 0)
-        (void)buf_appendf(line, "%" PRId64 " of %" PRId64 " assets",
-                          status.walked, status.total);
-    else
-        (void)buf_appendf(line, "%" PRId64 " assets", status.walked);
+    ret->read = status.walked;
+    ret->total = status.total;
     return !status.complete;
 }
 

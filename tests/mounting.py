@@ -84,7 +84,7 @@ class Mount:
         finally:
             os.close(pidfd)
         if self.ready in readable:
-            assert self.ready.recv(64) == b"READY=1"
+            assert self.ready.recv(512).startswith(b"READY=1\n")
             return
         if not readable:
             self.process.kill()

@@ -266,9 +266,12 @@ log_fuse_start(enum fuse_log_level level, const char *format, va_list arguments)
     log_fuse(FUSE_LOG_DEBUG, format, arguments);
 }
 
+/* "/dev/fd/N" is mounted already; libfuse takes the descriptor. */
 static int check_mountpoint(const char *path)
 {
     struct stat st;
+    if (strncmp(path, "/dev/fd/", strlen("/dev/fd/")) == 0)
+        return 0;
     if (stat(path, &st) < 0)
         return -errno;
     return S_ISDIR(st.st_mode) ? 0 : -ENOTDIR;
@@ -299,7 +302,8 @@ static int attach(struct mount *m)
         return geteuid() != 0 || !errno ? -EPERM : -errno;
     int fd = fuse_session_fd(m->session);
     int flags = fcntl(fd, F_GETFL);
-    if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0)
+    if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0 ||
+        fcntl(fd, F_SETFD, FD_CLOEXEC) < 0)
         return -errno;
     return fuse_session_custom_io(m->session, &io, fd) ? -EIO : 0;
 }
