@@ -60,21 +60,22 @@ enum exit_status explain_api(struct api *api, int err, const struct options *o,
     return EXIT_NETWORK;
 }
 
-enum exit_status explain_mount(int err, const struct options *o,
-                               struct buf *error)
+enum exit_status explain_mount(int err, const char *why,
+                               const struct options *o, struct buf *error)
 {
-    if (err == -EINVAL && o->fuse_options) {
-        (void)buf_appendf(error, "libfuse refuses one of the options '%s'",
-                          o->fuse_options);
-        return EXIT_USAGE;
-    }
-    if (access("/dev/fuse", F_OK) < 0) {
-        (void)buf_append_str(error, "cannot mount: there is no /dev/fuse "
-                                    "(modprobe fuse; in a container: "
-                                    "--device /dev/fuse)");
-        return EXIT_INTERNAL;
-    }
+    if (err == -ENODEV && !*why)
+        why = "there is no /dev/fuse (modprobe fuse makes it; a container is "
+              "given it by --device /dev/fuse)";
+    else if (err == -EPERM && !*why && geteuid() != 0)
+        why = "fusermount3 did not do it, for the reason that it gave";
+    else if (err == -ETIMEDOUT && !*why)
+        why = "the kernel does not begin to talk";
     (void)buf_appendf(error, "cannot mount on %s: %s", o->mountpoint,
-                      strerror(-err));
-    return EXIT_MOUNT_POINT;
+                      *why ? why : strerror(-err));
+    if (err == -EINVAL && o->fuse_options)
+        return EXIT_USAGE;
+    return err == -ENODEV || err == -EPROTO || err == -ETIMEDOUT ||
+                   err == -ENOMEM
+               ? EXIT_INTERNAL
+               : EXIT_MOUNT_POINT;
 }

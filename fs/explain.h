@@ -12,9 +12,9 @@
 enum exit_status explain_api(struct api *api, int err, const struct options *o,
                              struct buf *error);
 
-/* err is mount_start's. */
-enum exit_status explain_mount(int err, const struct options *o,
-                               struct buf *error);
+/* err and why are mount_start's. */
+enum exit_status explain_mount(int err, const char *why,
+                               const struct options *o, struct buf *error);
 
 enum exit_status explain_base_url(const struct options *o, struct buf *error);
 

@@ -146,8 +146,9 @@ static int keep_fuse_option(struct options *o, const char *option)
     return 0;
 }
 
+/* Words that nobody knows are gathered in `unknown`, so that all are named. */
 static enum exit_status take_mount_word(struct options *o, const char *word,
-                                        struct buf *error)
+                                        struct buf *unknown, struct buf *error)
 {
     const char *why = NULL;
     if (strcmp(word, "remount") == 0) {
@@ -167,16 +168,16 @@ static enum exit_status take_mount_word(struct options *o, const char *word,
         (void)buf_appendf(error, "option '%s': %s", word, why);
         return EXIT_USAGE;
     case MOUNT_WORD_UNKNOWN:
+        if (unknown->len)
+            (void)buf_append_str(unknown, "; ");
+        options_append_unknown(word, true, unknown);
         break;
     }
-    if (o->sloppy)
-        return EXIT_MOUNTED;
-    options_append_unknown(word, true, error);
-    return EXIT_USAGE;
+    return EXIT_MOUNTED;
 }
 
 static enum exit_status take_option(struct options *o, char *option,
-                                    struct buf *error)
+                                    struct buf *unknown, struct buf *error)
 {
     char *equals = strchr(option, '=');
     const char *known = NULL;
@@ -190,7 +191,7 @@ static enum exit_status take_option(struct options *o, char *option,
     }
     if (equals)
         *equals = '=';
-    return take_mount_word(o, option, error);
+    return take_mount_word(o, option, unknown, error);
 }
 
 /* Takes the next word out of a list: up to a comma that no backslash is
@@ -213,14 +214,17 @@ static enum exit_status take_options(struct options *o, const char *list,
                                      struct buf *error)
 {
     cleanup(free_ptr) char *copy = strdup(list);
+    cleanup(buf_done) struct buf unknown = {.max = error->max};
     if (!copy)
         return options_out_of_memory(error);
     for (char *rest = copy; rest;) {
-        enum exit_status status = take_option(o, next_word(&rest), error);
+        enum exit_status status =
+            take_option(o, next_word(&rest), &unknown, error);
         if (status != EXIT_MOUNTED)
             return status;
     }
-    return EXIT_MOUNTED;
+    return unknown.len && !o->sloppy ? usage(error, buf_str(&unknown))
+                                     : EXIT_MOUNTED;
 }
 
 /* ---- defaults, configuration, environment ---- */

@@ -26,6 +26,7 @@
 #define WALK_PARALLEL      8
 #define MAX_CONNECTIONS    32
 #define CONNECT_TIMEOUT_MS 10000
+#define WHY_BYTES          1024
 
 /* linux/magic.h has no names for all of these. */
 #define MAGIC_NFS  0x6969
@@ -239,13 +240,26 @@ enum exit_status service_start(struct service *s, const struct options *o,
     enum exit_status status = wait_ready(s, o, error);
     if (status != EXIT_MOUNTED)
         return status;
-    int err = mount_start(s->mount);
-    return err ? explain_mount(err, o, error) : EXIT_MOUNTED;
+    cleanup(buf_done) struct buf why = {.max = WHY_BYTES};
+    int err = mount_start(s->mount, &why);
+    if (err == -ESHUTDOWN)
+        return stopped(o, error);
+    return err ? explain_mount(err, buf_str(&why), o, error) : EXIT_MOUNTED;
 }
 
-void service_wait(struct service *s)
+enum exit_status service_wait(struct service *s, const struct options *o,
+                              struct buf *error)
 {
-    mount_wait(s->mount);
+    int err = mount_wait(s->mount);
+    if (!err)
+        return EXIT_MOUNTED;
+    if (err == -ECONNABORTED) /* libfuse thinks that it is unmounted */
+        (void)mountpoint_take_away(o->mountpoint);
+    (void)buf_appendf(error, "the mount on %s ended: %s", o->mountpoint,
+                      err == -ECONNABORTED
+                          ? "its connection to the kernel was cut"
+                          : strerror(-err));
+    return EXIT_INTERNAL;
 }
 
 void service_stop(struct service *s)
@@ -277,6 +291,15 @@ bool service_progress(struct service *s, struct service_progress *ret)
     ret->read = status.walked;
     ret->total = status.total;
     return !status.complete;
+}
+
+int service_version(struct buf *text)
+{
+    return buf_appendf(text,
+                       "twelvefs " TWELVEFS_VERSION "\n"
+                       "libfuse %s (%s)\ncurl %s\nSQLite %s\n",
+                       mount_library_version(), mount_library_use(),
+                       http_library_version(), catalogue_library_version());
 }
 
 static int remove_one(const char *path, const struct stat *st, int type,

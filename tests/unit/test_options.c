@@ -148,6 +148,9 @@ static void the_unknown_option_is_named_and_a_guess_made(void **state)
     struct world *w = *state;
     refused(w, "refesh=5", "unknown option 'refesh' (did you mean refresh=?)");
     refused(w, "ro,banana,noatime", "unknown option 'banana'");
+    refused(w, "banana,ro,refesh=5,orange",
+            "unknown option 'banana'; unknown option 'refesh' (did you mean "
+            "refresh=?); unknown option 'orange'");
     refused(w, "alow_other",
             "unknown option 'alow_other' (did you mean "
             "allow_other?)");
