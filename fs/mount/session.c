@@ -142,7 +142,7 @@ static int fill(struct mount *m, const struct mount_config *config)
     m->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (m->stop_fd < 0)
         return -errno;
-    m->owner = (struct attr_owner){.uid = getuid(), .gid = getgid()};
+    m->owner = (struct attr_owner){config->uid, config->gid, config->umask};
     m->refresh_s = (double)config->refresh_ms / 1000;
     m->timeout_ms = config->timeout_ms;
     m->started_ns = clock_wall_ns();
@@ -287,9 +287,17 @@ log_fuse(enum fuse_log_level level, const char *format, va_list arguments)
         log_debug("%s", line);
 }
 
+/* "/dev/fd/N" is mounted already; libfuse takes the descriptor. */
+static bool is_descriptor(const char *path)
+{
+    return strncmp(path, "/dev/fd/", strlen("/dev/fd/")) == 0;
+}
+
 static int check_mountpoint(const char *path)
 {
     struct stat st;
+    if (is_descriptor(path))
+        return 0;
     if (stat(path, &st) < 0)
         return -errno;
     return S_ISDIR(st.st_mode) ? 0 : -ENOTDIR;
@@ -327,7 +335,8 @@ static int attach(struct mount *m)
         return geteuid() != 0 || !errno ? -EPERM : -errno;
     int fd = fuse_session_fd(m->session);
     int flags = fcntl(fd, F_GETFL);
-    if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0)
+    if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0 ||
+        fcntl(fd, F_SETFD, FD_CLOEXEC) < 0)
         return -errno;
     m->features.mends_init = device_mend_init(m->device, m->session);
     return 0;
@@ -374,6 +383,8 @@ static void report_rings(const struct mount *m)
 static int check_root(const struct mount *m)
 {
     struct stat st;
+    if (is_descriptor(m->mountpoint))
+        return 0;
     if (stat(m->mountpoint, &st) < 0)
         return -errno;
     return st.st_ino == FUSE_ROOT_ID ? 0 : -EIO;

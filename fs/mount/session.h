@@ -17,6 +17,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "base/buf.h"
 #include "catalogue/catalogue.h"
@@ -31,6 +32,9 @@ struct mount_config {
     const char *source;     /* as mount(8) shows it */
     bool allow_other;
     bool io_uring; /* take requests by rings where libfuse and kernel can */
+    uid_t uid; /* whose files they seem to be */
+    gid_t gid;
+    mode_t umask;             /* bits that their modes lack */
     const char *fuse_options; /* more -o options, comma separated, or NULL */
     int64_t refresh_ms; /* how long what nobody notifies may be believed */
     int64_t timeout_ms; /* of an operation that waits */
