@@ -266,7 +266,8 @@ int fs_media_lookup(struct mount *m, const struct node *n,
         n->kind == NODE_PLAYLIST ? pin_get_text(m->pins, number) : NULL;
     entry_in_media(m, n, text ? (int64_t)text->len : s.content.size_bytes,
                    text ? playlist_time(&s, text) : mtime, e);
-    e->generation = generation;
+    if (n->kind == NODE_PICTURE)
+        e->generation = generation;
     pin_unref_text(m->pins, text);
     return 0;
 }

@@ -18,7 +18,7 @@ struct held_text {
 struct pin {
     uint64_t number; /* first: tsearch's key */
     uint64_t lookups;
-    uint64_t generation;
+    uint32_t others; /* contents of one URL that were told before */
     struct media_content told;
     struct held_text *text;
     TAILQ_ENTRY(pin) link; /* while it holds a text */
@@ -30,7 +30,6 @@ struct pin_table {
     void *by_number;       /* tsearch tree of struct pin */
     struct pin_list texts; /* the least recently used first */
     size_t text_count;
-    uint64_t last_generation; /* no two of an inode's are alike */
 };
 
 int pin_table_new(struct pin_table **ret_table)
@@ -65,7 +64,6 @@ static struct pin *pin_make(struct pin_table *t, uint64_t number)
     if (!p)
         return NULL;
     p->number = number;
-    p->generation = ++t->last_generation;
     p->told.size_bytes = -1;
     if (!tsearch(p, &t->by_number, pin_compare)) {
         free(p);
@@ -112,6 +110,13 @@ void pin_table_free(struct pin_table *t)
     free(t);
 }
 
+/* The kernel has 32 bits for it. The same for the same URL, so that file
+ * handles live longer than the inode does. */
+static uint32_t pin_generation(const struct pin *p)
+{
+    return (uint32_t)(p->told.label ^ p->told.label >> 32) + p->others;
+}
+
 int pin_tell(struct pin_table *t, uint64_t number,
              const struct media_content *content, uint64_t *ret_generation)
 {
@@ -124,12 +129,12 @@ int pin_tell(struct pin_table *t, uint64_t number,
         return -ENOMEM;
     bool settled = media_content_is_known(&p->told);
     bool another = settled && media_content_differs(&p->told, content);
-    if (another)
-        p->generation = ++t->last_generation;
+    if (another && p->told.label == content->label)
+        p->others++;
     if (fresh || another || !settled)
         p->told = *content;
     p->lookups++;
-    *ret_generation = p->generation;
+    *ret_generation = pin_generation(p);
     return 0;
 }
 
