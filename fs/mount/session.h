@@ -32,7 +32,7 @@ struct mount_config {
     const char *source;     /* as mount(8) shows it */
     bool allow_other;
     bool io_uring; /* take requests by rings where libfuse and kernel can */
-    uid_t uid; /* whose files they seem to be */
+    uid_t uid;     /* whose files they seem to be */
     gid_t gid;
     mode_t umask;             /* bits that their modes lack */
     const char *fuse_options; /* more -o options, comma separated, or NULL */
