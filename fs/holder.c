@@ -112,7 +112,9 @@ void holder_note(const char *directory, const char *mountpoint)
 
 void holder_forget(const char *directory)
 {
-    cleanup(close_fd) int fd = open_note(directory, O_WRONLY | O_TRUNC);
+    int fd = open_note(directory, O_WRONLY | O_TRUNC);
+    if (fd >= 0)
+        (void)close(fd);
 }
 
 static bool read_note(const char *directory, struct note *ret)

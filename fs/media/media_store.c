@@ -233,50 +233,52 @@ static bool read_file_name(const char *text, struct kept *ret)
 
 static int by_use(const void *a, const void *b)
 {
-    const struct kept *x = *(struct kept *const *)a;
-    const struct kept *y = *(struct kept *const *)b;
+    const struct kept *x = a;
+    const struct kept *y = b;
     return (x->used_ns > y->used_ns) - (x->used_ns < y->used_ns);
 }
 
 struct stock {
-    struct kept **entries;
+    struct kept *entries;
     size_t count;
 };
 
 static void stock_done(struct stock *k)
 {
-    for (size_t i = 0; i < k->count; i++)
-        free(k->entries[i]);
     free(k->entries);
-}
-
-static int stock_add(struct stock *k, const struct kept *found)
-{
-    if ((k->count & (k->count - 1)) == 0) {
-        struct kept **more = reallocarray(
-            k->entries, k->count ? 2 * k->count : 1, sizeof(*more));
-        if (!more)
-            return -ENOMEM;
-        k->entries = more;
-    }
-    struct kept *e = malloc(sizeof(*e));
-    if (!e)
-        return -ENOMEM;
-    *e = *found;
-    k->entries[k->count++] = e;
-    return 0;
 }
 
 static int examine(void *ctx, const char *file_name, int64_t size_bytes,
                    int64_t used_ns, bool *ret_wanted)
 {
-    struct stock *stock = ctx;
+    struct stock *k = ctx;
     struct kept e = {.used_ns = used_ns};
-    if (stock->count == MAX_ENTRIES || !read_file_name(file_name, &e) ||
+    if (k->count == MAX_ENTRIES || !read_file_name(file_name, &e) ||
         e.file.size_bytes != size_bytes)
         return 0;
+    if ((k->count & (k->count - 1)) == 0) {
+        struct kept *more = reallocarray(
+            k->entries, k->count ? 2 * k->count : 1, sizeof(*more));
+        if (!more)
+            return -ENOMEM;
+        k->entries = more;
+    }
+    k->entries[k->count++] = e;
     *ret_wanted = true;
-    return stock_add(stock, &e);
+    return 0;
+}
+
+static int list_copy(struct media_store *s, const struct kept *found)
+{
+    struct kept *e = malloc(sizeof(*e));
+    if (!e)
+        return -ENOMEM;
+    *e = *found;
+    e->store = s;
+    int err = list(s, e);
+    if (err)
+        free(e);
+    return err;
 }
 
 /* Oldest use first. */
@@ -285,14 +287,9 @@ static int take_stock(struct media_store *s)
     cleanup(stock_done) struct stock stock = {0};
     int err = media_folder_each(s->disk, examine, &stock);
     if (!err && stock.count)
-        qsort(stock.entries, stock.count, sizeof(struct kept *), by_use);
-    for (size_t i = 0; !err && i < stock.count; i++) {
-        struct kept *e = steal_ptr(stock.entries[i]);
-        e->store = s;
-        err = list(s, e);
-        if (err)
-            free(e);
-    }
+        qsort(stock.entries, stock.count, sizeof(stock.entries[0]), by_use);
+    for (size_t i = 0; !err && i < stock.count; i++)
+        err = list_copy(s, &stock.entries[i]);
     return err;
 }
 
