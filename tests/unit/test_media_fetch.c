@@ -215,7 +215,8 @@ static void reply_large(int fd)
     char *bytes = malloc(LARGE_BYTES);
     assert_non_null(bytes);
     memset(bytes, 'x', LARGE_BYTES);
-    memcpy(bytes, "\xff\xd8\xff", 3);
+    bytes[0] = bytes[2] = '\xff';
+    bytes[1] = '\xd8';
     int len =
         snprintf(head, sizeof(head),
                  "HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n", LARGE_BYTES);
