@@ -280,12 +280,12 @@ int catalogue_between(struct catalogue_reader *r,
 int catalogue_unfinished(struct catalogue_reader *r, size_t max,
                          struct catalogue_place **ret_places,
                          size_t *ret_count);
-/* Assets of one type with signed URLs that were received no later than this
- * row's, those that stand nearest to it first, from a stretch of the list
+/* Assets with URLs that were received up to latest_s, those of this row's type
+ * first and then those that stand nearest to it, from a stretch of the list
  * around it; without itself, at most max. */
 int catalogue_neighbours(struct catalogue_reader *r,
-                         const struct catalogue_entry *of, size_t max,
-                         struct catalogue_place **ret_places,
+                         const struct catalogue_entry *of, int64_t latest_s,
+                         size_t max, struct catalogue_place **ret_places,
                          size_t *ret_count);
 void catalogue_places_free(struct catalogue_place *places, size_t count);
 

@@ -107,9 +107,9 @@ static const char *const texts[STATEMENT_COUNT] = {
     [S_PICTURE_DELETE] = "DELETE FROM picture WHERE row = ?",
     [S_NEIGHBOURS] =
         "SELECT row, created_s, id FROM asset WHERE row > ? AND row < ? "
-        "AND type = ? AND fetched_s <= ? AND row <> ? "
+        "AND row <> ? AND fetched_s <= ? "
         "AND (picture_url IS NOT NULL OR manifest_url IS NOT NULL) "
-        "ORDER BY abs(row - ?) LIMIT ?",
+        "ORDER BY type <> ?, abs(row - ?) LIMIT ?",
 };
 
 struct value text_value(const char *text)

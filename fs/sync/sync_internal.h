@@ -68,6 +68,7 @@ struct waiter {
     int64_t after_row;
     int64_t row;
     struct catalogue_picture picture;
+    int64_t asked_ms;
     int64_t deadline_ms;
     sync_answer_fn *answer;
     void *ctx;
