@@ -169,26 +169,31 @@ static void leave_terminal(void)
         log_warning("cannot leave the start directory: %s", strerror(errno));
 }
 
-/* Until it is unmounted. */
-static void stay(const struct options *o, struct service *service,
-                 int parent_fd, const struct buf *line)
+/* Until it is unmounted. The parent is told no more after this. */
+static enum exit_status stay(const struct options *o, struct service *service,
+                             int *parent_fd, struct buf *line)
 {
-    if (parent_fd == NO_PARENT) {
+    if (*parent_fd == NO_PARENT) {
         tell_service_manager();
-    } else if (tell_parent(parent_fd, EXIT_MOUNTED, line)) {
-        (void)close(parent_fd);
+    } else if (tell_parent(*parent_fd, EXIT_MOUNTED, line)) {
+        (void)close(*parent_fd);
+        *parent_fd = NO_PARENT;
         leave_terminal();
         tell_service_manager();
     } else {
         log_warning("nobody waits for the mount on %s any more", o->mountpoint);
         service_stop(service);
     }
-    service_wait(service);
+    buf_reset(line);
+    enum exit_status status = service_wait(service, o, line);
+    if (status != EXIT_MOUNTED && !o->foreground)
+        log_error("%s", buf_str(line)); /* stderr is gone */
+    return status;
 }
 
 /* Signals are taken from the time on when there is something to stop. */
 static enum exit_status run(const struct options *o, struct signals *signals,
-                            int parent_fd, struct buf *line)
+                            int *parent_fd, struct buf *line)
 {
     pthread_t taker;
     int err = pthread_create(&taker, NULL, take_signals, signals);
@@ -200,7 +205,7 @@ static enum exit_status run(const struct options *o, struct signals *signals,
     if (status == EXIT_MOUNTED) {
         signals->mounted = true;
         (void)service_progress(signals->service, line);
-        stay(o, signals->service, parent_fd, line);
+        status = stay(o, signals->service, parent_fd, line);
     }
     signals->done = true;
     /* It waits for it: it is blocked everywhere. */
@@ -219,7 +224,7 @@ static enum exit_status serve(const struct options *o, char *key, int parent_fd)
     enum exit_status status = service_new(o, key, &signals.service, &line);
     options_wipe_key(key);
     if (status == EXIT_MOUNTED)
-        status = run(o, &signals, parent_fd, &line);
+        status = run(o, &signals, &parent_fd, &line);
     service_free(signals.service);
     plant_for_sanitizers();
     if (parent_fd == NO_PARENT)
@@ -297,6 +302,13 @@ static enum exit_status serve_in_background(const struct options *o, char *key)
     return status;
 }
 
+static void print_version(void)
+{
+    cleanup(buf_done) struct buf text = {.max = LINE_MAX_BYTES};
+    if (service_version(&text) == 0)
+        (void)fputs(buf_str(&text), stdout);
+}
+
 int main(int argc, char **argv)
 {
     cleanup(options_done) struct options options = {0};
@@ -312,7 +324,7 @@ int main(int argc, char **argv)
         if (options.help)
             (void)fputs(options_help, stdout);
         else
-            (void)puts("twelvefs " TWELVEFS_VERSION);
+            print_version();
         return EXIT_MOUNTED;
     }
     char *key = NULL;

@@ -70,7 +70,7 @@ static bool is_twelvefs(const char *path)
     return ours;
 }
 
-static int take_away(const char *path)
+int mountpoint_take_away(const char *path)
 {
     if (umount2(path, MNT_DETACH) == 0)
         return 0;
@@ -116,7 +116,7 @@ enum exit_status mountpoint_check(const char *path, struct buf *error)
             return refuse(error, path,
                           "another file system whose process died is still "
                           "mounted there; end it with fusermount3 -u");
-        int err = take_away(path);
+        int err = mountpoint_take_away(path);
         if (err)
             return refuse(error, path,
                           "an earlier twelvefs died there and cannot be "

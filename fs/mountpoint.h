@@ -24,4 +24,7 @@ enum exit_status mountpoint_check(const char *path, struct buf *error);
  * path, resolved and empty: hidden from us, or had from ourselves. */
 bool mountpoint_would_hide(const char *path, const char *directory);
 
+/* Unmounts what is dead, at once, whoever still looks into it. 0 or -errno. */
+int mountpoint_take_away(const char *path);
+
 #endif

@@ -201,6 +201,14 @@ static bool is_for_fstab(const char *option)
 static enum exit_status take_option(struct options *o, char *option,
                                     struct buf *error)
 {
+    if (strcmp(option, "allow_root") == 0) {
+        /* libfuse looks at each OPEN, and the kernel asks for none. */
+        (void)buf_append_str(error,
+                             "option allow_root would let everybody read what "
+                             "the kernel has cached; say allow_other where "
+                             "that is meant");
+        return EXIT_USAGE;
+    }
     if (strcmp(option, "allow_other") == 0) {
         o->allow_other = true;
         return EXIT_MOUNTED;

@@ -24,6 +24,7 @@
 #define WALK_PARALLEL      8
 #define MAX_CONNECTIONS    32
 #define CONNECT_TIMEOUT_MS 10000
+#define WHY_BYTES          1024
 
 /* linux/magic.h has no names for all of these. */
 #define MAGIC_NFS  0x6969
@@ -272,29 +273,52 @@ enum exit_status service_new(const struct options *o, const char *key,
     return status;
 }
 
+static enum exit_status explain_mount(int err, const char *why,
+                                      const struct options *o,
+                                      struct buf *error)
+{
+    if (err == -ESHUTDOWN)
+        return stopped(o, error);
+    if (err == -ENODEV && !*why)
+        why = "there is no /dev/fuse (modprobe fuse makes it)";
+    else if (err == -EPERM && !*why && geteuid() != 0)
+        why = "fusermount3 did not do it, for the reason that it gave";
+    else if (err == -ETIMEDOUT && !*why)
+        why = "the kernel does not begin to talk";
+    (void)buf_appendf(error, "cannot mount on %s: %s", o->mountpoint,
+                      *why ? why : strerror(-err));
+    if (err == -EINVAL && o->fuse_options)
+        return EXIT_USAGE;
+    return err == -ENODEV || err == -EPROTO || err == -ETIMEDOUT ||
+                   err == -ENOMEM
+               ? EXIT_INTERNAL
+               : EXIT_MOUNT_POINT;
+}
+
 enum exit_status service_start(struct service *s, const struct options *o,
                                struct buf *error)
 {
     enum exit_status status = wait_ready(s, o, error);
     if (status != EXIT_MOUNTED)
         return status;
-    int err = mount_start(s->mount);
-    if (err == -EINVAL && o->fuse_options) {
-        (void)buf_appendf(error, "mount has no use for all of the options '%s'",
-                          o->fuse_options);
-        return EXIT_USAGE;
-    }
-    if (err) {
-        (void)buf_appendf(error, "cannot mount on %s: %s", o->mountpoint,
-                          strerror(-err));
-        return EXIT_MOUNT_POINT;
-    }
-    return EXIT_MOUNTED;
+    cleanup(buf_done) struct buf why = {.max = WHY_BYTES};
+    int err = mount_start(s->mount, &why);
+    return err ? explain_mount(err, buf_str(&why), o, error) : EXIT_MOUNTED;
 }
 
-void service_wait(struct service *s)
+enum exit_status service_wait(struct service *s, const struct options *o,
+                              struct buf *error)
 {
-    mount_wait(s->mount);
+    int err = mount_wait(s->mount);
+    if (!err)
+        return EXIT_MOUNTED;
+    if (err == -ECONNABORTED) /* libfuse thinks that it is unmounted */
+        (void)mountpoint_take_away(o->mountpoint);
+    (void)buf_appendf(error, "the mount on %s ended: %s", o->mountpoint,
+                      err == -ECONNABORTED
+                          ? "its connection to the kernel was cut"
+                          : strerror(-err));
+    return EXIT_INTERNAL;
 }
 
 void service_stop(struct service *s)
@@ -318,6 +342,15 @@ bool service_progress(struct service *s, struct buf *line)
     else
         (void)buf_appendf(line, "%" PRId64 " assets", status.walked);
     return !status.complete;
+}
+
+int service_version(struct buf *text)
+{
+    return buf_appendf(text,
+                       "twelvefs " TWELVEFS_VERSION "\n"
+                       "libfuse %s (%s)\ncurl %s\nSQLite %s\n",
+                       mount_library_version(), mount_library_use(),
+                       http_library_version(), catalogue_library_version());
 }
 
 static int remove_one(const char *path, const struct stat *st, int type,

@@ -26,8 +26,10 @@ enum exit_status service_new(const struct options *o, const char *key,
 enum exit_status service_start(struct service *s, const struct options *o,
                                struct buf *error);
 
-/* Until it is unmounted or stopped. */
-void service_wait(struct service *s);
+/* Until it is unmounted or stopped; EXIT_INTERNAL with a line in error when it
+ * ends for another reason. */
+enum exit_status service_wait(struct service *s, const struct options *o,
+                              struct buf *error);
 
 /* Any thread, any time from service_new on: ends service_start, or unmounts. */
 void service_stop(struct service *s);
@@ -37,6 +39,10 @@ int service_set_key(struct service *s, const char *key);
 
 /* One line on how far the first walk is; false once it is through. */
 bool service_progress(struct service *s, struct buf *line);
+
+/* This program's version, its libraries', and what is used of them, in lines.
+ * 0 or -errno. */
+int service_version(struct buf *text);
 
 /* NULL is fine. */
 void service_free(struct service *s);

@@ -293,7 +293,76 @@ def test_ten_thousand_views_are_forgotten(plain):
     within(20, lambda: resident() - before <= 1 << 20, "1 MB or less")
 
 
-def drop_caches():
+EVERYTHING = "type=video,image,audio,document,other"
+
+
+def names_of(scan, count=None):
+    """The next names of an os.scandir, all of them without a count."""
+    return [e.name for _, e in zip(range(count or 10**9), scan)]
+
+
+def begin_many(m, count, first=0):
+    """Query directories of their own, each begun by a reader and left."""
+    for i in range(first, first + count):
+        with os.scandir(m.path / f"size={i}..") as scan:
+            next(scan)
+
+
+def test_a_reader_that_pauses_leaves_no_part_to_others(standin, mount):
+    """Whoever goes on after his selection gave way, at the same version."""
+    m = mount(standin(assets=3000), refresh=600)
+    m.wait_complete()
+    for directory in (EVERYTHING, "size=0..", "size=0../.pictures"):
+        whole = sorted(os.listdir(m.path / directory))
+        drop_caches()
+        slow, slower = (os.scandir(m.path / directory) for _ in range(2))
+        shown, later = names_of(slow, 300), names_of(slower, 100)
+        begin_many(m, 300)
+        shown += names_of(slow, 1000)
+        drop_caches()
+        assert sorted(os.listdir(m.path / directory)) == whole
+        begin_many(m, 300)
+        assert sorted(shown + names_of(slow)) == whole
+        assert sorted(later + names_of(slower)) == whole
+
+
+def test_a_reader_is_given_no_older_rows(standin, mount):
+    """One begins before a creation and keeps at it, the other after it and
+    pauses meanwhile."""
+    server = standin(assets=5000)
+    m = mount(server, refresh=600)
+    m.wait_complete()
+    before = os.scandir(m.path / EVERYTHING)
+    old = names_of(before, 500)
+    server.create(300, fields={"filename": "late.mp4", "status": "ready",
+                               "file_type": "video/mp4"}, status="ready")
+    m.refresh()
+    after = os.scandir(m.path / EVERYTHING)
+    new = names_of(after, 500)
+    for i in range(12):
+        begin_many(m, 10 if i < 3 else 60, first=100 * i)
+        old += names_of(before, 250)
+        if i == 3:
+            new += names_of(after, 500)
+    new += names_of(after)
+    old += names_of(before)
+    assert len(set(new)) == len(new) == 5300
+    assert len(set(old)) == len(old) >= 5000
+
+
+def test_lines_are_read_though_many_files_were_opened(standin, mount):
+    m = mount(standin(assets=300), refresh=600)
+    m.wait_complete()
+    with open(m.path / EVERYTHING / ".assets.ndjson", "rb") as lines:
+        head = lines.read(1)
+        for i in range(300):
+            assert (m.path / f"size={i}.." / ".assets.ndjson").stat().st_size
+        drop_caches("1")
+        text = head + lines.read()
+    assert len([json.loads(line) for line in text.splitlines()]) == 300
+
+
+def drop_caches(what="2"):
     os.sync()
     with open("/proc/sys/vm/drop_caches", "w") as drop:
-        drop.write("2")
+        drop.write(what)

@@ -13,7 +13,8 @@
  * extension (at most 16 bytes with the dot) kept.
  *
  * A suffixed name is a safe name, '@' and an id-like part: NAME_SUFFIX_MAX
- * bytes at most, so that the whole fits NAME_MAX. An id that is not id-like
+ * bytes at most, so that the whole fits NAME_MAX, and so does an extension
+ * (asset.h) after it: VIEW/.pictures shows folder names with one. An id that is not id-like
  * itself ([0-9A-Za-z_-], 16 to 24 of them) is stood for by 24 hex digits of
  * its hash. Pure functions.
  */
@@ -27,7 +28,7 @@
 
 #define NAME_SIZE       256 /* of a buffer for any folder name, with its NUL */
 #define NAME_SUFFIX_MAX 25
-#define NAME_SAFE_MAX   230
+#define NAME_SAFE_MAX   222 /* a suffix fits, and an extension after it */
 
 /* filename NULL counts as empty. Writes the safe name; returns its length. */
 size_t name_make(const char *filename, size_t len, char out[NAME_SIZE]);

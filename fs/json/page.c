@@ -174,11 +174,14 @@ static int read_typed_fields(struct slice object, struct asset *a)
     return error;
 }
 
-/* An id for what has none, the same whenever the same object comes again. */
+/* An id for what has none that can be used, the same whenever the same object
+ * comes again: of what seldom changes, but all of that, for two that look alike
+ * would be one asset. */
 static int make_id(struct slice object, char **ret_id)
 {
-    static const char *const names[] = {"created_at", "filename", "size",
-                                        "method"};
+    static const char *const names[] = {"_id",    "created_at",   "filename",
+                                        "size",   "method",       "file_type",
+                                        "source", "user_metadata"};
     uint64_t hash = 0;
     for (size_t i = 0; i < array_count(names); i++) {
         struct slice value = member(object, names[i]);

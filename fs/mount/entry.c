@@ -123,7 +123,9 @@ int entry_picture_name(const struct catalogue_entry *asset,
     return 0;
 }
 
-/* A folder's name too long to take an extension gives way to its suffix. */
+_Static_assert(NAME_SAFE_MAX + NAME_SUFFIX_MAX + ASSET_EXT_SIZE < NAME_SIZE,
+               "each folder name can take an extension, with its dot");
+
 int entry_contact_name(const struct catalogue_entry *asset, char out[NAME_SIZE])
 {
     char component[NAME_SIZE], extension[ASSET_EXT_SIZE];
@@ -132,10 +134,6 @@ int entry_contact_name(const struct catalogue_entry *asset, char out[NAME_SIZE])
         return -ENOENT;
     asset_picture_extension(asset->picture_url, extension);
     int len = snprintf(out, NAME_SIZE, "%s.%s", asset->folder, extension);
-    size_t safe_len;
-    if (len >= NAME_SIZE && name_has_suffix(asset->folder, &safe_len))
-        len = snprintf(out, NAME_SIZE, "%s.%s", asset->folder + safe_len,
-                       extension);
     return len < NAME_SIZE ? 0 : -ENOENT;
 }
 
@@ -188,14 +186,14 @@ void entry_saved(const struct mount *m, const struct view *v,
                  (struct timespec){.tv_sec = link->created_s}, &e->attr);
 }
 
-void entry_lines(const struct mount *m, const struct view *v, uint64_t version,
-                 int64_t size, struct fuse_entry_param *e)
+void entry_lines(const struct mount *m, const struct view *v,
+                 const struct selection *s, struct fuse_entry_param *e)
 {
-    uint64_t number = node_number(NODE_LINES, v->number,
-                                  (int64_t)(version % (uint64_t)NODE_ROW_END));
+    uint64_t version = s->version % (uint64_t)NODE_ROW_END;
+    uint64_t number = node_number(NODE_LINES, v->number, (int64_t)version);
     begin(e, number, 0, m->refresh_s);
-    attr_file(&m->owner, number, 0444, size, attr_commit_time(m->catalogue),
-              &e->attr);
+    attr_file(&m->owner, number, 0444, selection_bytes(s),
+              attr_commit_time(m->catalogue), &e->attr);
 }
 
 void entry_fixed(const struct mount *m, enum node_fixed which,

@@ -45,11 +45,16 @@ int fs_media_pin(struct request *r, const struct node *n, bool renew,
 int fs_node(struct request *r, struct node *ret_node,
             struct view_hold *ret_hold);
 
-/* Parks until table field serves a view's query; 0 when it does. */
+/* Parks until table field serves a view's query; 0 when the reader's does. */
 int fs_need_fields(struct request *r, const struct view *v,
                    struct catalogue_reader *reader);
-/* Parks until the catalogue has all that a view's query selects. */
+/* Parks until the catalogue has all that a view's query selects. Asked before
+ * the reader is acquired that is to see it. */
 int fs_need_cover(struct request *r, const struct view *v);
+/* A reader that sees all that a query's view selects (of other views: what
+ * there is so far), or a wait, or an error. */
+int fs_acquire_covering(struct request *r, const struct view *v,
+                        struct catalogue_reader **ret_reader);
 
 /* Replies a name's node, counting it to its view. 0. */
 int fs_reply_entry(struct request *r, const struct fuse_entry_param *e);

@@ -75,11 +75,18 @@ static int attr_of_media(struct request *r, const struct node *n,
 static int attr_of_lines(const struct mount *m, const struct node *n,
                          const struct view *v, struct fuse_entry_param *e)
 {
-    int64_t size;
-    int err = lines_size(m->lines, n->view, (uint64_t)n->row, &size);
-    if (!err)
-        entry_lines(m, v, (uint64_t)n->row, size, e);
-    return err;
+    cleanup(release_reader) struct catalogue_reader *reader =
+        catalogue_reader_acquire(m->catalogue);
+    if (!reader)
+        return -ENOMEM;
+    struct selection *s;
+    int err = selection_find(m->selections, v, reader, (uint64_t)n->row,
+                             NODE_ROW_BITS, &s);
+    if (err)
+        return err;
+    entry_lines(m, v, s, e);
+    selection_close(m->selections, s);
+    return 0;
 }
 
 static int find_attr(struct request *r, struct fuse_entry_param *e)

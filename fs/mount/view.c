@@ -9,10 +9,12 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/hash.h"
 #include "mount/node.h"
 
 #define BUCKETS_MIN 64
+#define NS_PER_MS   1000000
 #define PLACE_MAX   ((size_t)QUERY_MAX_TERMS * (NAME_MAX + 1))
 
 /* A view as the table keeps it; the public part comes first. */
@@ -34,6 +36,7 @@ struct view_table {
     size_t buckets; /* a power of two */
     size_t count;   /* query views */
     uint32_t next_number;
+    uint64_t next_serial;
 };
 
 static uint64_t hash_name(uint32_t parent, const char *segment)
@@ -78,6 +81,7 @@ static int add_fixed(struct view_table *t, uint32_t number, const char *name,
     if (!e)
         return -ENOMEM;
     e->view.number = number;
+    e->view.serial = number;
     e->view.type = type;
     if (type != ASSET_TYPE_COUNT) {
         int err = query_add_type(&e->view.query, type);
@@ -124,6 +128,8 @@ int view_table_new(struct view_table **ret_table)
         return -ENOMEM;
     (void)pthread_mutex_init(&t->lock, NULL);
     t->next_number = VIEW_FIRST_QUERY;
+    /* Past those of an earlier mount: a handle may outlive it. */
+    t->next_serial = (uint64_t)clock_wall_ns() / NS_PER_MS;
     int err = allocate_buckets(t, BUCKETS_MIN);
     if (!err)
         err = add_fixed(t, VIEW_ROOT, "", ASSET_TYPE_COUNT);
@@ -245,6 +251,7 @@ static uint32_t take_number(struct view_table *t)
 static void link_entry(struct view_table *t, struct entry *e)
 {
     e->view.number = take_number(t);
+    e->view.serial = t->next_serial++;
     struct entry **number = &t->by_number[e->view.number & (t->buckets - 1)];
     struct entry **name = &t->by_name[e->hash & (t->buckets - 1)];
     e->next_by_number = *number;

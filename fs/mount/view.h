@@ -31,6 +31,7 @@ enum view_number {
 
 struct view {
     uint32_t number;
+    uint64_t serial;     /* never another view's, unlike the number */
     struct view *parent; /* NULL for the root; a reference */
     const char *segment; /* its name in the parent; "" for the root */
     const char *place;   /* its path from the root: "", "video", "a=b/c=d" */

@@ -173,7 +173,7 @@ static void add_little_endian(struct buf *out, uLong n)
  * clients tend to stop behind the first. */
 static void fill_bomb(struct buf *out)
 {
-    static const char header[10] = "\x1f\x8b\x08\0\0\0\0\0\0\x03";
+    static const char header[] = {0x1f, (char)0x8b, 8, 0, 0, 0, 0, 0, 0, 3};
     struct buf part BUF_SCOPE = {0};
     uLong part_crc = crc_of_part(), crc = 0;
     deflate_part(&part);
