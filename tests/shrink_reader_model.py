@@ -47,7 +47,7 @@ def shrink(items, fails):
 
 
 def main():
-    quirks = [q for q in model.QUIRKS if q[0] in sys.argv[2:]]
+    quirks = [q for q in model.QUIRKS if q.name in sys.argv[2:]]
     dice = model.Dice(int(sys.argv[1]), quirks)
     first = dice.first()
     steps = dice.steps(model.STEPS)

@@ -18,14 +18,15 @@ import errno
 import json
 import os
 import random
+import typing
 
 import pytest
 
-from mounting import Mount
+from mounting import Mount, MountFailed, folders
 from reading import SMALLEST, DirectoryReader, FileReader
 from waiting import within
 
-STEPS = int(os.environ.get("TWELVEFS_READER_STEPS", "300"))
+STEPS = int(os.environ.get("TWELVEFS_READER_STEPS", "200"))
 SEEDS = [int(s) for s in
          os.environ.get("TWELVEFS_READER_SEED", "1 2 3").split()]
 TYPES = {"video/mp4": "video", "image/jpeg": "image", "audio/mpeg": "audio",
@@ -43,31 +44,48 @@ FILES = [".assets.ndjson", "video/.assets.ndjson",
 # Others' directories, in which a mount could keep rows in place of ours.
 OTHERS = [f"filename=other{n}" for n in range(20)] + \
          [f"user_metadata.number={n}..{n + 500}" for n in range(0, 20000, 1000)]
-SKIP = {errno.ENOENT} if os.environ.get("SKIP") else set()
 READERS_MAX = 6
 FIRST_S = 1_700_000_000  # when the account begins
 TROUBLE = {errno.EIO, errno.ETIMEDOUT, errno.EHOSTUNREACH, errno.EAGAIN,
            errno.ENETUNREACH}
+GONE = {errno.ENOENT}  # until a list's 404 is EIO (issue 10, 1)
 # What a listing may say while the server contradicts itself: it never ends
-# early, and it is never silent.
+# early, and never in silence.
 REFUSALS = TROUBLE | {errno.ESTALE}
-# Each with whether answers may be of the past, so that what a poll brought
-# says nothing about now, and with whether it tells of deletions.
+
+
+class Quirk(typing.NamedTuple):
+    """past: answers may be of the past, so that what a poll brought says
+    nothing about now. unsound: no listing needs to succeed meanwhile."""
+
+    name: str
+    values: dict
+    past: bool = False
+    unsound: bool = False
+    unmountable: bool = False
+
+
 QUIRKS = [
-    ("total_frozen", {"total_frozen": 1}, False),
-    ("total_too_low", {"total_delta": -60}, False),
-    ("total_too_high", {"total_delta": 35}, False),
-    ("total_jumps", {"total_jump": 40}, False),
-    ("total_absent", {"total_form": "absent"}, False),
-    ("total_text", {"total_form": "string"}, False),
-    ("no_page_info", {"total_form": "no_page_info"}, False),
-    ("ties_random", {"ties": "random"}, False),
-    ("ties_by_query", {"ties": "by_query"}, False),
-    ("capped", {"page_cap": 20}, False),
-    ("capped_silently", {"page_cap": 20, "page_cap_says": "asked"}, False),
-    ("stale_alternating", {"stale_frozen": 1, "stale_every": 2}, True),
-    ("stale_sometimes", {"stale_frozen": 1, "stale_every": 5}, True),
-    ("stale", {"stale_frozen": 1}, True),
+    Quirk("total_frozen", {"total_frozen": 1}),
+    Quirk("total_too_low", {"total_delta": -60}),
+    Quirk("total_too_high", {"total_delta": 35}),
+    Quirk("total_jumps", {"total_jump": 40}, unsound=True),
+    Quirk("total_absent", {"total_form": "absent"},
+          unmountable=True),
+    Quirk("total_text", {"total_form": "string"},
+          unmountable=True),
+    Quirk("no_page_info", {"total_form": "no_page_info"},
+          unmountable=True),
+    Quirk("ties_random", {"ties": "random"}, unsound=True),
+    Quirk("ties_by_query", {"ties": "by_query"}),
+    Quirk("capped", {"page_cap": 20}, unsound=True, unmountable=True),
+    Quirk("capped_silently", {"page_cap": 20, "page_cap_says": "asked"},
+          unsound=True),
+    Quirk("stale_alternating", {"stale_frozen": 1, "stale_every": 2},
+          past=True, unsound=True),
+    Quirk("stale_sometimes", {"stale_frozen": 1, "stale_every": 5}, past=True,
+          unsound=True),
+    Quirk("stale", {"stale_frozen": 1}, past=True),
 ]
 FAULTS = [dict(kind="reset"), dict(kind="html"), dict(kind="truncate"),
           dict(kind="status", status=503), dict(kind="partial_json"),
@@ -223,17 +241,18 @@ class Run:
         try:
             self.mount.refresh()
         except OSError as failure:
-            assert self.quirk and failure.errno in TROUBLE, failure
+            assert self.quirk and self.quirk.unsound and \
+                failure.errno in TROUBLE, failure
             return
         if not self.quirk:
             self.account.known = self.account.cleared = self.account.moment
-        elif not self.quirk[2]:
+        elif not self.quirk.past:
             self.account.known = self.account.moment
 
     def do_quirk(self, quirk):
         self.quirk = quirk
-        self.server.quirk(**quirk[1])
-        if quirk[2]:
+        self.server.quirk(**quirk.values)
+        if quirk.past:
             for reader in self.readers.values():
                 reader.past = True
 
@@ -260,7 +279,7 @@ class Run:
         try:
             self.mount.refresh()
         except OSError as failure:
-            assert failure.errno in TROUBLE | SKIP, failure
+            assert failure.errno in TROUBLE | GONE, failure
         self.server.clear_faults()
 
     def drop(self, number):
@@ -275,7 +294,8 @@ class Run:
         except OSError as failure:
             reader = self.readers.get(number)
             stale = failure.errno == errno.ESTALE and reader and reader.is_file
-            if stale or (self.quirk and failure.errno in REFUSALS):
+            unsound = self.quirk and self.quirk.unsound
+            if stale or (unsound and failure.errno in REFUSALS):
                 self.drop(number)
                 raise Refused from failure
             raise AssertionError(
@@ -283,7 +303,7 @@ class Run:
 
     def do_begin(self, number, place):
         reader = self.reading(lambda: Reader(self.account, self.mount, place))
-        reader.past = bool(self.quirk and self.quirk[2])
+        reader.past = bool(self.quirk and self.quirk.past)
         self.readers[number] = reader
 
     def do_read(self, number, size, times):
@@ -438,7 +458,7 @@ def run_steps(first, steps):
                         run.do(*step)
                     except AssertionError as failure:
                         print("steps:", json.dumps(steps[:at + 1]))
-                        quirk = run.quirk[0] if run.quirk else "no quirk"
+                        quirk = run.quirk.name if run.quirk else "no quirk"
                         raise AssertionError(
                             f"step {at} ({step[0]}, {quirk}): "
                             f"{failure}") from None
@@ -447,10 +467,10 @@ def run_steps(first, steps):
     return run
 
 
-def run_model(seed, quirks):
+def run_model(seed, quirks, steps=STEPS):
     dice = Dice(seed, quirks)
     first = dice.first()
-    return run_steps(first, dice.steps(STEPS))
+    return run_steps(first, dice.steps(steps))
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -458,7 +478,60 @@ def test_every_reader_sees_all_that_stood(seed):
     assert run_model(seed, []).whole > STEPS // 20
 
 
-@pytest.mark.parametrize("quirk", QUIRKS, ids=[q[0] for q in QUIRKS])
+@pytest.mark.parametrize("quirk", QUIRKS, ids=[q.name for q in QUIRKS])
 @pytest.mark.parametrize("seed", SEEDS[:1])
 def test_every_reader_sees_all_whatever_the_server_says(seed, quirk):
-    assert run_model(seed, [quirk]).whole > STEPS // 30
+    # What contradicts itself is asked again ever more seldom: that takes time.
+    steps = STEPS // 2 if quirk.unsound else STEPS
+    assert run_model(seed, [quirk], steps).whole > steps // 30
+
+
+def test_a_listing_is_not_put_together_of_two_times(standin, mount):
+    """The kernel keeps a directory as it is read, whoever reads: somebody who
+    stopped in the middle leaves a half, and others complete that."""
+    server = standin(assets=0)
+    ids = [server.create(1, created_at=FIRST_S + n,
+                         fields={"filename": f"clip {n}.mp4",
+                                 "file_type": "video/mp4"})[0]
+           for n in range(300)]
+    m = mount(server, refresh=600, rpm=100000)
+    m.wait_complete()
+    server.create(1)
+    m.refresh()
+    half, one, two = (DirectoryReader(m.path / "video") for _ in range(3))
+    for _ in range(6):
+        half.read(4096)
+    server.delete([ids[50]])
+    m.refresh()
+    one.read()
+    two.rest(32768)
+    one.rest()
+    for reader in (half, one, two):
+        reader.close()
+    assert "clip 50.mp4" in half.names()
+    assert "clip 50.mp4" not in one.names() + two.names()
+
+
+SUM_BELIEVED = pytest.mark.xfail(
+    strict=False, reason="the end is believed from a total, and a walk's "
+    "count isn't held against it (issue 10, 3)")
+
+
+@pytest.mark.parametrize("quirk", [
+    pytest.param(q, id=q.name, marks=[SUM_BELIEVED] if q.name in
+                 ("total_too_low", "ties_random") else [])
+    for q in QUIRKS if not q.past])
+def test_a_first_walk_sees_all_whatever_the_server_says(standin, quirk):
+    server = standin(assets=400)
+    server.quirk(**quirk.values)
+    alive = {a["_id"] for a in server.assets()}
+    try:
+        with Mount(server, refresh=600, timeout=5, rpm=100000) as m:
+            shown = {json.loads((path / "metadata.json").read_text())["_id"]
+                     for path in folders(m).values()}
+    except MountFailed as failure:
+        assert quirk.unmountable and "answer" in failure.stderr
+    except OSError as failure:
+        assert quirk.unsound and failure.errno in TROUBLE, failure
+    else:
+        assert shown == alive
