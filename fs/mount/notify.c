@@ -443,13 +443,13 @@ static void tell_query_directories(struct notify *n)
     size_t count = view_numbers(n->views, views, array_count(views));
     for (size_t i = 0; i < count; i++) {
         (void)n->kernel.inval_inode(n->ctx, node_number(NODE_VIEW, views[i], 1),
-                                    0);
-        (void)n->kernel.inval_inode(n->ctx,
-                                    node_number(NODE_PICTURES, views[i], 1), 0);
+                                    -1);
+        (void)n->kernel.inval_inode(
+            n->ctx, node_number(NODE_PICTURES, views[i], 1), -1);
     }
     for (uint32_t view = 0; view < VIEW_ID; view++)
         (void)n->kernel.inval_inode(n->ctx, node_number(NODE_PICTURES, view, 1),
-                                    0);
+                                    -1);
 }
 
 static void tell_directories(struct notify *n, unsigned directories)
@@ -457,7 +457,7 @@ static void tell_directories(struct notify *n, unsigned directories)
     for (uint32_t view = 0; view < VIEW_FIRST_QUERY; view++)
         if (directories >> view & 1)
             (void)n->kernel.inval_inode(n->ctx, node_number(NODE_VIEW, view, 1),
-                                        0);
+                                        -1);
     if (directories & DIRECTORIES_QUERY)
         tell_query_directories(n);
 }

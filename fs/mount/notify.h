@@ -12,21 +12,16 @@
  * moment may still be met.
  *
  * What it tells (row: the asset; TYPE: its type's directory):
- *   added    TYPE's name, if the kernel may hold its absence; TYPE itself
- *   removed  TYPE's name as deleted; TYPE itself; the files
+ *   added    TYPE's name, if the kernel may hold its absence; TYPE's attributes
+ *   removed  TYPE's name as deleted; TYPE's attributes; the files
  *   moved    the name there dropped, and added here: it may move back
  *   changed  the files' pages; in the folder the names of links that came or
  *            went, and its listing
  *   renewed  the files' pages
  * and likewise for its names in .id and .media. Query directories validate
- * themselves within `refresh`. On top of that they are told of after each
- * commit, and the names that it touched expire in them, where that isn't too
- * much: whoever asked for a poll sees what it brought.
- *
- * To tell a directory is to drop its attributes and the pages of its listing.
- * The attributes alone (a new mtime) would make a reader that begins read
- * anew, but the kernel lets others complete a listing that somebody began
- * before the commit, and gives that to whoever is in the middle.
+ * themselves within `refresh`. On top of that their attributes are dropped
+ * after each commit, and the names that it touched expire in them, where that
+ * isn't too much: whoever asked for a poll sees what it brought.
  */
 #ifndef TWELVEFS_MOUNT_NOTIFY_H
 #define TWELVEFS_MOUNT_NOTIFY_H
