@@ -14,9 +14,11 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "catalogue/catalogue.h"
+#include "explain.h"
 #include "media/media.h"
 #include "mount/session.h"
 #include "mountpoint.h"
+#include "private.h"
 #include "sync/sync.h"
 #include "wire/api.h"
 #include "wire/http.h"
@@ -72,24 +74,10 @@ static bool is_remote(const char *directory)
     }
 }
 
-static int make_directories(const char *path)
-{
-    cleanup(free_ptr) char *copy = strdup(path);
-    if (!copy)
-        return -ENOMEM;
-    for (char *slash = copy + 1; (slash = strchr(slash, '/')); slash++) {
-        *slash = '\0';
-        if (mkdir(copy, 0700) < 0 && errno != EEXIST)
-            return -errno;
-        *slash = '/';
-    }
-    return mkdir(path, 0700) < 0 && errno != EEXIST ? -errno : 0;
-}
-
 /* The usual place, or a private directory of this run where that won't do. */
 static int open_catalogue(struct service *s)
 {
-    int err = make_directories(s->directory);
+    int err = private_make_directories(s->directory);
     if (!err && is_remote(s->directory))
         err = -EXDEV;
     if (!err)
@@ -130,27 +118,6 @@ static enum exit_status explain_cache(int err, const char *directory,
         (void)buf_appendf(error, "cannot use the cache %s: %s", directory,
                           strerror(-err));
     return EXIT_CACHE;
-}
-
-static enum exit_status explain_api(struct service *s, int err,
-                                    const struct options *o, struct buf *error)
-{
-    if (err == -EACCES) {
-        (void)buf_appendf(error,
-                          "the API at %s refused the key in "
-                          "TWELVE_LABS_API_KEY (or key_file, key_command)",
-                          o->base_url);
-        return EXIT_KEY_REFUSED;
-    }
-    struct api_stats stats = {0};
-    api_stats(s->api, &stats);
-    const char *why = stats.last_error_text;
-    if (!*why && err == -EIO)
-        why = "what it answers cannot be the list";
-    (void)buf_appendf(error, "cannot list assets from %s: %s%s%s%s",
-                      o->base_url, strerror(-err), *why ? " (" : "", why,
-                      *why ? ")" : "");
-    return EXIT_NETWORK;
 }
 
 static int start_network(struct service *s, const struct options *o,
@@ -196,6 +163,10 @@ static int make_mount(struct service *s, const struct options *o)
         .mountpoint = o->mountpoint,
         .source = o->source,
         .allow_other = o->allow_other,
+        .io_uring = o->io_uring,
+        .uid = o->uid,
+        .gid = o->gid,
+        .umask = o->umask,
         .fuse_options = o->fuse_options,
         .refresh_ms = o->refresh_ms,
         .timeout_ms = o->timeout_ms,
@@ -204,15 +175,9 @@ static int make_mount(struct service *s, const struct options *o)
                      &s->mount);
 }
 
-static enum exit_status internal(int err, struct buf *error)
-{
-    (void)buf_appendf(error, "cannot start: %s", strerror(-err));
-    return EXIT_INTERNAL;
-}
-
 static enum exit_status stopped(const struct options *o, struct buf *error)
 {
-    (void)buf_appendf(error, "stopped by a signal before %s was mounted",
+    (void)buf_appendf(error, "stopped by a signal before %s was usable",
                       o->mountpoint);
     return EXIT_STOPPED;
 }
@@ -222,12 +187,12 @@ static enum exit_status wait_ready(struct service *s, const struct options *o,
 {
     int err = sync_start(s->sync);
     if (err)
-        return internal(err, error);
+        return explain_internal(err, error);
     const struct sync_question question = {.want = SYNC_READY};
     err = sync_wait(s->sync, &question, clock_mono_ms() + o->timeout_ms);
     if (err == -ESHUTDOWN)
         return stopped(o, error);
-    return err ? explain_api(s, err, o, error) : EXIT_MOUNTED;
+    return err ? explain_api(s->api, err, o, error) : EXIT_MOUNTED;
 }
 
 static enum exit_status wire(struct service *s, const struct options *o,
@@ -235,7 +200,7 @@ static enum exit_status wire(struct service *s, const struct options *o,
 {
     int err = options_account_directory(o, key, &s->directory);
     if (err)
-        return internal(err, error);
+        return explain_internal(err, error);
     if (mountpoint_would_hide(o->mountpoint, s->directory)) {
         (void)buf_appendf(error, "the cache %s would be below the mount point",
                           s->directory);
@@ -247,16 +212,13 @@ static enum exit_status wire(struct service *s, const struct options *o,
     if (err)
         return explain_cache(err, s->directory, error);
     err = start_network(s, o, key);
-    if (err == -EINVAL) {
-        (void)buf_appendf(error, "'%s' is no base URL for the API",
-                          o->base_url);
-        return EXIT_USAGE;
-    }
+    if (err == -EINVAL)
+        return explain_base_url(o, error);
     if (!err)
         err = make_sync(s, o);
     if (!err)
         err = make_mount(s, o);
-    return err ? internal(err, error) : EXIT_MOUNTED;
+    return err ? explain_internal(err, error) : EXIT_MOUNTED;
 }
 
 DEFINE_CLEANUP(free_service, struct service *, service_free)
@@ -266,33 +228,11 @@ enum exit_status service_new(const struct options *o, const char *key,
 {
     cleanup(free_service) struct service *s = calloc(1, sizeof(*s));
     if (!s)
-        return internal(-ENOMEM, error);
+        return explain_internal(-ENOMEM, error);
     enum exit_status status = wire(s, o, key, error);
     if (status == EXIT_MOUNTED)
         *ret_service = steal_ptr(s);
     return status;
-}
-
-static enum exit_status explain_mount(int err, const char *why,
-                                      const struct options *o,
-                                      struct buf *error)
-{
-    if (err == -ESHUTDOWN)
-        return stopped(o, error);
-    if (err == -ENODEV && !*why)
-        why = "there is no /dev/fuse (modprobe fuse makes it)";
-    else if (err == -EPERM && !*why && geteuid() != 0)
-        why = "fusermount3 did not do it, for the reason that it gave";
-    else if (err == -ETIMEDOUT && !*why)
-        why = "the kernel does not begin to talk";
-    (void)buf_appendf(error, "cannot mount on %s: %s", o->mountpoint,
-                      *why ? why : strerror(-err));
-    if (err == -EINVAL && o->fuse_options)
-        return EXIT_USAGE;
-    return err == -ENODEV || err == -EPROTO || err == -ETIMEDOUT ||
-                   err == -ENOMEM
-               ? EXIT_INTERNAL
-               : EXIT_MOUNT_POINT;
 }
 
 enum exit_status service_start(struct service *s, const struct options *o,
@@ -303,6 +243,8 @@ enum exit_status service_start(struct service *s, const struct options *o,
         return status;
     cleanup(buf_done) struct buf why = {.max = WHY_BYTES};
     int err = mount_start(s->mount, &why);
+    if (err == -ESHUTDOWN)
+        return stopped(o, error);
     return err ? explain_mount(err, buf_str(&why), o, error) : EXIT_MOUNTED;
 }
 
@@ -332,15 +274,23 @@ int service_set_key(struct service *s, const char *key)
     return api_set_key(s->api, key);
 }
 
-bool service_progress(struct service *s, struct buf *line)
+enum exit_status service_wait_complete(struct service *s,
+                                       const struct options *o,
+                                       struct buf *error)
+{
+    const struct sync_question question = {.want = SYNC_COMPLETE};
+    int err = sync_wait(s->sync, &question, CLOCK_NEVER_MS);
+    if (err == -ESHUTDOWN)
+        return stopped(o, error);
+    return err ? explain_api(s->api, err, o, error) : EXIT_MOUNTED;
+}
+
+bool service_progress(struct service *s, struct service_progress *ret)
 {
     struct sync_status status;
     sync_status(s->sync, &status);
-    if (status.total >= 0)
-        (void)buf_appendf(line, "%" PRId64 " of %" PRId64 " assets",
-                          status.walked, status.total);
-    else
-        (void)buf_appendf(line, "%" PRId64 " assets", status.walked);
+    ret->read = status.walked;
+    ret->total = status.total;
     return !status.complete;
 }
 

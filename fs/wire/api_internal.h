@@ -74,6 +74,7 @@ struct api {
     struct api_host *api_host;     /* of base_url, always held */
     struct api_stats stats;        /* under lock */
     int told_error;                /* under lock: as the log last heard */
+    int told_picture_error;        /* under lock: likewise, of pictures */
 
     struct http *http;
     char *base_url;
