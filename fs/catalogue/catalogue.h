@@ -64,7 +64,10 @@ struct catalogue_reader;
 /* Opens directory/catalogue.sqlite, creating both (0700, 0600), starts the
  * checkpoint thread. A file that is damaged or of another schema version is
  * renamed aside (*.damaged, one kept) and a new one begins above the old row
- * numbers where they can still be read; one log line. A lock file keeps a
+ * numbers where they can still be read; one log line. Opening reads no more of
+ * a large file than of a small one: damage that it doesn't meet is -EIO to
+ * whoever reads there (one log line, too), and the next open sets the file
+ * aside (vfs.c). A lock file keeps a
  * second daemon out: -EBUSY, after some seconds, since one that is unmounted
  * has yet to end; -EINTR when a blocked SIGTERM or SIGINT is pending before.
  * -EACCES, -EROFS, -ENOSPC: the caller picks another directory. */

@@ -3,7 +3,7 @@
  *
  * catalogue.c  life: lock file, counters, commit times
  * schema.c     the tables; opening, judging and setting aside a file
- * seal.c       a checksum of the closed file
+ * vfs.c        SQLite's way to its file: pages with checksums, nothing mapped
  * statement.c  prepared statements, binding, SQLite's codes to errno
  * writer.c     transactions, put, remove, marks, state
  * folder.c     folder names and who inherits the bare one
@@ -28,10 +28,15 @@
 #include "catalogue/catalogue.h"
 
 #define CATALOGUE_FILE    "catalogue.sqlite"
-#define CATALOGUE_SCHEMA  1
+#define CATALOGUE_SCHEMA  2
 #define CATALOGUE_APP_ID  0x74776673 /* "twfs" */
 #define WRITER_CACHE      "-8192"    /* KiB of pages */
 #define CATALOGUE_MAX_ROW ((int64_t)1 << 40)
+#define PAGE_BYTES        4096
+#define PAGE_RESERVED     8   /* at each page's end, for its checksum */
+#define HEADER_BYTES      100 /* of a database file */
+
+struct vfs;
 
 /* ---- statement.c ------------------------------------------------------ */
 
@@ -165,10 +170,15 @@ int schema_connect(struct catalogue *c, struct db *ret_db);
  * what isn't. left: the lock file's word. */
 int schema_open(struct catalogue *c, char left);
 
-/* ---- seal.c ----------------------------------------------------------- */
+/* Whether a database's first bytes say that its pages have checksums. */
+bool header_has_sums(const unsigned char head[HEADER_BYTES]);
 
-/* A checksum of a file; 0 when it can't be read. */
-uint64_t seal_of(const char *path);
+/* ---- vfs.c ------------------------------------------------------------ */
+
+/* For the connections to one file, which must be closed before. */
+int vfs_new(const char *path, struct vfs **ret_vfs);
+const char *vfs_name(const struct vfs *v);
+void vfs_free(struct vfs *v); /* NULL is fine */
 
 /* ---- writer.c --------------------------------------------------------- */
 
@@ -269,10 +279,9 @@ void checkpoint_let(struct catalogue *c);
 /* ---- catalogue.c ------------------------------------------------------ */
 
 /* What the lock file says of the last daemon: */
-#define LOCK_CLEAN   'c' /* it closed the file; its seal follows, in hex */
-#define LOCK_OPEN    'o' /* it didn't */
+#define LOCK_OPEN    'o' /* it had the file open */
+#define LOCK_ENDING  'e' /* it closed it, or was about to */
 #define LOCK_DAMAGED 'd' /* it found the file damaged */
-#define LOCK_ENDING  'e' /* it was about to close it */
 #define LOCK_ASIDE   'a' /* it set the file aside and was making another */
 
 void catalogue_note(struct catalogue *c, char word);
@@ -309,7 +318,8 @@ struct catalogue {
     char *directory;
     char *path;
     int lock_fd;
-    bool sound; /* opened, and to be sealed when closed */
+    struct vfs *vfs;
+    bool opened;
     _Atomic bool damaged;
     bool judging; /* opening: damage is no news, it is looked for */
 

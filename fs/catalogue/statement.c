@@ -132,18 +132,34 @@ static int error_of(sqlite3 *handle, int code)
     }
 }
 
+/* A short reading is the log's: the file's are SQLITE_IOERR_DATA (vfs.c). */
+static bool is_damage(int code)
+{
+    int primary = code & 0xff;
+
+    return primary == SQLITE_CORRUPT || primary == SQLITE_NOTADB ||
+           code == SQLITE_IOERR_DATA || code == SQLITE_IOERR_SHORT_READ;
+}
+
+/* Each reading of a damaged file fails: it is said once, and not while it is
+ * opened, for it is set aside then. */
+static void fail_damaged(struct catalogue *c)
+{
+    if (atomic_exchange(&c->damaged, true) || c->judging)
+        return;
+    catalogue_mark_damaged(c);
+    log_error("catalogue: the kept file is damaged; what can't be read is an "
+              "error until the next mount, which reads the account anew");
+}
+
 int db_fail(struct db *d, int code, const char *what)
 {
     int err = error_of(d->handle, code);
-    int primary = code & 0xff;
     char quoted[200];
 
-    /* Each reading of a damaged file fails: say it once. */
-    if (primary == SQLITE_CORRUPT || primary == SQLITE_NOTADB) {
-        if (atomic_exchange(&d->catalogue->damaged, true) ||
-            d->catalogue->judging)
-            return err;
-        catalogue_mark_damaged(d->catalogue);
+    if (is_damage(code)) {
+        fail_damaged(d->catalogue);
+        return err;
     }
     const char *why =
         d->handle ? sqlite3_errmsg(d->handle) : sqlite3_errstr(code);
