@@ -138,7 +138,8 @@ def test_a_cache_directory_that_cannot_be_written(standin, tmp_path):
 
 def test_a_full_disk(standin, tmp_path):
     """The catalogue's disk fills up: what can't be kept is an error, what
-    was committed is served."""
+    was committed is served. With room again the walk goes on, and nothing of
+    what was lost with a commit is missing."""
     server = standin(assets=ASSETS)
     disk = tmp_path / "disk"
     disk.mkdir()
@@ -150,6 +151,10 @@ def test_a_full_disk(standin, tmp_path):
                 m.wait_complete()
             assert m.process.poll() is None
             assert "video" in os.listdir(m.path)
+            subprocess.run(["mount", "-o", "remount,size=64m", str(disk)],
+                           check=True)
+            within(60, lambda: m.status()["complete"])
+            whole(m, server)
     finally:
         subprocess.run(["umount", "-l", str(disk)], check=True)
 

@@ -117,6 +117,18 @@ int catalogue_begin(struct catalogue *c);
 int catalogue_commit(struct catalogue *c, struct catalogue_diff *ret_diff);
 void catalogue_rollback(struct catalogue *c);
 
+/* Ends one step of a longer transaction. Commits like catalogue_commit when
+ * that is worth its writes (some thousand rows, half a second) or when the log
+ * is to be cut; else holds the transaction: ret_diff is empty, readers see
+ * nothing of it yet, and the next catalogue_begin goes on with it. Then the
+ * writer commits (begin, commit) by catalogue_held_until_ms at the latest, and
+ * before whatever is to be seen at once. With a failure all steps are undone:
+ * catalogue_lost_steps says so, once. */
+int catalogue_hold(struct catalogue *c, struct catalogue_diff *ret_diff);
+/* Of clock_mono_ms; CLOCK_NEVER_MS when nothing is held. */
+int64_t catalogue_held_until_ms(const struct catalogue *c);
+bool catalogue_lost_steps(struct catalogue *c);
+
 /* Inserts or updates by id, inside a transaction. named: the set of assets
  * with this safe name is complete up to this one, so a folder name may be
  * given now (an unnamed row is in no listing, yet found by id). Answers the
@@ -157,6 +169,9 @@ int catalogue_state_set(struct catalogue *c, const char *name, int64_t value);
 /* From a pool; NULL when there is no memory. Holds the newest snapshot. Keep
  * it for one answer, never across a wait. */
 struct catalogue_reader *catalogue_reader_acquire(struct catalogue *c);
+/* The writer's own: sees what isn't committed yet. For the writer's thread,
+ * until its next call as the writer. */
+struct catalogue_reader *catalogue_reader_of_writer(struct catalogue *c);
 void catalogue_reader_release(struct catalogue_reader *r);
 
 /* Version of the last commit, and its wall time; without a reader, any

@@ -272,6 +272,7 @@ int checkpoint_start(struct catalogue *c);
 void checkpoint_stop(struct catalogue *c);
 /* After a commit, with the log's length in pages. */
 void checkpoint_poke(struct catalogue *c, int pages);
+bool checkpoint_is_wanted(struct catalogue *c);
 /* Before a transaction: lets a cut of the log, a matter of milliseconds,
  * end. */
 void checkpoint_let(struct catalogue *c);
@@ -292,7 +293,8 @@ void catalogue_mark_damaged(struct catalogue *c);
 /* ---- the whole --------------------------------------------------------- */
 
 struct catalogue_reader {
-    struct db db;
+    struct db *db; /* its own connection, or the writer's */
+    struct db connection;
     struct catalogue *catalogue;
     uint64_t commits;      /* the process's counter when the snapshot began */
     sqlite3_stmt *pending; /* its row is lent to the caller */
@@ -325,7 +327,12 @@ struct catalogue {
 
     /* the writer's alone */
     struct db db;
+    struct catalogue_reader own; /* of the writer's connection */
     bool in_transaction;
+    bool held;      /* between its steps */
+    bool has_steps; /* held before, and not committed yet */
+    bool lost;      /* a rollback took such steps with it */
+    int64_t held_until_ms;
     int failed; /* the transaction can only be rolled back */
     int wal_pages;
     int64_t changes_before; /* sqlite3_total_changes64 at its begin */

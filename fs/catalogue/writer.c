@@ -16,7 +16,9 @@
 
 #define CREATED_MAX     64  /* bytes of created_at that are kept */
 #define FETCHED_STALE_S 600 /* a younger fetched_s isn't written anew */
-#define FOLD_GROWTH     4   /* case folding makes a byte at most three */
+#define HOLD_ROWS       4096
+#define HOLD_MS         500
+#define FOLD_GROWTH     4 /* case folding makes a byte at most three */
 
 /* ---- transactions ------------------------------------------------------ */
 
@@ -38,6 +40,11 @@ static int spoil(struct catalogue *c, int err)
 int catalogue_begin(struct catalogue *c)
 {
     assert(!c->in_transaction);
+    if (c->held) {
+        c->held = false;
+        c->in_transaction = true;
+        return 0;
+    }
     int err = c->fields.stale ? fields_load(c) : 0;
 
     checkpoint_let(c);
@@ -47,6 +54,8 @@ int catalogue_begin(struct catalogue *c)
         return err;
     c->in_transaction = true;
     c->failed = 0;
+    c->has_steps = false;
+    c->held_until_ms = clock_mono_ms() + HOLD_MS;
     c->changes_before = sqlite3_total_changes64(c->db.handle);
     return 0;
 }
@@ -55,10 +64,19 @@ void catalogue_rollback(struct catalogue *c)
 {
     if (!sqlite3_get_autocommit(c->db.handle))
         (void)db_run(&c->db, S_ROLLBACK, VALUES());
-    c->in_transaction = false;
+    c->lost |= c->has_steps;
+    c->in_transaction = c->held = c->has_steps = false;
     c->failed = 0;
     c->fields.stale = true;
     changes_clear(&c->changes);
+}
+
+bool catalogue_lost_steps(struct catalogue *c)
+{
+    bool lost = c->lost;
+
+    c->lost = false;
+    return lost;
 }
 
 /* number -1: a name without one. */
@@ -177,6 +195,24 @@ int catalogue_commit(struct catalogue *c, struct catalogue_diff *ret_diff)
     publish(c, &m);
     *ret_diff = m.diff;
     return 0;
+}
+
+int catalogue_hold(struct catalogue *c, struct catalogue_diff *ret_diff)
+{
+    assert(c->in_transaction);
+    if (c->failed || c->changes.count >= HOLD_ROWS ||
+        clock_mono_ms() >= c->held_until_ms || checkpoint_is_wanted(c))
+        return catalogue_commit(c, ret_diff);
+    c->in_transaction = false;
+    c->held = true;
+    c->has_steps = true;
+    *ret_diff = (struct catalogue_diff){0};
+    return 0;
+}
+
+int64_t catalogue_held_until_ms(const struct catalogue *c)
+{
+    return c->held ? c->held_until_ms : CLOCK_NEVER_MS;
 }
 
 /* ---- put ---------------------------------------------------------------- */

@@ -91,9 +91,19 @@ static int index_fields(struct sync *s, const struct query *q)
     return 0;
 }
 
+/* What the catalogue commits by itself isn't to wait for what is held. */
+static bool has_own_transaction(const struct waiter *w)
+{
+    return w->want == SYNC_FIELDS || w->want == SYNC_LINK_ADD ||
+           w->want == SYNC_LINK_REMOVE;
+}
+
 static int begin(struct sync *s, struct waiter *w)
 {
     int64_t link;
+    int err = has_own_transaction(w) ? sync_flush(s) : 0;
+    if (err)
+        return err;
     switch (w->want) {
     case SYNC_READY:
         return ask_ready(s, w);

@@ -3,7 +3,7 @@
  * request costs in it. Needs about 2 KB of disk a row.
  *
  *   cc -O2 -D_GNU_SOURCE -Ifs scripts/bench/catalogue.c \
- *      build/fs/libtwelvefs.a -lsqlite3 -lutf8proc -lcrypto -lm -o bench
+ *      build/fs/libtwelvefs.a -lsqlite3 -lutf8proc -lcrypto -lxxhash -lm -o bench
  *   ./bench DIRECTORY [ROWS]
  */
 #include <assert.h>
