@@ -149,10 +149,16 @@ int catalogue_mark(struct catalogue *c, int64_t row);
 int catalogue_unmarked(struct catalogue *c, int64_t *rows, size_t max,
                        size_t *ret_count);
 
-/* Completes table field for a field (of at most CATALOGUE_MAX_INDEXED, the
- * least recently built gives way). Own transaction. */
+/* Completes table field for these fields (of at most CATALOGUE_MAX_INDEXED,
+ * the least recently built gives way), all in one pass over the rows, of which
+ * a step inside a transaction takes at most max_rows: some microseconds each.
+ * ret_done: the pass is through, and with the commit all are indexed. The
+ * writer may put and remove between steps; a rollback is the end of the pass,
+ * and the next step begins it anew. Other names join, at the cost of another
+ * pass. */
 #define CATALOGUE_MAX_INDEXED 64
-int catalogue_index_field(struct catalogue *c, const char *field);
+int catalogue_fields_index_step(struct catalogue *c, const char *const *names,
+                                size_t count, int64_t max_rows, bool *ret_done);
 
 /* Saved links. -EEXIST, -ENOENT. Own transaction. */
 int catalogue_link_add(struct catalogue *c, const char *place, const char *name,

@@ -40,9 +40,8 @@ struct vfs;
 
 /* ---- statement.c ------------------------------------------------------ */
 
-#define FIELD_MAX       200 /* bytes of a field's name */
-#define FIELD_LEVELS    8
 #define FIELD_MAX_NAMES 10000
+#define FIELD_SHAPES    1024
 
 enum statement {
     S_BEGIN_READ,
@@ -185,6 +184,8 @@ void vfs_free(struct vfs *v); /* NULL is fine */
 /* After a commit: readers begin anew, the log may be cut. Needs
  * changes_before as it was at the begin. */
 void writer_written(struct catalogue *c);
+/* A failure is the end of its transaction. */
+int writer_spoil(struct catalogue *c, int err);
 /* One statement, as its own transaction or within the open one. */
 int writer_run(struct catalogue *c, enum statement which,
                const struct value *values, size_t count);
@@ -234,20 +235,35 @@ struct field_name {
     char *name;
     int64_t key;
     int64_t indexed; /* 0, or the place in the order of building */
+    bool building;   /* its values are kept, and not complete yet */
+};
+
+struct field_build {
+    int64_t after_row; /* rows up to it were passed */
+    struct {
+        const char *name; /* field_name's */
+        size_t len;
+        int64_t key;
+    } fields[CATALOGUE_MAX_INDEXED];
+    int64_t drop[2 * CATALOGUE_MAX_INDEXED]; /* keys whose values go first */
+    size_t count, drop_count;
 };
 
 /* Every field name of field_key, sorted: a put asks no SQL for a known one. */
 struct field_names {
     struct field_name *items;
     size_t count, capacity;
-    bool stale; /* rolled back: read again before use */
+    size_t with_values; /* of those that are indexed, or will be */
+    bool stale;         /* rolled back: read again before use */
+    struct field_build build;
+    uint64_t shapes[FIELD_SHAPES]; /* of objects that brought no new name */
 };
 
 int fields_load(struct catalogue *c);
 void fields_done(struct field_names *names);
 /* Notes an object's field names, writes its values of the indexed fields. */
-int fields_put(struct catalogue *c, int64_t row, bool fresh, const char *json,
-               size_t len);
+int fields_put(struct catalogue *c, int64_t row, bool fresh,
+               const struct asset *a);
 int fields_remove(struct catalogue *c, int64_t row);
 
 /* ---- folder.c --------------------------------------------------------- */

@@ -59,10 +59,13 @@ static const char *const texts[STATEMENT_COUNT] = {
     [S_KEY_ADD] = "INSERT INTO field_key(name, indexed) VALUES(?, 0)",
     [S_KEY_INDEXED] = "UPDATE field_key SET indexed = ? WHERE key = ?",
     [S_VALUES_DELETE] = "DELETE FROM field WHERE key = ? AND row = ?",
-    [S_VALUES_DROP] = "DELETE FROM field WHERE key = ?",
+    [S_VALUES_DROP] =
+        "DELETE FROM field WHERE key = ?1 AND row <= (SELECT max(row) FROM "
+        "(SELECT row FROM field WHERE key = ?1 ORDER BY row LIMIT ?2))",
     [S_VALUE_ADD] = "INSERT OR IGNORE INTO field(key, row, exact, number) "
                     "VALUES(?, ?, ?, ?)",
-    [S_BODIES] = "SELECT row, json FROM body ORDER BY row",
+    [S_BODIES] =
+        "SELECT row, json FROM body WHERE row > ? ORDER BY row LIMIT ?",
     [S_GET] = "SELECT " ENTRY_COLUMNS "FROM asset a WHERE a.row = ?",
     [S_GET_BY_ID] = "SELECT " ENTRY_COLUMNS "FROM asset a WHERE a.id = ?",
     [S_GET_BY_FOLDER] =

@@ -12,9 +12,7 @@
 #include "base/log.h"
 #include "base/plant.h"
 #include "json/metadata.h"
-#include "json/scan.h"
 
-#define CREATED_MAX     64  /* bytes of created_at that are kept */
 #define FETCHED_STALE_S 600 /* a younger fetched_s isn't written anew */
 #define HOLD_ROWS       4096
 #define HOLD_MS         500
@@ -25,7 +23,7 @@
 /* SQLite rolls back by itself after some errors: what follows would be written
  * outside any transaction and be in no diff. So the first failure is the
  * transaction's end. */
-static int spoil(struct catalogue *c, int err)
+int writer_spoil(struct catalogue *c, int err)
 {
     if (err == -EEXIST) {
         log_error("catalogue: its tables contradict each other");
@@ -220,8 +218,6 @@ int64_t catalogue_held_until_ms(const struct catalogue *c)
 /* What a row is made of besides the asset's own fields. */
 struct derived {
     char safe[NAME_SIZE];
-    char created[CREATED_MAX];
-    size_t created_len; /* 0: no text */
     struct buf fold;
     size_t rendered, line;
 };
@@ -233,15 +229,11 @@ static void derived_done(struct derived *d)
 
 static int derive(const struct asset *a, struct derived *d)
 {
-    const char *token;
-    size_t len;
-    int err = metadata_measure(a->json, a->json_len, &d->rendered, &d->line);
-
-    if (err)
+    d->rendered = a->rendered_bytes;
+    d->line = a->line_bytes;
+    if (d->line == 0 &&
+        metadata_measure(a->json, a->json_len, &d->rendered, &d->line))
         return -EBADMSG;
-    if (!scan_member(a->json, a->json_len, "created_at", 10, &token, &len) &&
-        *token == '"' && len <= CREATED_MAX)
-        d->created_len = scan_unescape(token, len, d->created);
     (void)name_make(a->filename, a->filename_len, d->safe);
     buf_init(&d->fold, a->filename_len * FOLD_GROWTH + 64);
     return query_fold(a->filename ? a->filename : "", a->filename_len,
@@ -297,7 +289,7 @@ static int write_row(struct catalogue *c, enum statement which,
         TEXT(a->id),
         INT(a->type),
         INT(a->created_s),
-        BYTES(d->created_len ? d->created : NULL, d->created_len),
+        TEXT(a->created_at),
         INT(changed_s),
         BYTES(buf_str(&d->fold), d->fold.len),
         INT(a->unfinished),
@@ -330,7 +322,7 @@ static int insert(struct catalogue *c, const struct asset *a,
     if (!err)
         err = write_body(c, a, row);
     if (!err)
-        err = fields_put(c, row, true, a->json, a->json_len);
+        err = fields_put(c, row, true, a);
     if (!err)
         err = named ? folder_give(c, row, a->id, d->safe)
                     : db_run(&c->db, S_UNNAMED_SET,
@@ -423,7 +415,7 @@ static int update(struct catalogue *c, const struct asset *a,
     if (!err)
         err = write_body(c, a, k->row);
     if (!err)
-        err = fields_put(c, k->row, false, a->json, a->json_len);
+        err = fields_put(c, k->row, false, a);
     return err ? err : rename_row(c, a, d, k, named);
 }
 
@@ -447,7 +439,7 @@ int catalogue_put(struct catalogue *c, const struct asset *a, bool named,
     else if (!err)
         err = update(c, a, &d, &known, named, now_s);
     if (err)
-        return spoil(c, err);
+        return writer_spoil(c, err);
     *ret_row = fresh ? row : known.row;
     *ret_new = fresh;
     return 0;
@@ -483,7 +475,7 @@ int catalogue_name_all(struct catalogue *c)
 
     while (!err)
         err = name_next(c, &after);
-    return err == -ENOENT ? 0 : spoil(c, err);
+    return err == -ENOENT ? 0 : writer_spoil(c, err);
 }
 
 static int remove_row(struct catalogue *c, int64_t row)
@@ -523,17 +515,17 @@ int catalogue_remove(struct catalogue *c, int64_t row)
     if (planted("reused_row"))
         (void)db_exec(&c->db, "UPDATE sqlite_sequence SET seq = "
                               "(SELECT max(row) FROM asset)");
-    return err == -ENOENT ? err : spoil(c, err);
+    return err == -ENOENT ? err : writer_spoil(c, err);
 }
 
 int catalogue_mark_begin(struct catalogue *c)
 {
-    return spoil(c, db_exec(&c->db, "DELETE FROM temp.mark"));
+    return writer_spoil(c, db_exec(&c->db, "DELETE FROM temp.mark"));
 }
 
 int catalogue_mark(struct catalogue *c, int64_t row)
 {
-    return spoil(c, db_run(&c->db, S_MARK, VALUES(INT(row))));
+    return writer_spoil(c, db_run(&c->db, S_MARK, VALUES(INT(row))));
 }
 
 int catalogue_unmarked(struct catalogue *c, int64_t *rows, size_t max,
@@ -550,7 +542,7 @@ int catalogue_unmarked(struct catalogue *c, int64_t *rows, size_t max,
         step = db_step(&c->db, s);
     }
     if (step < 0)
-        return spoil(c, step);
+        return writer_spoil(c, step);
     (void)sqlite3_reset(s);
     *ret_count = count;
     return 0;
@@ -571,5 +563,6 @@ int writer_run(struct catalogue *c, enum statement which,
 
 int catalogue_state_set(struct catalogue *c, const char *name, int64_t value)
 {
-    return spoil(c, writer_run(c, S_STATE_SET, VALUES(TEXT(name), INT(value))));
+    return writer_spoil(
+        c, writer_run(c, S_STATE_SET, VALUES(TEXT(name), INT(value))));
 }

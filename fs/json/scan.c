@@ -311,6 +311,41 @@ int scan_value(struct scan *s, const char **ret_text, size_t *ret_len)
     return 0;
 }
 
+const char *scan_skip_string(const char *at, const char *end)
+{
+    for (at++; at < end; at++) {
+        if (*at == '"')
+            return at + 1;
+        if (*at == '\\' && ++at == end)
+            break;
+    }
+    return NULL;
+}
+
+/* What brackets are counted by. */
+static const bool counts[256] = {
+    ['"'] = true, ['{'] = true, ['['] = true, ['}'] = true, [']'] = true,
+};
+
+const char *scan_skip_brackets(const char *at, const char *end, size_t depth)
+{
+    char last = depth ? '\0' : *at == '{' ? '}' : ']';
+
+    while (at && at < end) {
+        if (!counts[(unsigned char)*at])
+            at++;
+        else if (*at == '"')
+            at = scan_skip_string(at, end);
+        else if (*at == '{' || *at == '[')
+            depth++, at++;
+        else if (--depth == 0)
+            return !last || *at == last ? at + 1 : NULL;
+        else
+            at++;
+    }
+    return NULL;
+}
+
 /* A string's characters one by one, its escapes undone. */
 struct string_reader {
     const char *at;
