@@ -14,9 +14,11 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "catalogue/catalogue.h"
+#include "explain.h"
 #include "media/media.h"
 #include "mount/session.h"
 #include "mountpoint.h"
+#include "private.h"
 #include "sync/sync.h"
 #include "wire/api.h"
 #include "wire/http.h"
@@ -24,6 +26,7 @@
 #define WALK_PARALLEL      8
 #define MAX_CONNECTIONS    32
 #define CONNECT_TIMEOUT_MS 10000
+#define WHY_BYTES          1024
 
 /* linux/magic.h has no names for all of these. */
 #define MAGIC_NFS  0x6969
@@ -71,24 +74,10 @@ static bool is_remote(const char *directory)
     }
 }
 
-static int make_directories(const char *path)
-{
-    cleanup(free_ptr) char *copy = strdup(path);
-    if (!copy)
-        return -ENOMEM;
-    for (char *slash = copy + 1; (slash = strchr(slash, '/')); slash++) {
-        *slash = '\0';
-        if (mkdir(copy, 0700) < 0 && errno != EEXIST)
-            return -errno;
-        *slash = '/';
-    }
-    return mkdir(path, 0700) < 0 && errno != EEXIST ? -errno : 0;
-}
-
 /* The usual place, or a private directory of this run where that won't do. */
 static int open_catalogue(struct service *s)
 {
-    int err = make_directories(s->directory);
+    int err = private_make_directories(s->directory);
     if (!err && is_remote(s->directory))
         err = -EXDEV;
     if (!err)
@@ -129,27 +118,6 @@ static enum exit_status explain_cache(int err, const char *directory,
         (void)buf_appendf(error, "cannot use the cache %s: %s", directory,
                           strerror(-err));
     return EXIT_CACHE;
-}
-
-static enum exit_status explain_api(struct service *s, int err,
-                                    const struct options *o, struct buf *error)
-{
-    if (err == -EACCES) {
-        (void)buf_appendf(error,
-                          "the API at %s refused the key in "
-                          "TWELVE_LABS_API_KEY (or key_file, key_command)",
-                          o->base_url);
-        return EXIT_KEY_REFUSED;
-    }
-    struct api_stats stats = {0};
-    api_stats(s->api, &stats);
-    const char *why = stats.last_error_text;
-    if (!*why && err == -EIO)
-        why = "what it answers cannot be the list";
-    (void)buf_appendf(error, "cannot list assets from %s: %s%s%s%s",
-                      o->base_url, strerror(-err), *why ? " (" : "", why,
-                      *why ? ")" : "");
-    return EXIT_NETWORK;
 }
 
 static int start_network(struct service *s, const struct options *o,
@@ -195,6 +163,10 @@ static int make_mount(struct service *s, const struct options *o)
         .mountpoint = o->mountpoint,
         .source = o->source,
         .allow_other = o->allow_other,
+        .io_uring = o->io_uring,
+        .uid = o->uid,
+        .gid = o->gid,
+        .umask = o->umask,
         .fuse_options = o->fuse_options,
         .refresh_ms = o->refresh_ms,
         .timeout_ms = o->timeout_ms,
@@ -203,15 +175,9 @@ static int make_mount(struct service *s, const struct options *o)
                      &s->mount);
 }
 
-static enum exit_status internal(int err, struct buf *error)
-{
-    (void)buf_appendf(error, "cannot start: %s", strerror(-err));
-    return EXIT_INTERNAL;
-}
-
 static enum exit_status stopped(const struct options *o, struct buf *error)
 {
-    (void)buf_appendf(error, "stopped by a signal before %s was mounted",
+    (void)buf_appendf(error, "stopped by a signal before %s was usable",
                       o->mountpoint);
     return EXIT_STOPPED;
 }
@@ -221,12 +187,12 @@ static enum exit_status wait_ready(struct service *s, const struct options *o,
 {
     int err = sync_start(s->sync);
     if (err)
-        return internal(err, error);
+        return explain_internal(err, error);
     const struct sync_question question = {.want = SYNC_READY};
     err = sync_wait(s->sync, &question, clock_mono_ms() + o->timeout_ms);
     if (err == -ESHUTDOWN)
         return stopped(o, error);
-    return err ? explain_api(s, err, o, error) : EXIT_MOUNTED;
+    return err ? explain_api(s->api, err, o, error) : EXIT_MOUNTED;
 }
 
 static enum exit_status wire(struct service *s, const struct options *o,
@@ -234,7 +200,7 @@ static enum exit_status wire(struct service *s, const struct options *o,
 {
     int err = options_account_directory(o, key, &s->directory);
     if (err)
-        return internal(err, error);
+        return explain_internal(err, error);
     if (mountpoint_would_hide(o->mountpoint, s->directory)) {
         (void)buf_appendf(error, "the cache %s would be below the mount point",
                           s->directory);
@@ -246,16 +212,13 @@ static enum exit_status wire(struct service *s, const struct options *o,
     if (err)
         return explain_cache(err, s->directory, error);
     err = start_network(s, o, key);
-    if (err == -EINVAL) {
-        (void)buf_appendf(error, "'%s' is no base URL for the API",
-                          o->base_url);
-        return EXIT_USAGE;
-    }
+    if (err == -EINVAL)
+        return explain_base_url(o, error);
     if (!err)
         err = make_sync(s, o);
     if (!err)
         err = make_mount(s, o);
-    return err ? internal(err, error) : EXIT_MOUNTED;
+    return err ? explain_internal(err, error) : EXIT_MOUNTED;
 }
 
 DEFINE_CLEANUP(free_service, struct service *, service_free)
@@ -265,7 +228,7 @@ enum exit_status service_new(const struct options *o, const char *key,
 {
     cleanup(free_service) struct service *s = calloc(1, sizeof(*s));
     if (!s)
-        return internal(-ENOMEM, error);
+        return explain_internal(-ENOMEM, error);
     enum exit_status status = wire(s, o, key, error);
     if (status == EXIT_MOUNTED)
         *ret_service = steal_ptr(s);
@@ -278,23 +241,26 @@ enum exit_status service_start(struct service *s, const struct options *o,
     enum exit_status status = wait_ready(s, o, error);
     if (status != EXIT_MOUNTED)
         return status;
-    int err = mount_start(s->mount);
-    if (err == -EINVAL && o->fuse_options) {
-        (void)buf_appendf(error, "mount has no use for all of the options '%s'",
-                          o->fuse_options);
-        return EXIT_USAGE;
-    }
-    if (err) {
-        (void)buf_appendf(error, "cannot mount on %s: %s", o->mountpoint,
-                          strerror(-err));
-        return EXIT_MOUNT_POINT;
-    }
-    return EXIT_MOUNTED;
+    cleanup(buf_done) struct buf why = {.max = WHY_BYTES};
+    int err = mount_start(s->mount, &why);
+    if (err == -ESHUTDOWN)
+        return stopped(o, error);
+    return err ? explain_mount(err, buf_str(&why), o, error) : EXIT_MOUNTED;
 }
 
-void service_wait(struct service *s)
+enum exit_status service_wait(struct service *s, const struct options *o,
+                              struct buf *error)
 {
-    mount_wait(s->mount);
+    int err = mount_wait(s->mount);
+    if (!err)
+        return EXIT_MOUNTED;
+    if (err == -ECONNABORTED) /* libfuse thinks that it is unmounted */
+        (void)mountpoint_take_away(o->mountpoint);
+    (void)buf_appendf(error, "the mount on %s ended: %s", o->mountpoint,
+                      err == -ECONNABORTED
+                          ? "its connection to the kernel was cut"
+                          : strerror(-err));
+    return EXIT_INTERNAL;
 }
 
 void service_stop(struct service *s)
@@ -308,16 +274,33 @@ int service_set_key(struct service *s, const char *key)
     return api_set_key(s->api, key);
 }
 
-bool service_progress(struct service *s, struct buf *line)
+enum exit_status service_wait_complete(struct service *s,
+                                       const struct options *o,
+                                       struct buf *error)
+{
+    const struct sync_question question = {.want = SYNC_COMPLETE};
+    int err = sync_wait(s->sync, &question, CLOCK_NEVER_MS);
+    if (err == -ESHUTDOWN)
+        return stopped(o, error);
+    return err ? explain_api(s->api, err, o, error) : EXIT_MOUNTED;
+}
+
+bool service_progress(struct service *s, struct service_progress *ret)
 {
     struct sync_status status;
     sync_status(s->sync, &status);
-    if (status.total >= 0)
-        (void)buf_appendf(line, "%" PRId64 " of %" PRId64 " assets",
-                          status.walked, status.total);
-    else
-        (void)buf_appendf(line, "%" PRId64 " assets", status.walked);
+    ret->read = status.walked;
+    ret->total = status.total;
     return !status.complete;
+}
+
+int service_version(struct buf *text)
+{
+    return buf_appendf(text,
+                       "twelvefs " TWELVEFS_VERSION "\n"
+                       "libfuse %s (%s)\ncurl %s\nSQLite %s\n",
+                       mount_library_version(), mount_library_use(),
+                       http_library_version(), catalogue_library_version());
 }
 
 static int remove_one(const char *path, const struct stat *st, int type,

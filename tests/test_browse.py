@@ -183,6 +183,16 @@ def test_mtime_is_created_at(standin, mount):
         assert int(path.stat().st_mtime) == int(text)
 
 
+def test_the_first_second_of_1970_is_a_time(standin, mount):
+    server = standin(assets=60)
+    server.create(1, fields={"filename": "epoch.mp4"}, status="ready",
+                  created_at="1970-01-01T00:00:00Z")
+    m = mount(server)
+    m.wait_complete()
+    assert next(m.path.glob("*/epoch.mp4")).stat().st_mtime == 0
+    assert os.listdir(m.path / "created=1970-01-01T00:00:00Z") == ["epoch.mp4"]
+
+
 def test_df_counts_assets_and_bytes(standin, mount):
     server = standin(assets=120)
     m = mount(server)
@@ -279,3 +289,35 @@ def test_a_listing_of_the_root_never_waits_for_a_slow_walk(standin, mount):
     server.clear_faults()
     assert os.listdir(m.path / "other") == []
     within(10, lambda: "other" not in os.listdir(m.path))
+
+
+def odd_ids():
+    """Ids that no path component and no suffix can be, all different."""
+    return ["", "\\u0000", "a\\u0000b", "a\\u0000c", "x" * 255, "y" * 255,
+            "z" * 300, "x" * 256, "a/b", "a/c", ".", "..", ".media", "%", "%41",
+            "short", "@" + "0" * 24, "0" * 40, "%ff", "\\ud800", "\\u202e1",
+            "x=1", "é" * 100, "é" * 120, " ", "noid-0123456789abcdef"]
+
+
+@pytest.mark.parametrize("filename", ["same.mp4", "same" * 60 + ".mp4", "@"],
+                         ids=["short", "cut", "at"])
+def test_no_asset_is_lost_for_an_odd_id(standin, mount, filename):
+    """All of one filename and one second, so that only ids tell them apart."""
+    server = standin(assets=0)
+    url = server.media + "/assets/x.png"
+    for one in odd_ids():
+        server.create(text=json.dumps({
+            "created_at": "2026-01-01T00:00:00Z", "filename": filename,
+            "file_type": "video/mp4", "status": "ready",
+            "thumbnail": {"status": "ready", "representative_url": url},
+            "_id": "$"}).replace("$", one))
+    m = mount(server)
+    names = os.listdir(m.path / "video")
+    assert len(set(names)) == len(names) == len(odd_ids())
+    for place in (m.path, m.path / "video", m.path / f"filename={filename[0]}"):
+        pictures = os.listdir(place / ".pictures")
+        assert len(pictures) > 20
+        for name in pictures:
+            assert len(os.fsencode(name)) <= 255
+            assert os.readlink(place / ".pictures" / name)
+            assert name.rpartition(".")[0] in names

@@ -1,4 +1,5 @@
 """What a mount costs, counted at the stand-in."""
+import errno
 import os
 import subprocess
 import urllib.error
@@ -114,8 +115,9 @@ def test_pictures_are_equal_byte_for_byte(standin, mount, account):
                 expected = answer.read()
         except urllib.error.HTTPError as refused:
             assert refused.code == 404
-            with pytest.raises(FileNotFoundError):
+            with pytest.raises(OSError) as failure:
                 (path / name).read_bytes()
+            assert failure.value.errno == errno.EIO
             continue
         assert os.stat(path / name).st_size == len(expected)
         assert (path / name).read_bytes() == expected

@@ -267,3 +267,8 @@ int64_t catalogue_stored_bytes(const struct catalogue *c)
 
     return bytes > INT64_MAX ? INT64_MAX : (int64_t)bytes;
 }
+
+const char *catalogue_library_version(void)
+{
+    return sqlite3_libversion();
+}

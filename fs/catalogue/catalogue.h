@@ -180,6 +180,9 @@ struct catalogue_reader *catalogue_reader_acquire(struct catalogue *c);
 struct catalogue_reader *catalogue_reader_of_writer(struct catalogue *c);
 void catalogue_reader_release(struct catalogue_reader *r);
 
+/* The version of a reader's snapshot. */
+int catalogue_reader_version(struct catalogue_reader *r, uint64_t *ret_version);
+
 /* Version of the last commit, and its wall time; without a reader, any
  * thread, no lock. by_type: the last commit that touched that type's listing;
  * ASSET_TYPE_COUNT: any commit with a difference, since any may move a row
@@ -279,5 +282,8 @@ int catalogue_unfinished(struct catalogue_reader *r, size_t max,
                          struct catalogue_place **ret_places,
                          size_t *ret_count);
 void catalogue_places_free(struct catalogue_place *places, size_t count);
+
+/* The library's, as it runs. */
+const char *catalogue_library_version(void);
 
 #endif

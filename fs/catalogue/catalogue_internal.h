@@ -31,7 +31,7 @@
 #define CATALOGUE_SCHEMA  2
 #define CATALOGUE_APP_ID  0x74776673 /* "twfs" */
 #define WRITER_CACHE      "-8192"    /* KiB of pages */
-#define CATALOGUE_MAX_ROW ((int64_t)1 << 40)
+#define CATALOGUE_MAX_ROW ((int64_t)1 << 33)
 #define PAGE_BYTES        4096
 #define PAGE_RESERVED     8   /* at each page's end, for its checksum */
 #define HEADER_BYTES      100 /* of a database file */

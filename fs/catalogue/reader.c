@@ -425,6 +425,17 @@ bool catalogue_field_indexed(struct catalogue_reader *r, const char *field)
     return reader_integer(r, S_FIELD, field, &indexed) == 0 && indexed != 0;
 }
 
+int catalogue_reader_version(struct catalogue_reader *r, uint64_t *ret_version)
+{
+    int64_t version = 0;
+    int err = reader_integer(r, S_STATE_GET, "version", &version);
+
+    if (err && err != -ENOENT) /* nothing was committed yet */
+        return err;
+    *ret_version = (uint64_t)version;
+    return 0;
+}
+
 int64_t catalogue_state(struct catalogue_reader *r, const char *name,
                         int64_t fallback)
 {

@@ -167,11 +167,14 @@ static int read_clean_url(const struct scan_token *t, char **ret_url)
     return err;
 }
 
-/* An id for what has none, the same whenever the same object comes again. */
+/* An id for what has none that can be used, the same whenever the same object
+ * comes again: of what seldom changes, but all of that, for two that look alike
+ * would be one asset. */
 static int make_id(const struct pass *p, char **ret_id)
 {
-    static const char *const names[] = {"created_at", "filename", "size",
-                                        "method"};
+    static const char *const names[] = {"_id",    "created_at",   "filename",
+                                        "size",   "method",       "file_type",
+                                        "source", "user_metadata"};
     uint64_t hash = 0;
 
     for (size_t i = 0; i < array_count(names); i++) {
@@ -272,7 +275,8 @@ int object_read(struct scan *s, struct asset *ret_asset)
 {
     struct scan ahead = *s;
     struct pass p;
-    cleanup(asset_done) struct asset a = {.size_bytes = -1};
+    cleanup(asset_done) struct asset a = {.created_s = ASSET_NO_TIME,
+                                          .size_bytes = -1};
 
     memset(p.tokens, 0, sizeof(p.tokens));
     p.sizes = (struct metadata_sizes){0};

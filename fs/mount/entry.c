@@ -69,6 +69,7 @@ void entry_view(const struct mount *m, const struct view *v,
                        : is_unsettled(m, v) ? UNSETTLED_S
                                             : ATTR_DAY_S;
     begin(e, number, timeout_s, timeout_s);
+    e->generation = v->generation;
     /* Writable by their owner, for ln -s. */
     attr_directory(&m->owner, number, view_is_listing(v) ? 0755 : 0555,
                    count_links(m, v), view_time(m, v), &e->attr);
@@ -79,6 +80,7 @@ void entry_pictures(const struct mount *m, const struct view *v,
 {
     uint64_t number = node_number(NODE_PICTURES, v->number, 1);
     begin(e, number, m->refresh_s, m->refresh_s);
+    e->generation = v->generation;
     attr_directory(&m->owner, number, 0555, 2, attr_commit_time(m->catalogue),
                    &e->attr);
 }
@@ -90,6 +92,7 @@ void entry_folder(const struct mount *m, const struct view *v,
     uint64_t number = node_number(NODE_FOLDER, v->number, asset->row);
     double timeout_s = entry_timeout(m, v);
     begin(e, number, timeout_s, timeout_s);
+    e->generation = v->generation;
     attr_directory(&m->owner, number, 0555, 2, attr_folder_time(v, asset),
                    &e->attr);
 }
@@ -123,7 +126,9 @@ int entry_picture_name(const struct catalogue_entry *asset,
     return 0;
 }
 
-/* A folder's name too long to take an extension gives way to its suffix. */
+_Static_assert(NAME_SAFE_MAX + NAME_SUFFIX_MAX + ASSET_EXT_SIZE < NAME_SIZE,
+               "each folder name can take an extension, with its dot");
+
 int entry_contact_name(const struct catalogue_entry *asset, char out[NAME_SIZE])
 {
     char component[NAME_SIZE], extension[ASSET_EXT_SIZE];
@@ -132,10 +137,6 @@ int entry_contact_name(const struct catalogue_entry *asset, char out[NAME_SIZE])
         return -ENOENT;
     asset_picture_extension(asset->picture_url, extension);
     int len = snprintf(out, NAME_SIZE, "%s.%s", asset->folder, extension);
-    size_t safe_len;
-    if (len >= NAME_SIZE && name_has_suffix(asset->folder, &safe_len))
-        len = snprintf(out, NAME_SIZE, "%s.%s", asset->folder + safe_len,
-                       extension);
     return len < NAME_SIZE ? 0 : -ENOENT;
 }
 
@@ -152,10 +153,10 @@ int entry_link_target(const struct view *v, enum node_kind kind,
 
 /* The kernel keeps a link's target with its inode. Another extension is
  * another target, so it is another generation of that inode. */
-static uint64_t link_generation(const char *target)
+static uint64_t link_generation(const struct view *v, const char *target)
 {
     const char *dot = strrchr(target, '.');
-    uint64_t generation = 1;
+    uint64_t generation = v->generation;
     for (; dot && *dot; dot++)
         generation = generation * 131 + (unsigned char)*dot;
     return generation;
@@ -172,7 +173,7 @@ int entry_link(const struct mount *m, const struct view *v, enum node_kind kind,
     double timeout_s =
         kind == NODE_CONTACT ? m->refresh_s : entry_timeout(m, v);
     begin(e, number, timeout_s, timeout_s);
-    e->generation = link_generation(buf_str(&target));
+    e->generation = link_generation(v, buf_str(&target));
     attr_symlink(&m->owner, number, (int64_t)target.len,
                  (struct timespec){.tv_sec = asset->created_s}, &e->attr);
     return 0;
@@ -188,14 +189,15 @@ void entry_saved(const struct mount *m, const struct view *v,
                  (struct timespec){.tv_sec = link->created_s}, &e->attr);
 }
 
-void entry_lines(const struct mount *m, const struct view *v, uint64_t version,
-                 int64_t size, struct fuse_entry_param *e)
+void entry_lines(const struct mount *m, const struct view *v,
+                 const struct selection *s, struct fuse_entry_param *e)
 {
-    uint64_t number = node_number(NODE_LINES, v->number,
-                                  (int64_t)(version % (uint64_t)NODE_ROW_END));
+    uint64_t version = s->version % (uint64_t)NODE_ROW_END;
+    uint64_t number = node_number(NODE_LINES, v->number, (int64_t)version);
     begin(e, number, 0, m->refresh_s);
-    attr_file(&m->owner, number, 0444, size, attr_commit_time(m->catalogue),
-              &e->attr);
+    e->generation = v->generation;
+    attr_file(&m->owner, number, 0444, selection_bytes(s),
+              attr_commit_time(m->catalogue), &e->attr);
 }
 
 void entry_fixed(const struct mount *m, enum node_fixed which,

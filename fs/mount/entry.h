@@ -30,8 +30,8 @@ int entry_link(const struct mount *m, const struct view *v, enum node_kind kind,
                const struct catalogue_entry *asset, struct fuse_entry_param *e);
 void entry_saved(const struct mount *m, const struct view *v,
                  const struct catalogue_link *link, struct fuse_entry_param *e);
-void entry_lines(const struct mount *m, const struct view *v, uint64_t version,
-                 int64_t size, struct fuse_entry_param *e);
+void entry_lines(const struct mount *m, const struct view *v,
+                 const struct selection *s, struct fuse_entry_param *e);
 void entry_fixed(const struct mount *m, enum node_fixed which,
                  struct fuse_entry_param *e);
 
@@ -47,7 +47,8 @@ int entry_in_media(const struct mount *m, enum node_kind kind,
 int entry_link_target(const struct view *v, enum node_kind kind,
                       const struct catalogue_entry *asset, struct buf *out);
 
-/* "thumbnail.<ext>", and a link's name in .pictures. -ENOENT without one. */
+/* "thumbnail.<ext>", and "<folder name>.<ext>", a link's name in .pictures.
+ * -ENOENT without one. */
 #define ENTRY_PICTURE_SIZE 32
 int entry_picture_name(const struct catalogue_entry *asset,
                        char out[ENTRY_PICTURE_SIZE]);

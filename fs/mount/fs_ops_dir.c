@@ -7,12 +7,18 @@
 #include "base/clock.h"
 #include "mount/entry.h"
 
-/* Offsets are class << 56 | position: what stands in every such directory by
- * its ordinal, saved links by their number, assets by their row. They only
- * ascend, so a listing goes on rightly whatever came or went meanwhile. */
+/* Offsets are class << 60 | version << 40 | position: what stands in every such
+ * directory by its ordinal, saved links by their number, assets by their row.
+ * Positions only ascend, so a listing goes on rightly whatever came or went
+ * meanwhile. The version, its low bits, is that of the selection which the
+ * reader is in (selection.h), so that he is given no older one. */
 enum offset_class { OFFSET_FIXED = 1, OFFSET_SAVED, OFFSET_ASSET };
-#define OFFSET_SHIFT 56
-#define OFFSET_MASK  ((INT64_C(1) << OFFSET_SHIFT) - 1)
+#define OFFSET_POSITION_BITS 40
+#define OFFSET_VERSION_BITS  20
+#define OFFSET_MASK          ((INT64_C(1) << OFFSET_POSITION_BITS) - 1)
+#define OFFSET_SHIFT         (OFFSET_POSITION_BITS + OFFSET_VERSION_BITS)
+
+_Static_assert(NODE_ROW_BITS <= OFFSET_POSITION_BITS, "a row is a position");
 
 #define ROWS_BATCH    256
 #define OTHER_WAIT_MS 2000 /* a listing of the root for the walk */
@@ -27,6 +33,7 @@ struct dir {
     bool full;
     uint64_t remembered; /* numbers of `view` in there */
     int64_t seen;        /* the last row looked at, shown or not */
+    uint64_t version;    /* of the selection that is read; 0 none */
 };
 
 static void dir_done(struct dir *d)
@@ -37,6 +44,12 @@ static void dir_done(struct dir *d)
 static off_t offset(enum offset_class class, int64_t position)
 {
     return (off_t)((int64_t) class << OFFSET_SHIFT | position);
+}
+
+static off_t asset_offset(const struct dir *d, int64_t row)
+{
+    uint64_t version = d->version & ((1u << OFFSET_VERSION_BITS) - 1);
+    return offset(OFFSET_ASSET, row) | (off_t)(version << OFFSET_POSITION_BITS);
 }
 
 /* The position after which a class goes on; OFFSET_MASK when it is through. */
@@ -184,7 +197,7 @@ static bool add_listed(void *ctx, const struct catalogue_entry *asset)
     struct dir *d = ctx;
     struct fuse_entry_param e;
     entry_folder(d->mount, d->view, asset, &e);
-    return dir_add(d, asset->folder, &e, offset(OFFSET_ASSET, asset->row));
+    return dir_add(d, asset->folder, &e, asset_offset(d, asset->row));
 }
 
 static int add_folder(struct dir *d, const struct catalogue_entry *asset)
@@ -203,7 +216,7 @@ static int add_contact(struct dir *d, const struct catalogue_entry *asset)
     int err = entry_link(d->mount, d->view, NODE_CONTACT, asset, &e);
     if (err)
         return err == -ENOENT ? 0 : err;
-    (void)dir_add(d, name, &e, offset(OFFSET_ASSET, asset->row));
+    (void)dir_add(d, name, &e, asset_offset(d, asset->row));
     return 0;
 }
 
@@ -219,21 +232,33 @@ static int add_row(struct dir *d, struct catalogue_reader *reader, int64_t row,
     return add(d, &asset);
 }
 
+/* The selection that the reader is in, while it is kept; else the newest. */
+static int open_selection(const struct dir *d, struct catalogue_reader *reader,
+                          int64_t after, struct selection **ret)
+{
+    struct selection_table *table = d->mount->selections;
+    int err = -ESTALE;
+    if (after)
+        err = selection_find(table, d->view, reader,
+                             (uint64_t)d->r->off >> OFFSET_POSITION_BITS,
+                             OFFSET_VERSION_BITS, ret);
+    return err == -ESTALE ? selection_open(table, d->view, reader, ret) : err;
+}
+
 /* The rows of a query view, those that went since left out. */
 static int add_selected(struct dir *d, struct catalogue_reader *reader,
-                        uint64_t version, add_fn *add)
+                        add_fn *add)
 {
-    struct listing_table *table = d->mount->listings;
     int64_t after = position_in(d->r, OFFSET_ASSET);
-    struct listing *l;
-    int err = listing_open(table, d->view, reader, version, d->r->off == 0,
-                           after, &l);
+    struct selection *s;
+    int err = open_selection(d, reader, after, &s);
     if (err)
         return err;
-    size_t i = listing_after(l, after);
-    for (; !err && !d->full && i < l->count; i++)
-        err = add_row(d, reader, l->rows[i], add);
-    listing_close(table, l, !err && !d->full && d->used == 0);
+    d->version = s->version;
+    size_t i = selection_after(s, after);
+    for (; !err && !d->full && i < s->count; i++)
+        err = add_row(d, reader, s->rows[i], add);
+    selection_close(d->mount->selections, s);
     return err;
 }
 
@@ -302,24 +327,16 @@ static int read_listing(struct dir *d)
     int unsettled = root ? settle_other(d->r, complete) : 0;
     if (unsettled)
         return unsettled;
-    uint64_t version = catalogue_version(m->catalogue);
-    cleanup(release_reader) struct catalogue_reader *reader =
-        catalogue_reader_acquire(m->catalogue);
-    if (!reader)
-        return -ENOMEM;
-    if (view_is_query(v)) {
-        int waits = fs_need_fields(d->r, v, reader);
-        if (!waits)
-            waits = fs_need_cover(d->r, v);
-        if (waits)
-            return waits;
-    }
+    cleanup(release_reader) struct catalogue_reader *reader = NULL;
+    int err = fs_acquire_covering(d->r, v, &reader);
+    if (err)
+        return err;
     if (!dir_add_dots(d, d->r->ino, parent_of(v)) ||
         (root && !dir_add_types(d)))
         return dir_reply(d);
-    int err = dir_add_links(d, reader);
+    err = dir_add_links(d, reader);
     if (!err && !d->full && view_is_query(v))
-        err = add_selected(d, reader, version, add_folder);
+        err = add_selected(d, reader, add_folder);
     else if (!err && !d->full && !root)
         err = catalogue_list(reader, v->type, position_in(d->r, OFFSET_ASSET),
                              add_listed, d);
@@ -331,19 +348,13 @@ static int read_pictures(struct dir *d)
     struct mount *m = d->mount;
     const struct view *v = d->view;
     bool complete = sync_is_complete(m->sync);
-    uint64_t version = catalogue_version(m->catalogue);
-    cleanup(release_reader) struct catalogue_reader *reader =
-        catalogue_reader_acquire(m->catalogue);
-    if (!reader)
-        return -ENOMEM;
-    int err = view_is_query(v) ? fs_need_fields(d->r, v, reader) : 0;
-    if (!err && view_is_query(v))
-        err = fs_need_cover(d->r, v);
+    cleanup(release_reader) struct catalogue_reader *reader = NULL;
+    int err = fs_acquire_covering(d->r, v, &reader);
     if (err)
         return err;
     if (!dir_add_dots(d, d->r->ino, node_number(NODE_VIEW, v->number, 1)))
         return dir_reply(d);
-    err = view_is_query(v) ? add_selected(d, reader, version, add_contact)
+    err = view_is_query(v) ? add_selected(d, reader, add_contact)
                            : add_contacts(d, reader);
     return err ? err : reply_or_wait(d, complete);
 }
@@ -460,7 +471,7 @@ static int read_directory(struct request *r, bool plus)
 {
     struct node n;
     cleanup(view_hold_done) struct view_hold hold = {0};
-    int err = fs_node(r, &n, &hold);
+    int err = fs_node(r->mount, r->ino, &n, &hold);
     if (err)
         return err;
     cleanup(dir_done) struct dir d = {

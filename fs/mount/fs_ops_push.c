@@ -11,6 +11,7 @@
  *  1. storing waits for a page that a READ holds, so the other thread must be
  *     free to answer that: one thread pushes at a time (push_lock), and none
  *     once the threads are about to end;
+ *     (Not with rings: the READ may be in the queue of this very thread.)
  *  2. a commit's invalidation may overtake the text that was read before it:
  *     where the version moved meanwhile, the pages are dropped again.
  */
@@ -48,7 +49,8 @@ static void push_files(struct mount *m, int64_t row)
 
 void fs_push(struct mount *m, int64_t row)
 {
-    if (m->push_credit <= 0 || pthread_mutex_trylock(&m->push_lock) != 0)
+    if (m->has_rings || m->push_credit <= 0 ||
+        pthread_mutex_trylock(&m->push_lock) != 0)
         return;
     m->push_credit--;
     uint64_t version = catalogue_version(m->catalogue);

@@ -53,18 +53,24 @@ static int read_file(struct request *r, const struct node *n)
     return reply_part(r, buf_str(&text), text.len);
 }
 
-static int read_lines(struct request *r, const struct node *n)
+static int read_lines(struct request *r, const struct node *n,
+                      const struct view *v)
 {
     struct mount *m = r->mount;
     cleanup(release_reader) struct catalogue_reader *reader =
         catalogue_reader_acquire(m->catalogue);
     if (!reader)
         return -ENOMEM;
+    struct selection *s;
+    int err = selection_find(m->selections, v, reader, (uint64_t)n->row,
+                             NODE_ROW_BITS, &s);
+    if (err)
+        return err;
     cleanup(buf_done) struct buf out = {.max = r->size + 1};
-    int err = buf_reserve(&out, r->size);
+    err = buf_reserve(&out, r->size);
     if (!err)
-        err = lines_read(m->lines, n->view, (uint64_t)n->row, reader, r->off,
-                         r->size, &out);
+        err = selection_lines(s, reader, r->off, r->size, &out);
+    selection_close(m->selections, s);
     if (err)
         return err;
     (void)fuse_reply_buf(r->req, buf_str(&out), out.len);
@@ -123,7 +129,7 @@ int fs_read(struct request *r)
 {
     struct node n;
     cleanup(view_hold_done) struct view_hold hold = {0};
-    int err = fs_node(r, &n, &hold);
+    int err = fs_node(r->mount, r->ino, &n, &hold);
     if (err)
         return err;
     switch (n.kind) {
@@ -132,7 +138,7 @@ int fs_read(struct request *r)
     case NODE_MANIFEST_URL:
         return read_file(r, &n);
     case NODE_LINES:
-        return read_lines(r, &n);
+        return read_lines(r, &n, hold.view);
     case NODE_PICTURE:
     case NODE_PLAYLIST:
         return read_media(r, &n);
@@ -147,7 +153,7 @@ int fs_readlink(struct request *r)
 {
     struct node n;
     cleanup(view_hold_done) struct view_hold hold = {0};
-    int err = fs_node(r, &n, &hold);
+    int err = fs_node(r->mount, r->ino, &n, &hold);
     if (err)
         return err;
     cleanup(release_reader) struct catalogue_reader *reader =

@@ -25,18 +25,26 @@
 #include "media/media.h"
 #include "mount/attr.h"
 #include "mount/device.h"
-#include "mount/listing.h"
-#include "mount/ndjson.h"
+#include "mount/fs_errno.h"
 #include "mount/node.h"
 #include "mount/notify.h"
+#include "mount/opcount.h"
 #include "mount/park.h"
 #include "mount/pin.h"
+#include "mount/selection.h"
 #include "mount/session.h"
 #include "mount/view.h"
 #include "sync/sync.h"
 #include "wire/api.h"
 
 #define MOUNT_THREADS 2
+
+/* A thread that serves, and what it reads into. */
+struct server {
+    struct mount *mount;
+    pthread_t thread;
+    _Alignas(max_align_t) char bytes[DEVICE_BUFFER_BYTES];
+};
 
 struct mount {
     struct catalogue *catalogue; /* borrowed, and so are the next three */
@@ -50,12 +58,16 @@ struct mount {
     int64_t started_ns;
 
     struct view_table *views;
-    struct listing_table *listings;
-    struct lines_table *lines;
+    struct selection_table *selections;
     struct pin_table *pins;
     struct park *park;
     struct notify *notify;
     struct device *device;
+    struct opcount operations;
+    struct mount_features features; /* written before anybody is served */
+    bool initialized;               /* likewise: INIT was answered */
+    bool wants_rings;               /* io_uring was asked for */
+    _Atomic bool has_rings;         /* a request came by io_uring */
 
     _Atomic int64_t root_changed_ns;
     _Atomic bool other_shown;    /* the root has other/ */
@@ -69,22 +81,23 @@ struct mount {
     char *mountpoint;
     char *options;
     struct fuse_session *session;
-    pthread_t threads[MOUNT_THREADS];
-    int thread_count;
+    struct server servers[MOUNT_THREADS];
+    int server_count;
     int stop_fd;         /* eventfd: mount_wait should end */
     _Atomic int failure; /* errno that ended the service, or 0 */
 };
 
 struct request;
 
-/* 0: replied. A negative errno: not replied, the caller does. REQUEST_PARKED:
- * the request is no longer the caller's. */
+/* 0: replied. A negative errno: not replied, the caller does (fs_errno.h says
+ * as what). REQUEST_PARKED: the request is no longer the caller's. */
 typedef int request_fn(struct request *r);
 #define REQUEST_PARKED 1
 
 struct request {
     struct mount *mount;
     fuse_req_t req;
+    enum fs_operation operation;
     request_fn *run;
     uint64_t ino;
     const char *name; /* borrowed, or the parked copy's own */

@@ -73,6 +73,8 @@ void notify_other(struct notify *n, bool shown, bool negatives);
  * off; on the notify thread, or at once when that doesn't run. -ENOMEM: it
  * won't. */
 int notify_after(struct notify *n, void (*fn)(void *ctx), void *ctx);
+/* The kernel should forget the query directories that nobody is in. */
+void notify_views(struct notify *n);
 /* Some directory may be held no longer. Any thread; quick. */
 void notify_go_on(struct notify *n);
 /* The pages of an asset's files may be older than the catalogue. */

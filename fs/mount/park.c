@@ -27,6 +27,7 @@
 #include "mount/park.h"
 
 #include <errno.h>
+#include <linux/fuse.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -186,6 +187,7 @@ static void on_interrupt(fuse_req_t req, void *data)
     (void)req;
     struct parked *k = data;
     struct park *p = k->park;
+    opcount_add(&k->request.mount->operations, FUSE_INTERRUPT);
     guard_mutex(&p->lock);
     if (k->state == PARKED_ASKING)
         k->interrupted = true;

@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "mount/mount.h"
+#include "wire/http.h"
 
 /* The text is printable by api.h's word; what JSON can't hold is left out. */
 static int append_string(struct buf *out, const char *text)
@@ -139,8 +140,26 @@ static int append_operations(struct buf *out, struct mount *m)
     int err =
         buf_appendf(out, "  \"fuse\": {\"waiting\": %zu", park_count(m->park));
     if (!err)
-        err = device_each_count(m->device, append_operation, out);
+        err = opcount_each(&m->operations, append_operation, out);
     return err ? err : buf_append_str(out, "},\n");
+}
+
+/* What this runs on; "parallel_dirops": "mended" where libfuse forgets it. */
+static int append_libraries(struct buf *out, const struct mount *m)
+{
+    struct mount_features f = mount_features(m);
+    const char *dirops = !f.parallel_dirops ? "false"
+                         : f.mends_init     ? "\"mended\""
+                                            : "true";
+    return buf_appendf(
+        out,
+        "  \"libraries\": {\"libfuse\": \"%s\", \"curl\": \"%s\", "
+        "\"sqlite\": \"%s\"},\n"
+        "  \"uses\": {\"parallel_dirops\": %s, \"expire_only\": %s, "
+        "\"io_uring\": %s},\n",
+        mount_library_version(), http_library_version(),
+        catalogue_library_version(), dirops, f.expire_only ? "true" : "false",
+        f.io_uring ? "true" : "false");
 }
 
 int status_text(struct mount *m, char out[ATTR_STATUS_BYTES])
@@ -148,6 +167,8 @@ int status_text(struct mount *m, char out[ATTR_STATUS_BYTES])
     cleanup(buf_done) struct buf text = {.max = ATTR_STATUS_BYTES - 1};
     int err =
         buf_append_str(&text, "{\n  \"version\": \"" TWELVEFS_VERSION "\",\n");
+    if (!err)
+        err = append_libraries(&text, m);
     if (!err)
         err = append_sync(&text, m->sync);
     if (!err)

@@ -106,6 +106,52 @@ static bool is_news(struct api *a, const struct api_call *c, int error,
     return true;
 }
 
+/* Every attempt, at log_level=debug: why, what, how it ended, how long it
+ * took. A picture's URL is signed in its query; its host must do. */
+static void log_attempt(const struct api_call *c,
+                        const struct http_response *response,
+                        const struct api_verdict *verdict, int64_t now_ms)
+{
+    char quoted[256], status[16] = "";
+    size_t shown = c->picture ? strcspn(c->url, "?") : strlen(c->url);
+    if (response->status)
+        (void)snprintf(status, sizeof(status), "HTTP %d", response->status);
+    log_debug("%s: GET %s: %s%s%s, %lld ms", api_cause_name(c->cause),
+              log_quote(c->url, shown, quoted, sizeof(quoted)), status,
+              *status && verdict->error ? ": " : "",
+              verdict->error ? strerror(-verdict->error) : "",
+              (long long)(now_ms - c->asked_ms));
+}
+
+/* Once per kind of trouble that pictures have. What a signed URL's end looks
+ * like (EACCES, ESTALE) is renewed and no news. Lock held. */
+static bool is_picture_news(struct api *a, const struct api_call *c, int error,
+                            bool again)
+{
+    if (!c->picture || again || error == -ECANCELED || error == -EACCES ||
+        error == -ESTALE || error == a->told_picture_error)
+        return false;
+    a->told_picture_error = error;
+    return true;
+}
+
+static void log_picture_outcome(const struct api_call *c,
+                                const struct http_response *response, int error)
+{
+    char quoted[256];
+    size_t shown = strcspn(c->url, "?");
+    if (!error)
+        log_info("pictures come again");
+    else if (response->status)
+        log_warning("a picture, %s: HTTP %d",
+                    log_quote(c->url, shown, quoted, sizeof(quoted)),
+                    response->status);
+    else
+        log_warning("a picture, %s: %s",
+                    log_quote(c->url, shown, quoted, sizeof(quoted)),
+                    strerror(-error));
+}
+
 static void log_outcome(const char *text, int error)
 {
     if (!error)
@@ -154,7 +200,8 @@ static bool take_in(struct api_call *c, const struct http_response *response,
 {
     struct api *a = c->api;
     char text[sizeof(a->stats.last_error_text)];
-    bool tell, again;
+    bool tell, tell_picture, again;
+    log_attempt(c, response, verdict, now_ms);
     {
         guard_mutex(&a->lock);
         c->http_ticket = 0;
@@ -170,12 +217,15 @@ static bool take_in(struct api_call *c, const struct http_response *response,
         memcpy(text, a->stats.last_error_text, sizeof(text));
         again = line_up(c, verdict, response->retry_after_ms, now_ms);
         tell = is_news(a, c, verdict->error, again);
+        tell_picture = is_picture_news(a, c, verdict->error, again);
         c->ending = !again;
         /* there is room for another, or a budget to heed */
         (void)api_pump_by(a, now_ms);
     }
     if (tell)
         log_outcome(text, verdict->error);
+    if (tell_picture)
+        log_picture_outcome(c, response, verdict->error);
     return again;
 }
 

@@ -64,6 +64,7 @@ struct api {
     struct api_circuit *api_circuit; /* of base_url, always held */
     struct api_stats stats;          /* under lock */
     int told_error;                  /* under lock: as the log last heard */
+    int told_picture_error;          /* under lock: likewise, of pictures */
     uint64_t timer_ticket;           /* under lock: of the next pump; 0 none */
     int64_t timer_due_ms;            /* under lock */
     int timers_out;                  /* under lock: not yet called back */

@@ -501,3 +501,8 @@ bool http_address_is_private(const struct sockaddr *address)
 {
     return address_is_private(address);
 }
+
+const char *http_library_version(void)
+{
+    return curl_version_info(CURLVERSION_NOW)->version;
+}

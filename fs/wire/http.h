@@ -96,4 +96,7 @@ int64_t http_parse_retry_after(const char *value, size_t len,
 struct sockaddr;
 bool http_address_is_private(const struct sockaddr *address);
 
+/* The library's, as it runs. */
+const char *http_library_version(void);
+
 #endif

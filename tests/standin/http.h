@@ -26,7 +26,14 @@ struct answer {
     } header[ANSWER_HEADERS];
 };
 
-enum stage { STAGE_HEAD, STAGE_BODY, STAGE_DELAYED, STAGE_WAITING, STAGE_SENT };
+enum stage {
+    STAGE_HEAD,
+    STAGE_BODY,
+    STAGE_DELAYED,
+    STAGE_WAITING, /* GET /control/wait */
+    STAGE_LATE,    /* done; the answer waits */
+    STAGE_SENT
+};
 
 struct request {
     struct server *server;
@@ -41,8 +48,9 @@ struct request {
     struct buf body;
     struct fault fault;
     struct parked parked;
-    uint64_t seq; /* of the log; 0 for control */
-    bool ended;   /* stats_end was called */
+    struct answer late; /* STAGE_LATE */
+    uint64_t seq;       /* of the log; 0 for control */
+    bool ended;         /* stats_end was called */
     /* GET /control/wait: what it waits for. */
     char counter[40];
     int64_t at_least;

@@ -60,6 +60,8 @@ char *__wrap_strdup(const char *text);
 char *__wrap_strndup(const char *text, size_t max);
 int __wrap_asprintf(char **ret_text, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
+int __wrap___asprintf_chk(char **ret_text, int flag, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
 void __wrap_free(void *block);
 
 /* Thousands of lines would say that there is no memory. */
@@ -105,15 +107,33 @@ char *__wrap_strndup(const char *text, size_t max)
     return refuse() ? NULL : count(__real_strndup(text, max));
 }
 
-int __wrap_asprintf(char **ret_text, const char *format, ...)
+static __attribute__((format(printf, 2, 0))) int
+refuse_or_print(char **ret_text, const char *format, va_list arguments)
 {
     if (refuse())
         return -1;
+    int len = vasprintf(ret_text, format, arguments);
+    live += armed && len >= 0;
+    return len;
+}
+
+int __wrap_asprintf(char **ret_text, const char *format, ...)
+{
     va_list arguments;
     va_start(arguments, format);
-    int len = vasprintf(ret_text, format, arguments);
+    int len = refuse_or_print(ret_text, format, arguments);
     va_end(arguments);
-    live += armed && len >= 0;
+    return len;
+}
+
+/* What _FORTIFY_SOURCE makes of it. */
+int __wrap___asprintf_chk(char **ret_text, int flag, const char *format, ...)
+{
+    (void)flag;
+    va_list arguments;
+    va_start(arguments, format);
+    int len = refuse_or_print(ret_text, format, arguments);
+    va_end(arguments);
     return len;
 }
 

@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include "api_world.h"
+#include "range.h"
 
 static const char page_body[] =
     "{\"data\":[{\"_id\":\"a1\",\"filename\":\"x.mp4\"},{\"_id\":\"a2\"}],"
@@ -249,7 +250,7 @@ static void retry_after_is_waited_for_or_fails_at_once(void **state)
     assert_int_equal(ask_once(throttle, 9000, &requests, &stats), -EAGAIN);
     assert_true(clock_mono_ms() - start < 5000);
     assert_int_equal(requests, 1);
-    assert_in_range(stats.background_pause_ms, 50000, 60000);
+    assert_int_in_range(stats.background_pause_ms, 50000, 60000);
 }
 
 /* The others needn't ask to know, nor wait for their deadlines. */
@@ -348,7 +349,7 @@ static void background_leaves_a_fifth_of_the_limit(void **state)
     api_stats(w.api, &stats);
     assert_int_equal(stats.limit, 10);
     assert_int_equal(stats.remaining, 2);
-    assert_in_range(stats.background_pause_ms, 3500000, 3600000);
+    assert_int_in_range(stats.background_pause_ms, 3500000, 3600000);
     world_close(&w);
 }
 

@@ -13,6 +13,8 @@
 #include "wire/api_circuit.h"
 #include "wire/api_retry.h"
 
+#include "range.h"
+
 #define NOW_S 1700000000
 
 static struct http_response heard(int64_t limit, int64_t remaining,
@@ -43,7 +45,7 @@ static void no_minute_holds_more_than_rpm(void **state)
             api_budget_spend(&b, API_BACKGROUND, now_ms);
             sent++;
         }
-        assert_in_range(sent, 1, rates[i] + 1);
+        assert_int_in_range(sent, 1, rates[i] + 1);
         assert_true(sent >= rates[i] * 9 / 10);
     }
 }
@@ -145,11 +147,12 @@ static void waits_double_up_to_a_bound_and_obey_retry_after(void **state)
     for (int attempts = 1; attempts < 100; attempts++) {
         int64_t bound = attempts < 5 ? 500 << (attempts - 1) : 8000;
         for (uint64_t random = 0; random < 100000; random += 997)
-            assert_in_range(api_retry_delay_ms(attempts, -1, random), 0, bound);
+            assert_int_in_range(api_retry_delay_ms(attempts, -1, random), 0,
+                                bound);
         assert_int_equal(api_retry_delay_ms(attempts, -1, (uint64_t)bound),
                          bound);
-        assert_in_range(api_retry_delay_ms(attempts, 40000, UINT64_MAX), 40000,
-                        40000);
+        assert_int_in_range(api_retry_delay_ms(attempts, 40000, UINT64_MAX),
+                            40000, 40000);
     }
 }
 

@@ -1,0 +1,67 @@
+#include "private.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+
+int private_make_directories(const char *path)
+{
+    cleanup(free_ptr) char *copy = strdup(path);
+    if (!copy)
+        return -ENOMEM;
+    for (char *slash = copy + 1; (slash = strchr(slash, '/')); slash++) {
+        *slash = '\0';
+        if (mkdir(copy, 0700) < 0 && errno != EEXIST)
+            return -errno;
+        *slash = '/';
+    }
+    return mkdir(path, 0700) < 0 && errno != EEXIST ? -errno : 0;
+}
+
+static int make_parent(const char *path)
+{
+    cleanup(free_ptr) char *parent = strdup(path);
+    if (!parent)
+        return -ENOMEM;
+    *strrchr(parent, '/') = '\0';
+    return private_make_directories(parent);
+}
+
+static int write_all(int fd, const char *text)
+{
+    for (size_t len = strlen(text); len > 0;) {
+        ssize_t written = write(fd, text, len);
+        if (written < 0 && errno == EINTR)
+            continue;
+        if (written < 0)
+            return -errno;
+        text += written;
+        len -= (size_t)written;
+    }
+    return fsync(fd) < 0 ? -errno : 0;
+}
+
+int private_write_file(const char *path, const char *text)
+{
+    cleanup(free_ptr) char *temporary = NULL;
+    int err = make_parent(path);
+    if (err)
+        return err;
+    if (asprintf(&temporary, "%s.XXXXXX", path) < 0)
+        return -ENOMEM;
+    cleanup(close_fd) int fd = mkostemp(temporary, O_CLOEXEC); /* mode 0600 */
+    if (fd < 0)
+        return -errno;
+    err = write_all(fd, text);
+    if (!err && rename(temporary, path) < 0)
+        err = -errno;
+    if (err)
+        (void)unlink(temporary);
+    return err;
+}
