@@ -33,8 +33,10 @@
  *   field_key(key INTEGER PRIMARY KEY, name TEXT UNIQUE, indexed INT)
  *         every field name seen (dotted, at most 8 levels and 200 bytes; at
  *         most 10,000 of them); indexed: table field is complete for it
- *   field(key INT, row INT, exact TEXT, number REAL, PRIMARY KEY (key, row,
- *         exact)) WITHOUT ROWID, indexes (key, exact) and (key, number)
+ *   field(key INT, row INT, value ANY, exact TEXT, PRIMARY KEY (key, row,
+ *         value, exact)) WITHOUT ROWID
+ *         value: a number, or a text that begins with '=' (query_exact_of);
+ *         exact: '', or the text of a number that a double doesn't tell apart;
  *         a scalar element of an array counts as a value of the array's field;
  *         an object or array as a value '{' or '[' of its own
  *   link(link INTEGER PRIMARY KEY AUTOINCREMENT, place TEXT, name TEXT, target

@@ -107,25 +107,66 @@ static int add_name(struct catalogue *c, const char *name, size_t at)
 /* ---- values ----------------------------------------------------------------
  */
 
+static int write_value(struct catalogue *c, int64_t key, int64_t row,
+                       struct value v, const char *exact, size_t exact_len)
+{
+    return db_run(
+        &c->db, S_VALUE_ADD,
+        VALUES(INT(key), INT(row), v,
+               BYTES(exact, exact_len < EXACT_MAX ? exact_len : EXACT_MAX)));
+}
+
+/* Digits alone, so few that a double holds them. */
+static bool is_small_integer(const struct scan_token *t, int64_t *ret_integer)
+{
+    int64_t n = 0;
+
+    if (t->kind != SCAN_NUMBER || t->len > QUERY_SHORT_DIGITS)
+        return false;
+    for (size_t i = 0; i < t->len; i++) {
+        if (t->text[i] < '0' || t->text[i] > '9')
+            return false;
+        n = n * 10 + (t->text[i] - '0');
+    }
+    *ret_integer = n;
+    return true;
+}
+
+static int add_any_value(struct catalogue *c, int64_t key, int64_t row,
+                         const struct scan_token *t)
+{
+    cleanup(buf_done) struct buf exact;
+
+    buf_init(&exact, t->len + 64);
+    int err = query_exact_of(t->text, t->len, &exact);
+    if (err)
+        return err == -ENOMEM ? err : 0; /* no value that can be asked for */
+    if (t->kind != SCAN_NUMBER)
+        return write_value(
+            c, key, row,
+            BYTES(exact.data, exact.len < EXACT_MAX ? exact.len : EXACT_MAX),
+            "", 0);
+    bool is_short = query_exact_is_short(exact.data, exact.len);
+    return write_value(c, key, row, REAL(strtod(t->text, NULL)),
+                       is_short ? "" : exact.data, is_short ? 0 : exact.len);
+}
+
 static int add_value(struct catalogue *c, int64_t key, int64_t row,
                      const struct scan_token *t)
 {
-    const char *token = t->text;
-    size_t len = t->len;
-    cleanup(buf_done) struct buf exact;
-    struct value number = {.kind = VALUE_NULL};
+    char text[EXACT_MAX];
+    int64_t integer;
 
-    buf_init(&exact, len + 64);
-    bool container = *token == '{' || *token == '[';
-    int err = container ? buf_append_char(&exact, *token)
-                        : query_exact_of(token, len, &exact);
-    if (err)
-        return err == -ENOMEM ? err : 0; /* no value that can be asked for */
-    if (*token != '"' && exact.data[0] == '#')
-        number = REAL(strtod(token, NULL));
-    size_t kept = exact.len < EXACT_MAX ? exact.len : EXACT_MAX;
-    return db_run(&c->db, S_VALUE_ADD,
-                  VALUES(INT(key), INT(row), BYTES(exact.data, kept), number));
+    if (is_small_integer(t, &integer))
+        return write_value(c, key, row, INT(integer), "", 0);
+    if (t->kind == SCAN_OBJECT_OPEN || t->kind == SCAN_ARRAY_OPEN)
+        return write_value(c, key, row, BYTES(t->text, 1), "", 0);
+    if (t->kind != SCAN_STRING || t->escaped)
+        return add_any_value(c, key, row, t);
+    size_t len = t->len - 2 < sizeof(text) - 1 ? t->len - 2 : sizeof(text) - 1;
+    text[0] = '=';
+    memcpy(text + 1, t->text + 1, len);
+    return write_value(c, key, row, BYTES(text, len + 1), "", 0);
 }
 
 static bool has_values(const struct field_name *n)

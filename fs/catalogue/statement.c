@@ -62,7 +62,7 @@ static const char *const texts[STATEMENT_COUNT] = {
     [S_VALUES_DROP] =
         "DELETE FROM field WHERE key = ?1 AND row <= (SELECT max(row) FROM "
         "(SELECT row FROM field WHERE key = ?1 ORDER BY row LIMIT ?2))",
-    [S_VALUE_ADD] = "INSERT OR IGNORE INTO field(key, row, exact, number) "
+    [S_VALUE_ADD] = "INSERT OR IGNORE INTO field(key, row, value, exact) "
                     "VALUES(?, ?, ?, ?)",
     [S_BODIES] =
         "SELECT row, json FROM body WHERE row > ? ORDER BY row LIMIT ?",
