@@ -21,14 +21,12 @@
  * Schema (query.c writes conditions over it):
  *   asset(row INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT UNIQUE, type INT,
  *         created_s INT, created TEXT, changed_s INT, folder TEXT NULL,
- *         fold TEXT, unfinished INT, metadata_bytes INT, line_bytes INT,
- *         picture_url TEXT, manifest_url TEXT, size_bytes INT, fetched_s INT,
- *         version INT)
- *         created: created_at as sent; changed_s: when a change was seen, else
- *         created_s; fold: the folded filename; fetched_s: when the list answer
- *         with these URLs came; version: of the commit that last changed json
- *   body(row INTEGER PRIMARY KEY, json BLOB)      the exact object
- *   folder(name TEXT PRIMARY KEY, row INT) WITHOUT ROWID
+ *         folder_hash INT NULL, fold TEXT, unfinished INT, metadata_bytes INT,
+ * line_bytes INT, picture_url TEXT, manifest_url TEXT, size_bytes INT,
+ * fetched_s INT, version INT) created: created_at as sent; changed_s: when a
+ * change was seen, else created_s; fold: the folded filename; fetched_s: when
+ * the list answer with these URLs came; version: of the commit that last
+ * changed json body(row INTEGER PRIMARY KEY, json BLOB)      the exact object
  *   namesake(safe, row) the rows with a suffix; unnamed(row, safe)
  *   field_key(key INTEGER PRIMARY KEY, name TEXT UNIQUE, indexed INT)
  *         every field name seen (dotted, at most 8 levels and 200 bytes; at

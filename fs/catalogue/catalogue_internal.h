@@ -59,8 +59,6 @@ enum statement {
     S_DELETE,
     S_BODY_DELETE,
     S_NAME_FIND,
-    S_NAME_ADD,
-    S_NAME_DELETE,
     S_NAMESAKE_ADD,
     S_NAMESAKE_DELETE,
     S_NAMESAKE_FIRST,
@@ -268,6 +266,21 @@ int fields_remove(struct catalogue *c, int64_t row);
 
 /* ---- folder.c --------------------------------------------------------- */
 
+int64_t folder_hash(const char *folder);
+
+struct folder_name {
+    char text[NAME_SIZE];
+    bool has_suffix;
+};
+/* The name that a new row is to have; -EEXIST when both are taken. The caller
+ * writes it into the row, and notes it. */
+int folder_choose(struct catalogue *c, const char *id, const char *safe,
+                  struct folder_name *ret_name);
+int folder_note(struct catalogue *c, int64_t row, const char *safe,
+                const struct folder_name *name);
+/* After -EEXIST: the row stays without a name. again: it is no news. */
+int folder_refuse(struct catalogue *c, int64_t row, const char *safe,
+                  bool again);
 /* Names a row that has no name. */
 int folder_give(struct catalogue *c, int64_t row, const char *id,
                 const char *safe);

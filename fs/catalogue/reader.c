@@ -226,7 +226,8 @@ int catalogue_get_by_id(struct catalogue_reader *r, const char *id,
 int catalogue_get_by_folder(struct catalogue_reader *r, const char *folder,
                             struct catalogue_entry *ret_entry)
 {
-    return entry(r, S_GET_BY_FOLDER, VALUES(TEXT(folder)), ret_entry);
+    return entry(r, S_GET_BY_FOLDER,
+                 VALUES(INT(folder_hash(folder)), TEXT(folder)), ret_entry);
 }
 
 int catalogue_body(struct catalogue_reader *r, int64_t row, struct buf *out)

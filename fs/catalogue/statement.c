@@ -25,8 +25,8 @@ static const char *const texts[STATEMENT_COUNT] = {
     [S_INSERT] =
         "INSERT INTO asset(id, type, created_s, created, changed_s, fold, "
         "unfinished, metadata_bytes, line_bytes, picture_url, manifest_url, "
-        "size_bytes, fetched_s, version) "
-        "VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "size_bytes, fetched_s, version, folder, folder_hash) "
+        "VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
     [S_UPDATE] =
         "UPDATE asset SET id = ?, type = ?, created_s = ?, created = ?, "
         "changed_s = ?, fold = ?, unfinished = ?, metadata_bytes = ?, "
@@ -36,20 +36,19 @@ static const char *const texts[STATEMENT_COUNT] = {
     [S_FETCHED] = "UPDATE asset SET fetched_s = ? WHERE row = ?",
     [S_DELETE] = "DELETE FROM asset WHERE row = ?",
     [S_BODY_DELETE] = "DELETE FROM body WHERE row = ?",
-    [S_NAME_FIND] = "SELECT row FROM folder WHERE name = ?",
-    [S_NAME_ADD] = "INSERT INTO folder(name, row) VALUES(?, ?)",
-    [S_NAME_DELETE] = "DELETE FROM folder WHERE name = ?",
+    [S_NAME_FIND] =
+        "SELECT row FROM asset WHERE folder_hash = ? AND folder = ?",
     [S_NAMESAKE_ADD] = "INSERT INTO namesake(safe, row) VALUES(?, ?)",
     [S_NAMESAKE_DELETE] = "DELETE FROM namesake WHERE safe = ? AND row = ?",
     [S_NAMESAKE_FIRST] =
-        "SELECT n.row, a.folder FROM namesake n JOIN asset a ON a.row = n.row "
-        "WHERE n.safe = ? ORDER BY n.row LIMIT 1",
+        "SELECT row FROM namesake WHERE safe = ? ORDER BY row LIMIT 1",
     [S_UNNAMED_SET] = "INSERT OR REPLACE INTO unnamed(row, safe) VALUES(?, ?)",
     [S_UNNAMED_DELETE] = "DELETE FROM unnamed WHERE row = ?",
     [S_UNNAMED_NEXT] =
         "SELECT u.row, u.safe, a.id FROM unnamed u JOIN asset a "
         "ON a.row = u.row WHERE u.row > ? ORDER BY u.row LIMIT 1",
-    [S_SET_FOLDER] = "UPDATE asset SET folder = ? WHERE row = ?",
+    [S_SET_FOLDER] =
+        "UPDATE asset SET folder = ?, folder_hash = ? WHERE row = ?",
     [S_STANDING] = "SELECT type, size_bytes, id, folder, picture_url, "
                    "manifest_url IS NOT NULL FROM asset WHERE row = ?",
     [S_MARK] = "INSERT OR IGNORE INTO temp.mark(row) VALUES(?)",
@@ -68,9 +67,8 @@ static const char *const texts[STATEMENT_COUNT] = {
         "SELECT row, json FROM body WHERE row > ? ORDER BY row LIMIT ?",
     [S_GET] = "SELECT " ENTRY_COLUMNS "FROM asset a WHERE a.row = ?",
     [S_GET_BY_ID] = "SELECT " ENTRY_COLUMNS "FROM asset a WHERE a.id = ?",
-    [S_GET_BY_FOLDER] =
-        "SELECT " ENTRY_COLUMNS
-        "FROM folder f CROSS JOIN asset a ON a.row = f.row WHERE f.name = ?",
+    [S_GET_BY_FOLDER] = "SELECT " ENTRY_COLUMNS
+                        "FROM asset a WHERE a.folder_hash = ? AND a.folder = ?",
     [S_LIST] = "SELECT row, type, folder, created_s, id FROM asset "
                "WHERE row > ? AND folder IS NOT NULL ORDER BY row",
     [S_LIST_TYPE] = "SELECT row, type, folder, created_s, id FROM asset "

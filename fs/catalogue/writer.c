@@ -286,10 +286,10 @@ static int64_t created_s(const struct asset *a)
     return a->created_s == ASSET_NO_TIME ? 0 : a->created_s;
 }
 
-/* which: S_INSERT (row is ignored) or S_UPDATE. */
-static int write_row(struct catalogue *c, enum statement which,
-                     const struct asset *a, const struct derived *d,
-                     int64_t changed_s, int64_t now_s, int64_t row)
+/* name: of a new row, NULL for none; row: of one that is there. */
+static int write_row(struct catalogue *c, const struct asset *a,
+                     const struct derived *d, int64_t changed_s, int64_t now_s,
+                     const char *name, int64_t row)
 {
     const struct value values[] = {
         TEXT(a->id),
@@ -306,18 +306,19 @@ static int write_row(struct catalogue *c, enum statement which,
         INT(a->size_bytes),
         INT(now_s),
         INT((int64_t)atomic_load(&c->version) + 1),
-        INT(row),
+        row ? INT(row) : TEXT(name),
+        name ? INT(folder_hash(name)) : TEXT(NULL),
     };
-    size_t count = array_count(values) - (which == S_INSERT);
 
-    return db_run(&c->db, which, values, count);
+    return row ? db_run(&c->db, S_UPDATE, values, array_count(values) - 1)
+               : db_run(&c->db, S_INSERT, values, array_count(values));
 }
 
-static int insert(struct catalogue *c, const struct asset *a,
-                  const struct derived *d, bool named, int64_t now_s,
-                  int64_t *ret_row)
+static int insert_row(struct catalogue *c, const struct asset *a,
+                      const struct derived *d, const char *name, int64_t now_s,
+                      int64_t *ret_row)
 {
-    int err = write_row(c, S_INSERT, a, d, created_s(a), now_s, 0);
+    int err = write_row(c, a, d, created_s(a), now_s, name, 0);
 
     if (err)
         return err;
@@ -329,12 +330,27 @@ static int insert(struct catalogue *c, const struct asset *a,
         err = write_body(c, a, row);
     if (!err)
         err = fields_put(c, row, true, a);
-    if (!err)
-        err = named ? folder_give(c, row, a->id, d->safe)
-                    : db_run(&c->db, S_UNNAMED_SET,
-                             VALUES(INT(row), TEXT(d->safe)));
     *ret_row = row;
     return err;
+}
+
+static int insert(struct catalogue *c, const struct asset *a,
+                  const struct derived *d, bool named, int64_t now_s,
+                  int64_t *ret_row)
+{
+    struct folder_name name;
+    int choice = named ? folder_choose(c, a->id, d->safe, &name) : -EAGAIN;
+
+    if (choice && choice != -EEXIST && choice != -EAGAIN)
+        return choice;
+    int err = insert_row(c, a, d, choice ? NULL : name.text, now_s, ret_row);
+    if (err)
+        return err;
+    if (!choice)
+        return folder_note(c, *ret_row, d->safe, &name);
+    return choice == -EEXIST ? folder_refuse(c, *ret_row, d->safe, false)
+                             : db_run(&c->db, S_UNNAMED_SET,
+                                      VALUES(INT(*ret_row), TEXT(d->safe)));
 }
 
 /* The name that a known row shall have from now on. */
@@ -416,8 +432,8 @@ static int update(struct catalogue *c, const struct asset *a,
         touched->renewed = true;
     else
         touched->changed = true;
-    err = write_row(c, S_UPDATE, a, d,
-                    sameness == RENEWED ? k->changed_s : now_s, now_s, k->row);
+    err = write_row(c, a, d, sameness == RENEWED ? k->changed_s : now_s, now_s,
+                    NULL, k->row);
     if (!err)
         err = write_body(c, a, k->row);
     if (!err)

@@ -140,9 +140,10 @@ static void fields_indexed_before_are_kept_right(void **state)
     assert_string_equal(selected("duration=0.."), "3 ");
     assert_string_equal(selected("tags=x,y,z"), "");
     int64_t left;
-    assert_int_equal(
-        db_integer(&cat->db, S_NAME_FIND, VALUES(TEXT("none")), &left),
-        -ENOENT);
+    assert_int_equal(db_integer(&cat->db, S_NAME_FIND,
+                                VALUES(INT(folder_hash("none")), TEXT("none")),
+                                &left),
+                     -ENOENT);
 }
 
 /* What is put, removed and rolled back between the steps. */
