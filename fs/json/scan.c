@@ -324,24 +324,30 @@ const char *scan_skip_string(const char *at, const char *end)
 
 /* What brackets are counted by. */
 static const bool counts[256] = {
-    ['"'] = true, ['{'] = true, ['['] = true, ['}'] = true, [']'] = true,
+    ['{'] = true,
+    ['['] = true,
+    ['}'] = true,
+    [']'] = true,
 };
 
 const char *scan_skip_brackets(const char *at, const char *end, size_t depth)
 {
-    char last = depth ? '\0' : *at == '{' ? '}' : ']';
+    bool object = depth == 0 && *at == '{';
+    bool any = depth > 0;
 
     while (at && at < end) {
-        if (!counts[(unsigned char)*at])
-            at++;
-        else if (*at == '"')
+        char c = *at;
+        if (c == '"') {
             at = scan_skip_string(at, end);
-        else if (*at == '{' || *at == '[')
-            depth++, at++;
+            continue;
+        }
+        at++;
+        if (!counts[(unsigned char)c])
+            continue;
+        if (c == '{' || c == '[')
+            depth++;
         else if (--depth == 0)
-            return !last || *at == last ? at + 1 : NULL;
-        else
-            at++;
+            return any || (c == '}') == object ? at : NULL;
     }
     return NULL;
 }

@@ -129,7 +129,7 @@ static void damage_met_while_reading_ends_with_the_next_open(void **state)
     reopen();
     assert_int_equal(stat(file("catalogue.sqlite"), &st), 0);
     int fd = open(file("catalogue.sqlite"), O_WRONLY);
-    for (off_t at = 20 * PAGE_BYTES; at < st.st_size; at += PAGE_BYTES)
+    for (off_t at = (off_t)20 * PAGE_BYTES; at < st.st_size; at += PAGE_BYTES)
         assert_int_equal(pwrite(fd, noise, PAGE_BYTES, at), PAGE_BYTES);
     (void)close(fd);
     assert_true(count_errors() > 0);
@@ -144,7 +144,7 @@ static void damage_met_while_reading_ends_with_the_next_open(void **state)
 /* Where a file is mapped this ends the process. */
 static void a_file_that_is_cut_short_is_an_error(void **state)
 {
-    static const off_t lengths[] = {0, 5000, 30 * PAGE_BYTES};
+    static const off_t lengths[] = {0, 5000, (off_t)30 * PAGE_BYTES};
 
     for (size_t i = 0; i < array_count(lengths); i++) {
         put_expected();
