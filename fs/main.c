@@ -29,6 +29,7 @@
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "base/plant.h"
+#include "command.h"
 #include "mountpoint.h"
 #include "options.h"
 #include "service.h"
@@ -317,6 +318,8 @@ int main(int argc, char **argv)
     log_init(LOG_TO_STDERR, LOG_LEVEL_INFO);
     (void)umask(077);
 
+    if (command_is(argc, argv))
+        return complain(command_run(argc, argv, &error), &error);
     enum exit_status status = options_parse(argc, argv, &options, &error);
     if (status != EXIT_MOUNTED)
         return complain(status, &error);

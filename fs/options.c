@@ -22,7 +22,12 @@
 
 const char options_help[] =
     "Usage: twelvefs [-f] [-o option,...] [SOURCE] MOUNTPOINT\n"
-    "Mounts a TwelveLabs account as a directory.\n"
+    "       twelvefs status [--json] MOUNT\n"
+    "       twelvefs refresh MOUNT\n"
+    "       twelvefs save DIRECTORY NAME QUERY\n"
+    "       twelvefs forget DIRECTORY NAME\n"
+    "Mounts a TwelveLabs account as a directory; says how a mount is, has it\n"
+    "look for what is new, and keeps queries under names in it.\n"
     "\n"
     "  -f              stay in the foreground\n"
     "  -d              stay in the foreground and log what happens\n"
@@ -37,11 +42,13 @@ const char options_help[] =
     "  rpm=60          background requests a minute, at most; more where\n"
     "                  refresh= is below 12\n"
     "  sweep=60        pause between two pages of the sweep for edits\n"
+    "  pictures=yes    no: fetch none, whoever reads them\n"
     "  picture_cache=1G  bytes of pictures kept (k, M, G: powers of 1000)\n"
     "  key_file=FILE   read the API key from a file only its owner can read\n"
     "  key_command=CMD read the API key from a command's output\n"
     "  allow_other     let other users in\n"
-    "  other options   are mount options: ro, noatime, ...\n"
+    "  rw              let queries be saved with ln -s, forgotten with rm\n"
+    "  other options   are mount options: noatime, dirsync, ...\n"
     "\n"
     "Environment:\n"
     "  TWELVE_LABS_API_KEY  the API key\n"
@@ -144,6 +151,15 @@ static bool parse_absolute(const char *text, char **ret_path)
     return true;
 }
 
+static bool parse_yes_no(const char *text, bool *ret_no)
+{
+    bool yes = strcmp(text, "yes") == 0;
+    if (!yes && strcmp(text, "no") != 0)
+        return false;
+    *ret_no = !yes;
+    return true;
+}
+
 /* One of our own options; answers whether the value was good. */
 static bool take_value(struct options *o, const char *name, const char *value,
                        bool *ret_ours)
@@ -159,6 +175,8 @@ static bool take_value(struct options *o, const char *name, const char *value,
         return parse_rpm(value, &o->rpm);
     if (strcmp(name, "picture_cache") == 0)
         return parse_bytes(value, &o->picture_cache_bytes);
+    if (strcmp(name, "pictures") == 0)
+        return parse_yes_no(value, &o->no_pictures);
     if (strcmp(name, "cache_dir") == 0)
         return parse_absolute(value, &o->cache_dir);
     if (strcmp(name, "key_file") == 0)
@@ -211,6 +229,10 @@ static enum exit_status take_option(struct options *o, char *option,
     }
     if (strcmp(option, "allow_other") == 0) {
         o->allow_other = true;
+        return EXIT_MOUNTED;
+    }
+    if (strcmp(option, "rw") == 0 || strcmp(option, "ro") == 0) {
+        o->read_write = option[1] == 'w';
         return EXIT_MOUNTED;
     }
     if (is_for_fstab(option))

@@ -31,6 +31,8 @@ struct options {
     bool version;
     bool debug;
     bool allow_other;
+    bool no_pictures; /* none is fetched */
+    bool read_write;  /* changes by ln -s and rm; else a read-only superblock */
     char *source;     /* as mount(8) shows it; "twelvelabs" */
     char *mountpoint; /* absolute */
     char *base_url;

@@ -197,6 +197,8 @@ static int make_mount(struct service *s, const struct options *o)
         .source = o->source,
         .allow_other = o->allow_other,
         .fuse_options = o->fuse_options,
+        .read_write = o->read_write,
+        .no_pictures = o->no_pictures,
         .refresh_ms = o->refresh_ms,
         .timeout_ms = o->timeout_ms,
     };

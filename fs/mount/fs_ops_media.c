@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/log.h"
 
 #define PLAYLIST_MAX_BYTES 65536
 
@@ -95,6 +96,13 @@ static int pin_playlist(struct request *r, uint64_t number,
                    ret);
 }
 
+static int refuse_picture(struct mount *m)
+{
+    if (!atomic_exchange(&m->told_no_pictures, true))
+        log_info("pictures=no: whoever reads one is told EACCES");
+    return -EACCES;
+}
+
 int fs_media_pin(struct request *r, const struct node *n, bool renew,
                  struct pin **ret_pin)
 {
@@ -102,6 +110,8 @@ int fs_media_pin(struct request *r, const struct node *n, bool renew,
     int err = read_source(r->mount, n, &s);
     if (err)
         return err;
+    if (n->kind == NODE_PICTURE && r->mount->no_pictures)
+        return refuse_picture(r->mount);
     uint64_t number = node_number(n->kind, 0, n->row);
     return n->kind == NODE_PICTURE
                ? pin_picture(r, number, &s, ret_pin)
