@@ -29,7 +29,7 @@ after(async () => {
 
 test("an asset is created, in processing, then ready", async () => {
   const asset = await client.assets.create({
-    method: "direct", file: { path, filename: "clip.mp4" },
+    method: "direct", file: new File([bytes], "clip.mp4"),
     filename: "my clip.mp4", enableHls: true, enableThumbnail: true,
     userMetadata: JSON.stringify({ team: "red", n: 3 }) });
   assert.equal(asset.status, "processing");
