@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/vfs.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -37,8 +38,16 @@ static char *resolve_dead(const char *path)
     return joined;
 }
 
+bool mountpoint_is_descriptor(const char *path)
+{
+    static const char prefix[] = "/dev/fd/";
+    return strncmp(path, prefix, sizeof(prefix) - 1) == 0;
+}
+
 int mountpoint_resolve(char **path)
 {
+    if (mountpoint_is_descriptor(*path))
+        return 0;
     cleanup(free_ptr) char *bare = strdup(*path);
     if (!bare)
         return -ENOMEM;
@@ -111,6 +120,8 @@ static bool is_dead(const char *path)
 enum exit_status mountpoint_check(const char *path, struct buf *error)
 {
     struct stat st;
+    if (mountpoint_is_descriptor(path))
+        return EXIT_MOUNTED;
     if (is_dead(path)) {
         if (!is_twelvefs(path))
             return refuse(error, path,
@@ -140,4 +151,44 @@ bool mountpoint_would_hide(const char *path, const char *directory)
     while (there && !(real = realpath(there, NULL)) && *there)
         *strrchr(there, '/') = '\0';
     return real && strcmp(real, path) == 0;
+}
+
+/* The flags that a mount of ours has, changed by the words that were said. */
+static unsigned long flags_of(const char *words, unsigned long now)
+{
+    static const struct {
+        const char *word;
+        unsigned long set, clear;
+    } known[] = {{"ro", MS_RDONLY, 0},
+                 {"rw", 0, MS_RDONLY},
+                 {"noatime", MS_NOATIME, 0},
+                 {"nodiratime", MS_NODIRATIME, 0}};
+    cleanup(free_ptr) char *copy = strdup(words ? words : "");
+    char *rest = copy;
+    for (char *word; (word = strsep(&rest, ","));)
+        for (size_t i = 0; i < array_count(known); i++)
+            if (strcmp(word, known[i].word) == 0)
+                now = (now | known[i].set) & ~known[i].clear;
+    return now;
+}
+
+enum exit_status mountpoint_remount(struct options *o, struct buf *error)
+{
+    struct statvfs st;
+    if (mountpoint_resolve(&o->mountpoint))
+        return options_out_of_memory(error);
+    if (!is_twelvefs(o->mountpoint) || statvfs(o->mountpoint, &st) < 0)
+        return refuse(error, o->mountpoint, "no twelvefs is mounted there");
+    unsigned long now = MS_NOSUID | MS_NODEV | MS_NOEXEC;
+    now |= st.f_flag & ST_RDONLY ? MS_RDONLY : 0;
+    now |= st.f_flag & ST_NOATIME ? MS_NOATIME : 0;
+    now |= st.f_flag & ST_NODIRATIME ? MS_NODIRATIME : 0;
+    if (mount(NULL, o->mountpoint, NULL,
+              MS_REMOUNT | flags_of(o->fuse_options, now), NULL) < 0)
+        return refuse(error, o->mountpoint, strerror(errno));
+    if (o->own_words)
+        log_warning("a remount changes ro, noatime and nodiratime alone; for "
+                    "another %s unmount and mount again",
+                    o->own_words);
+    return EXIT_MOUNTED;
 }

@@ -10,6 +10,9 @@
 #ifndef TWELVEFS_SERVICE_H
 #define TWELVEFS_SERVICE_H
 
+#include <stdbool.h>
+#include <stdint.h>
+
 #include "base/buf.h"
 #include "options.h"
 
@@ -37,8 +40,18 @@ void service_stop(struct service *s);
 /* Any thread: requests use this key from now on. 0 or -ENOMEM. */
 int service_set_key(struct service *s, const char *key);
 
-/* One line on how far the first walk is; false once it is through. */
-bool service_progress(struct service *s, struct buf *line);
+/* Waits until the first walk is through. EXIT_STOPPED after service_stop;
+ * otherwise what keeps it from being so. */
+enum exit_status service_wait_complete(struct service *s,
+                                       const struct options *o,
+                                       struct buf *error);
+
+/* How far the first walk is; false once it is through. */
+struct service_progress {
+    int64_t read;
+    int64_t total; /* -1 unknown */
+};
+bool service_progress(struct service *s, struct service_progress *ret);
 
 /* This program's version, its libraries', and what is used of them, in lines.
  * 0 or -errno. */

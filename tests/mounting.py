@@ -44,6 +44,7 @@ class Mount:
                     if not k.startswith(("TWELVE", "NOTIFY"))}
         if os.environ.get("TWELVEFS_PLANTED"):  # see test_planted.py
             self.env["TWELVEFS_PLANT"] = os.environ["TWELVEFS_PLANTED"]
+        self.env["XDG_CONFIG_HOME"] = str(self.home / "config")
         if standin is not None:
             self.env.update(standin.env())
         self.env.update(env or {})
@@ -83,7 +84,7 @@ class Mount:
         finally:
             os.close(pidfd)
         if self.ready in readable:
-            assert self.ready.recv(64) == b"READY=1"
+            assert self.ready.recv(512).startswith(b"READY=1\n")
             return
         if not readable:
             self.process.kill()

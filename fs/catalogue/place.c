@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define STRETCH 1000 /* rows on either side that neighbours are among */
+
 int64_t catalogue_total(struct catalogue_reader *r)
 {
     return catalogue_state(r, "total", 0);
@@ -131,16 +133,22 @@ static int collect_between(struct catalogue_reader *r, int64_t newer_s,
     return err;
 }
 
+/* SQL counts in 64 bits with a sign; SIZE_MAX is all, whatever its width. */
+static int64_t limit_of(size_t max)
+{
+    return (int64_t)((uint64_t)max & INT64_MAX);
+}
+
 int catalogue_between(struct catalogue_reader *r,
                       const struct catalogue_place *newer,
                       const struct catalogue_place *older, size_t max,
                       struct catalogue_place **ret_places, size_t *ret_count)
 {
     struct places p = {0};
-    int err = collect_between(
-        r, newer ? newer->created_s : INT64_MAX, newer ? newer->row : INT64_MAX,
-        older ? older->created_s : INT64_MIN, older ? older->row : -1,
-        max < INT64_MAX ? (int64_t)max : INT64_MAX, &p);
+    int err = collect_between(r, newer ? newer->created_s : INT64_MAX,
+                              newer ? newer->row : INT64_MAX,
+                              older ? older->created_s : INT64_MIN,
+                              older ? older->row : -1, limit_of(max), &p);
 
     return hand_over(&p, err, ret_places, ret_count);
 }
@@ -149,8 +157,24 @@ int catalogue_unfinished(struct catalogue_reader *r, size_t max,
                          struct catalogue_place **ret_places, size_t *ret_count)
 {
     struct places p = {0};
-    int64_t limit = max < INT64_MAX ? (int64_t)max : INT64_MAX;
-    int err = collect(r, S_UNFINISHED, VALUES(INT(limit)), &p);
+    int err = collect(r, S_UNFINISHED, VALUES(INT(limit_of(max))), &p);
+
+    return hand_over(&p, err, ret_places, ret_count);
+}
+
+/* The stretch bounds the work: an account may hold many, all read later. */
+int catalogue_neighbours(struct catalogue_reader *r,
+                         const struct catalogue_entry *of, int64_t latest_s,
+                         size_t max, struct catalogue_place **ret_places,
+                         size_t *ret_count)
+{
+    struct places p = {0};
+    int64_t row = of->row;
+    int err = collect(r, S_NEIGHBOURS,
+                      VALUES(INT(row - STRETCH), INT(row + STRETCH), INT(row),
+                             INT(latest_s), INT(of->type), INT(row),
+                             INT(limit_of(max))),
+                      &p);
 
     return hand_over(&p, err, ret_places, ret_count);
 }

@@ -49,12 +49,14 @@ static const char tables[] =
     "CREATE TABLE link(link INTEGER PRIMARY KEY AUTOINCREMENT,"
     " place TEXT NOT NULL, name TEXT NOT NULL, target TEXT NOT NULL,"
     " created_s INT NOT NULL, UNIQUE(place, name)) STRICT;"
+    "CREATE TABLE picture(row INTEGER PRIMARY KEY, label INT NOT NULL,"
+    " size_bytes INT NOT NULL, checksum INT NOT NULL) STRICT;"
     "CREATE TABLE state(name TEXT PRIMARY KEY, value INT NOT NULL)"
     " STRICT, WITHOUT ROWID;";
 
 static const char connection[] = "PRAGMA synchronous = NORMAL;"
                                  "PRAGMA temp_store = MEMORY;"
-                                 "PRAGMA mmap_size = 268435456;"
+                                 "PRAGMA mmap_size = 0;"
                                  "PRAGMA wal_autocheckpoint = 0;"
                                  "PRAGMA secure_delete = OFF;"
                                  "PRAGMA trusted_schema = OFF;";
@@ -162,7 +164,7 @@ static enum verdict judge(struct db *d, bool check)
 static int64_t carry_over(struct db *d, const char *aside)
 {
     int64_t seed = -1;
-    int64_t fallback = clock_wall_s() << 8;
+    int64_t fallback = clock_wall_s() << 1;
 
     if (probe(d, "ATTACH ? AS old", aside, NULL) == 0) {
         if (probe(d,
@@ -176,7 +178,7 @@ static int64_t carry_over(struct db *d, const char *aside)
                     NULL, NULL);
         (void)probe(d, "DETACH old", NULL, NULL);
     }
-    /* More rows than were ever numbered by the second: clear of them all. */
+    /* Two for each second since 1970: clear of whatever was numbered. */
     return seed >= 0 && seed < CATALOGUE_MAX_ROW ? seed : fallback;
 }
 

@@ -33,13 +33,15 @@ void attr_directory(const struct attr_owner *owner, uint64_t number,
                     mode_t mode, nlink_t nlink, struct timespec mtime,
                     struct stat *ret)
 {
-    attr_any(owner, number, S_IFDIR | mode, nlink, 0, mtime, ret);
+    attr_any(owner, number, S_IFDIR | (mode & ~owner->umask), nlink, 0, mtime,
+             ret);
 }
 
 void attr_file(const struct attr_owner *owner, uint64_t number, mode_t mode,
                int64_t size_bytes, struct timespec mtime, struct stat *ret)
 {
-    attr_any(owner, number, S_IFREG | mode, 1, size_bytes, mtime, ret);
+    attr_any(owner, number, S_IFREG | (mode & ~owner->umask), 1, size_bytes,
+             mtime, ret);
 }
 
 void attr_symlink(const struct attr_owner *owner, uint64_t number,

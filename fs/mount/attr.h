@@ -21,10 +21,11 @@
 #define ATTR_DAY_S        86400.0
 #define ATTR_STATUS_BYTES 4096
 
-/* Whose files they are, and the one clock that isn't the catalogue's. */
+/* Whose files they seem to be, and what nobody may do with them. */
 struct attr_owner {
     uid_t uid;
     gid_t gid;
+    mode_t umask;
 };
 
 /* A directory; nlink 1 means "not counted". */

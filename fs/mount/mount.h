@@ -66,6 +66,7 @@ struct mount {
     struct opcount operations;
     struct mount_features features; /* written before anybody is served */
     bool initialized;               /* likewise: INIT was answered */
+    bool wants_rings;               /* io_uring was asked for */
     _Atomic bool has_rings;         /* a request came by io_uring */
 
     _Atomic int64_t root_changed_ns;
@@ -105,14 +106,14 @@ struct request {
     off_t off;
     int64_t deadline_ms;     /* 0 until it first waits */
     unsigned asked;          /* bits: 1 << enum sync_want, REQUEST_ASKED_… */
+    unsigned fetches;        /* of pictures, for it, so far */
     bool tolerant;           /* run also when the answer is an error */
     int answer;              /* of the last question */
     struct media_file *file; /* of a picture that was asked for */
     struct parked *parked;   /* the copy that waits; NULL on the stack */
 };
 
-#define REQUEST_ASKED_PICTURE (1u << 31)
-#define REQUEST_ASKED_FLUSH   (1u << 30)
+#define REQUEST_ASKED_FLUSH (1u << 30)
 
 static inline bool request_has_asked(const struct request *r,
                                      enum sync_want want)

@@ -334,6 +334,21 @@ void notify_other(struct notify *n, bool shown, bool negatives)
     (void)pthread_cond_signal(&n->more);
 }
 
+static void add_view(void *ctx, const struct view *v)
+{
+    add(ctx, ITEM_ENTRY, node_number(NODE_VIEW, v->parent->number, 1), 0,
+        v->segment);
+}
+
+void notify_views(struct notify *n)
+{
+    guard_mutex(&n->lock);
+    if (!n->running)
+        return;
+    view_each(n->views, add_view, n);
+    (void)pthread_cond_signal(&n->more);
+}
+
 void notify_go_on(struct notify *n)
 {
     guard_mutex(&n->lock);
@@ -350,6 +365,15 @@ void notify_pages(struct notify *n, int64_t row)
     add(n, ITEM_PAGES, node_number(NODE_METADATA, 0, row), 0, NULL);
     add(n, ITEM_PAGES, node_number(NODE_PICTURE_URL, 0, row), 0, NULL);
     add(n, ITEM_PAGES, node_number(NODE_MANIFEST_URL, 0, row), 0, NULL);
+    (void)pthread_cond_signal(&n->more);
+}
+
+void notify_name(struct notify *n, uint64_t directory, const char *name)
+{
+    guard_mutex(&n->lock);
+    if (!n->running)
+        return;
+    add(n, ITEM_ENTRY, directory, 0, name);
     (void)pthread_cond_signal(&n->more);
 }
 
@@ -398,11 +422,12 @@ static void tell(struct notify *n, const struct item *item)
     }
 }
 
-static void collect_name(void *ctx, const char *segment)
+static void collect_name(void *ctx, const struct view *v)
 {
     struct buf *names = ctx;
-    size_t size = strlen(segment) + 1;
-    if (buf_append(names, segment, size))
+    if (v->parent->number != VIEW_ROOT)
+        return;
+    if (buf_append(names, v->segment, strlen(v->segment) + 1))
         log_warning("a query directory stays in the kernel's cache");
 }
 
@@ -416,7 +441,7 @@ static void tell_everything(struct notify *n)
                                     asset_type_name((enum asset_type)i));
     (void)n->kernel.inval_entry(n->ctx, NODE_ROOT, ".id");
     (void)n->kernel.inval_entry(n->ctx, NODE_ROOT, ".media");
-    view_each_of_root(n->views, collect_name, &names);
+    view_each(n->views, collect_name, &names);
     for (size_t at = 0; at < names.len; at += strlen(names.data + at) + 1)
         (void)n->kernel.inval_entry(n->ctx, NODE_ROOT, names.data + at);
 }
@@ -427,13 +452,13 @@ static void tell_query_directories(struct notify *n)
     size_t count = view_numbers(n->views, views, array_count(views));
     for (size_t i = 0; i < count; i++) {
         (void)n->kernel.inval_inode(n->ctx, node_number(NODE_VIEW, views[i], 1),
-                                    0);
-        (void)n->kernel.inval_inode(n->ctx,
-                                    node_number(NODE_PICTURES, views[i], 1), 0);
+                                    -1);
+        (void)n->kernel.inval_inode(
+            n->ctx, node_number(NODE_PICTURES, views[i], 1), -1);
     }
     for (uint32_t view = 0; view < VIEW_ID; view++)
         (void)n->kernel.inval_inode(n->ctx, node_number(NODE_PICTURES, view, 1),
-                                    0);
+                                    -1);
 }
 
 static void tell_directories(struct notify *n, unsigned directories)
@@ -441,7 +466,7 @@ static void tell_directories(struct notify *n, unsigned directories)
     for (uint32_t view = 0; view < VIEW_FIRST_QUERY; view++)
         if (directories >> view & 1)
             (void)n->kernel.inval_inode(n->ctx, node_number(NODE_VIEW, view, 1),
-                                        0);
+                                        -1);
     if (directories & DIRECTORIES_QUERY)
         tell_query_directories(n);
 }

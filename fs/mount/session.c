@@ -14,12 +14,14 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "mount/device.h"
+#include "mount/entry.h"
 #include "mount/fs_ops.h"
 #include "mount/mount.h"
 
 #define OPTIONS_MAX   65536
 #define LOG_LINE_SIZE 512
 #define HANDSHAKE_MS  10000
+#define RING_ENTRIES  "64" /* a processor; each that waits holds one */
 #define DEVICE_PATH   "/dev/fuse"
 
 /* ---- making and ending ------------------------------------------------ */
@@ -60,6 +62,8 @@ static int make_options(const struct mount_config *config, char **ret)
                              ",subtype=twelvefs,default_permissions,noexec");
     if (!err && config->allow_other)
         err = buf_append_str(&out, ",allow_other");
+    if (!err && config->io_uring && TWELVEFS_FUSE_RINGS)
+        err = buf_append_str(&out, ",io_uring,io_uring_q_depth=" RING_ENTRIES);
     if (!err && config->fuse_options && config->fuse_options[0])
         err = buf_appendf(&out, ",%s", config->fuse_options);
     if (!err) /* the last word wins, and mount.fuse3 says "dev,suid" */
@@ -139,12 +143,13 @@ static int fill(struct mount *m, const struct mount_config *config)
     m->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (m->stop_fd < 0)
         return -errno;
-    m->owner = (struct attr_owner){.uid = getuid(), .gid = getgid()};
+    m->owner = (struct attr_owner){config->uid, config->gid, config->umask};
     m->refresh_s = (double)config->refresh_ms / 1000;
     m->timeout_ms = config->timeout_ms;
     m->started_ns = clock_wall_ns();
     m->root_changed_ns = m->started_ns;
     m->other_shown = catalogue_count(m->catalogue, ASSET_OTHER) > 0;
+    m->wants_rings = config->io_uring;
     m->mountpoint = strdup(config->mountpoint);
     int err = make_options(config, &m->options);
     if (!err && !m->mountpoint)
@@ -193,16 +198,18 @@ void mount_free(struct mount *m)
     free(m);
 }
 
-/* A picture with another URL is another file of another size. */
-static void drop_pins(struct mount *m, const struct catalogue_diff *diff)
+/* A picture may be another now: the kernel, where it knows one, looks anew. */
+static void tell_pictures(struct mount *m, const struct catalogue_diff *diff)
 {
     for (size_t i = 0; i < diff->count; i++) {
         const struct catalogue_change *c = &diff->changes[i];
-        if (c->kind == CATALOGUE_REMOVED || c->kind == CATALOGUE_CHANGED ||
-            c->kind == CATALOGUE_MOVED) {
-            pin_drop(m->pins, node_number(NODE_PICTURE, 0, c->row));
-            pin_drop(m->pins, node_number(NODE_PLAYLIST, 0, c->row));
-        }
+        char name[ENTRY_PICTURE_SIZE];
+        if (c->kind == CATALOGUE_ADDED || c->kind == CATALOGUE_RENEWED ||
+            !c->old_extension[0] ||
+            !pin_is_known(m->pins, node_number(NODE_PICTURE, 0, c->row)))
+            continue;
+        (void)snprintf(name, sizeof(name), "thumbnail.%s", c->old_extension);
+        notify_name(m->notify, node_number(NODE_MEDIA, 0, c->row), name);
     }
 }
 
@@ -215,8 +222,8 @@ void mount_committed(void *ctx, const struct catalogue_diff *diff)
         m->other_shown = other;
         notify_other(m->notify, other, m->long_negatives);
     }
-    drop_pins(m, diff);
     notify_commit(m->notify, diff, m->long_negatives);
+    tell_pictures(m, diff);
 }
 
 /* ---- serving ------------------------------------------------------------ */
@@ -283,9 +290,17 @@ log_fuse(enum fuse_log_level level, const char *format, va_list arguments)
         log_debug("%s", line);
 }
 
+/* "/dev/fd/N" is mounted already; libfuse takes the descriptor. */
+static bool is_descriptor(const char *path)
+{
+    return strncmp(path, "/dev/fd/", strlen("/dev/fd/")) == 0;
+}
+
 static int check_mountpoint(const char *path)
 {
     struct stat st;
+    if (is_descriptor(path))
+        return 0;
     if (stat(path, &st) < 0)
         return -errno;
     return S_ISDIR(st.st_mode) ? 0 : -ENOTDIR;
@@ -323,7 +338,8 @@ static int attach(struct mount *m)
         return geteuid() != 0 || !errno ? -EPERM : -errno;
     int fd = fuse_session_fd(m->session);
     int flags = fcntl(fd, F_GETFL);
-    if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0)
+    if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0 ||
+        fcntl(fd, F_SETFD, FD_CLOEXEC) < 0)
         return -errno;
     m->features.mends_init = device_mend_init(m->device, m->session);
     return 0;
@@ -358,11 +374,20 @@ static int shake_hands(struct mount *m)
     return err;
 }
 
+static void report_rings(const struct mount *m)
+{
+    if (m->wants_rings && !m->has_rings)
+        log_warning("no io_uring: it takes a libfuse that was built with it, "
+                    "and Y in /sys/module/fuse/parameters/enable_uring");
+}
+
 /* Once the threads serve: an answer to INIT that the kernel doesn't take shows
  * only in what it says to those who come. */
 static int check_root(const struct mount *m)
 {
     struct stat st;
+    if (is_descriptor(m->mountpoint))
+        return 0;
     if (stat(m->mountpoint, &st) < 0)
         return -errno;
     return st.st_ino == FUSE_ROOT_ID ? 0 : -EIO;
@@ -381,6 +406,18 @@ static int start_threads(struct mount *m)
     return err;
 }
 
+/* libfuse takes its rings down at the end of its own loop, and only there;
+ * with the session at its end that is all that the loop does. */
+static void end_rings(struct mount *m)
+{
+#if TWELVEFS_FUSE_RINGS /* its environment can ask for rings as well */
+    fuse_session_exit(m->session);
+    (void)fuse_session_loop(m->session);
+#else
+    (void)m;
+#endif
+}
+
 /* While the threads still serve, so that nobody holds a kernel lock that a
  * notification waits for; then they go, and the mount. */
 static void end_service(struct mount *m)
@@ -395,6 +432,7 @@ static void end_service(struct mount *m)
     resume_parked(m);
     (void)pthread_mutex_unlock(&m->push_lock);
     fuse_session_unmount(m->session);
+    end_rings(m);
 }
 
 /* "fuse: error: …" and a line end, as libfuse has them, are its log's. */
@@ -438,6 +476,8 @@ int mount_start(struct mount *m, struct buf *ret_why)
         end_service(m);
     if (err)
         (void)say_why(&words, ret_why);
+    else
+        report_rings(m);
     return err;
 }
 

@@ -3,7 +3,9 @@
  *
  * Threads. mount_start opens three: two that serve FUSE requests and one that
  * notifies the kernel (notify.h). Requests that must wait are parked (park.h)
- * and taken up again by a serving thread.
+ * and taken up again by a serving thread. With io_uring most requests come to
+ * threads of libfuse's, one a processor; the two serve what still comes by the
+ * device, and whoever was parked.
  *
  * Order. mount_new needs neither a started sync nor a mount point, so that
  * sync's commits have somewhere to go from the first on. mount_wait ends the
@@ -15,6 +17,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "base/buf.h"
 #include "catalogue/catalogue.h"
@@ -28,6 +31,10 @@ struct mount_config {
     const char *mountpoint; /* absolute */
     const char *source;     /* as mount(8) shows it */
     bool allow_other;
+    bool io_uring; /* take requests by rings where libfuse and kernel can */
+    uid_t uid;     /* whose files they seem to be */
+    gid_t gid;
+    mode_t umask;             /* bits that their modes lack */
     const char *fuse_options; /* more -o options, comma separated, or NULL */
     int64_t refresh_ms; /* how long what nobody notifies may be believed */
     int64_t timeout_ms; /* of an operation that waits */

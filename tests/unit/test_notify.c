@@ -201,14 +201,14 @@ static void test_added_ends_the_absence_and_the_listing(void **state)
     struct catalogue_change c = change(CATALOGUE_ADDED, 5);
     commit(*state, &c, 1, true);
     EXPECT(*state, "entry 0/1/1 new.mp4", "entry 0/6/1 id", "entry 14/0/1 id",
-           "inode 0/1/1 0");
+           "inode 0/1/1 -1");
 }
 
 static void test_added_spares_names_nobody_was_refused(void **state)
 {
     struct catalogue_change c = change(CATALOGUE_ADDED, 5);
     commit(*state, &c, 1, false);
-    EXPECT(*state, "inode 0/1/1 0");
+    EXPECT(*state, "inode 0/1/1 -1");
 }
 
 static void test_directories_are_told_once_a_commit(void **state)
@@ -222,8 +222,8 @@ static void test_directories_are_told_once_a_commit(void **state)
     await_held(f);
     commit(f, c, 3, true);
     let_go(f);
-    expect_last(f, 12, "inode 0/1/1 0");
-    assert_string_equal(f->kernel.calls[10], "inode 0/0/1 0");
+    expect_last(f, 12, "inode 0/1/1 -1");
+    assert_string_equal(f->kernel.calls[10], "inode 0/0/1 -1");
     for (size_t i = 0; i < 10; i++)
         assert_memory_equal(f->kernel.calls[i], "entry", 5);
 }
@@ -234,7 +234,7 @@ static void test_removed_is_a_deletion(void **state)
     c.folder = NULL;
     commit(*state, &c, 1, true);
     EXPECT(*state, "delete 0/1/1 2/1/7 old.mp4", "delete 0/6/1 2/6/7 id",
-           "entry 14/0/1 id", "inode 6/0/7 0", "inode 0/1/1 0");
+           "entry 14/0/1 id", "inode 6/0/7 0", "inode 0/1/1 -1");
 }
 
 static void test_a_folder_in_use_is_dropped_by_name(void **state)
@@ -246,7 +246,7 @@ static void test_a_folder_in_use_is_dropped_by_name(void **state)
     commit(f, &c, 1, true);
     EXPECT(f, "delete 0/1/1 2/1/7 old.mp4", "entry 0/1/1 old.mp4",
            "delete 0/6/1 2/6/7 id", "entry 0/6/1 id", "entry 14/0/1 id",
-           "inode 6/0/7 0", "inode 0/1/1 0");
+           "inode 6/0/7 0", "inode 0/1/1 -1");
 }
 
 static void test_what_is_not_cached_needs_no_second_word(void **state)
@@ -257,7 +257,7 @@ static void test_what_is_not_cached_needs_no_second_word(void **state)
     c.folder = NULL;
     commit(f, &c, 1, true);
     EXPECT(f, "delete 0/1/1 2/1/7 old.mp4", "delete 0/6/1 2/6/7 id",
-           "entry 14/0/1 id", "inode 6/0/7 0", "inode 0/1/1 0");
+           "entry 14/0/1 id", "inode 6/0/7 0", "inode 0/1/1 -1");
 }
 
 static void test_changed_drops_the_pages_of_all_its_files(void **state)
@@ -301,7 +301,7 @@ static void test_renamed_is_dropped_not_deleted(void **state)
     struct catalogue_change c = change(CATALOGUE_MOVED, 9);
     commit(*state, &c, 1, true);
     EXPECT(*state, "entry 0/1/1 old.mp4", "entry 0/1/1 new.mp4",
-           "inode 6/0/9 0", "inode 0/1/1 0");
+           "inode 6/0/9 0", "inode 0/1/1 -1");
 }
 
 static void test_moved_is_dropped_there_and_added_here(void **state)
@@ -310,21 +310,21 @@ static void test_moved_is_dropped_there_and_added_here(void **state)
     c.old_type = ASSET_OTHER;
     commit(*state, &c, 1, true);
     EXPECT(*state, "entry 0/5/1 old.mp4", "entry 0/1/1 new.mp4",
-           "inode 6/0/9 0", "inode 0/1/1 0", "inode 0/5/1 0");
+           "inode 6/0/9 0", "inode 0/1/1 -1", "inode 0/5/1 -1");
 }
 
 static void test_other_goes_without_a_burial(void **state)
 {
     struct fixture *f = *state;
     notify_other(f->notify, false, true);
-    EXPECT(f, "entry 0/0/1 other", "inode 0/0/1 0");
+    EXPECT(f, "entry 0/0/1 other", "inode 0/0/1 -1");
 }
 
 static void test_other_comes_quietly_while_absences_are_short(void **state)
 {
     struct fixture *f = *state;
     notify_other(f->notify, true, false);
-    EXPECT(f, "inode 0/0/1 0");
+    EXPECT(f, "inode 0/0/1 -1");
 }
 
 static void test_overflow_drops_whole_directories(void **state)
@@ -345,9 +345,9 @@ static void test_overflow_drops_whole_directories(void **state)
     EXPECT(f, "inode 6/0/9 0", "entry 0/0/1 video", "entry 0/0/1 image",
            "entry 0/0/1 audio", "entry 0/0/1 document", "entry 0/0/1 other",
            "entry 0/0/1 .id", "entry 0/0/1 .media", "entry 0/0/1 filename=x",
-           "inode 0/0/1 0", "inode 0/1/1 0", "inode 0/2/1 0",
-           "inode 0/3/1 0", "inode 0/4/1 0", "inode 0/5/1 0",
-           "inode 0/16/1 0");
+           "inode 0/0/1 -1", "inode 0/1/1 -1", "inode 0/2/1 -1",
+           "inode 0/3/1 -1", "inode 0/4/1 -1", "inode 0/5/1 -1",
+           "inode 0/16/1 -1");
     c.row = 3; /* and then goes on as ever */
     commit(f, &c, 1, true);
     expect_last(f, 17, "inode 6/0/3 0");
@@ -364,7 +364,7 @@ static void test_query_directories_hear_of_names_too(void **state)
     struct catalogue_change c = change(CATALOGUE_CHANGED, 9);
     c.old_folder = c.folder;
     commit(f, &c, 1, true);
-    EXPECT(f, "inode 6/0/9 0", "expire 0/16/1 new.mp4", "inode 0/16/1 0");
+    EXPECT(f, "inode 6/0/9 0", "expire 0/16/1 new.mp4", "inode 0/16/1 -1");
     view_unref(f->views, v);
     view_unref(f->views, root);
 }
@@ -405,7 +405,7 @@ static void test_a_call_comes_after_all_that_was_queued(void **state)
     assert_int_equal(notify_after(f->notify, note_call, &f->kernel), 0);
     commit(f, &c, 1, false);
     let_go(f);
-    EXPECT(f, "entry 0/0/1 other", "inode 0/0/1 0", "inode 0/1/1 0",
+    EXPECT(f, "entry 0/0/1 other", "inode 0/0/1 -1", "inode 0/1/1 -1",
            "called");
 }
 
@@ -429,8 +429,8 @@ static void test_a_name_in_a_directory_that_is_held_is_put_off(void **state)
     await_held(f);
     assert_int_equal(notify_after(f->notify, note_call, &f->kernel), 0);
     let_go(f);
-    EXPECT(f, "entry 0/5/1 old.mp4", "inode 6/0/9 0", "inode 0/1/1 0",
-           "inode 0/5/1 0", "called");
+    EXPECT(f, "entry 0/5/1 old.mp4", "inode 6/0/9 0", "inode 0/1/1 -1",
+           "inode 0/5/1 -1", "called");
     c = change(CATALOGUE_RENEWED, 3); /* it is looked at again, in vain */
     commit(f, &c, 1, true);
     expect_last(f, 6, "inode 6/0/3 0");
