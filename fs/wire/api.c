@@ -22,6 +22,7 @@ const char *api_cause_name(enum api_cause cause)
         [API_CAUSE_SEARCH] = "search", [API_CAUSE_UNFINISHED] = "unfinished",
         [API_CAUSE_SWEEP] = "sweep",   [API_CAUSE_NARROW] = "narrow",
         [API_CAUSE_RENEW] = "renew",   [API_CAUSE_PICTURE] = "picture",
+        [API_CAUSE_TAG] = "tag",       [API_CAUSE_DELETE] = "delete",
     };
     return (unsigned)cause < API_CAUSE_COUNT ? names[cause] : "other";
 }
@@ -76,9 +77,12 @@ static void destroy(struct api *a)
     free(a);
 }
 
-static void init_state(struct api *a, int rpm)
+static void init_state(struct api *a, const struct api_config *config)
 {
-    api_budget_init(&a->budget, rpm);
+    for (int i = 0; i < API_CATEGORY_COUNT; i++)
+        api_budget_init(&a->categories[i].budget, config->rpm);
+    api_budget_init(&a->categories[API_DELETIONS].budget, config->delete_rpm);
+    a->categories[API_DELETIONS].budget.paces_all = true;
     a->api_host = api_host_hold(&a->hosts, a->base_url);
     a->stats.limit = a->stats.remaining = a->stats.reset_s = -1;
 }
@@ -102,7 +106,7 @@ int api_new(struct http *http, const struct api_config *config,
     }
     a->media_anywhere =
         config->media_anywhere || address_url_is_private(a->base_url);
-    init_state(a, config->rpm);
+    init_state(a, config);
     http_attach(http, api_pump, a);
     *ret_api = a;
     return 0;
@@ -155,7 +159,8 @@ static int enqueue(struct api *a, struct api_call *c, uint64_t *ret_ticket)
     c->ticket = c->asked = ++a->moments;
     if (ret_ticket)
         *ret_ticket = c->ticket;
-    c->host = api_host_hold(&a->hosts, c->url);
+    if (!c->change)
+        c->host = api_host_hold(&a->hosts, c->url);
     c->prev = a->last;
     *(a->last ? &a->last->next : &a->first) = c;
     a->last = c;
@@ -164,8 +169,8 @@ static int enqueue(struct api *a, struct api_call *c, uint64_t *ret_ticket)
     return 0;
 }
 
-static int ask(struct api *a, const struct api_call *like, char *url,
-               uint64_t *ret_ticket)
+int api_ask(struct api *a, const struct api_call *like, char *url,
+            uint64_t *ret_ticket)
 {
     struct api_call *c = malloc(sizeof(*c));
     int error = c && url ? 0 : -ENOMEM;
@@ -201,7 +206,7 @@ int api_list_assets(struct api *a, const struct api_list *list,
         .page_fn = fn,
         .ctx = ctx,
     };
-    return ask(a, &like, buf_steal(&url, NULL), ret_ticket);
+    return api_ask(a, &like, buf_steal(&url, NULL), ret_ticket);
 }
 
 int api_get_picture(struct api *a, const char *url, size_t max_bytes,
@@ -220,7 +225,7 @@ int api_get_picture(struct api *a, const char *url, size_t max_bytes,
         .bytes_fn = fn,
         .ctx = ctx,
     };
-    return ask(a, &like, strdup(url), ret_ticket);
+    return api_ask(a, &like, strdup(url), ret_ticket);
 }
 
 void api_cancel(struct api *a, uint64_t ticket)
@@ -241,13 +246,14 @@ void api_cancel(struct api *a, uint64_t ticket)
 void api_stats(struct api *a, struct api_stats *ret_stats)
 {
     int64_t now_ms = clock_mono_ms();
+    struct api_budget *budget = &a->categories[API_LISTS].budget;
     guard_mutex(&a->lock);
-    int64_t when_ms =
-        api_budget_when_ms(&a->budget, API_WALK, a->in_flight, 0, now_ms);
+    int64_t when_ms = api_budget_when_ms(
+        budget, API_WALK, a->categories[API_LISTS].in_flight, 0, now_ms);
     *ret_stats = a->stats;
-    ret_stats->limit = a->budget.limit;
-    ret_stats->remaining = a->budget.remaining;
-    ret_stats->reset_s = a->budget.reset_s;
+    ret_stats->limit = budget->limit;
+    ret_stats->remaining = budget->remaining;
+    ret_stats->reset_s = budget->reset_s;
     bool rests = when_ms > now_ms && when_ms != CLOCK_NEVER_MS;
     ret_stats->background_pause_ms = rests ? when_ms - now_ms : 0;
     ret_stats->circuit_open = api_host_is_down(a->api_host);

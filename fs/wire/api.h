@@ -16,13 +16,14 @@
  * count once) is asked by one probe at a time, a second apart at least: all
  * others wait for what comes of it, and fail with its error when it fails.
  *
- * Limits belong to who states them: the lists' to the lists, a picture host's
- * to that host. A 429, or a 503 with Retry-After, pauses for as long as it
- * says, but API_PAUSE_MOST_MS at most; then one request finds out, and any
- * success ends the pause. What a person waits for waits for the end of a pause
- * that his deadline allows; otherwise it may try, one at a time and 5 s after
- * the last refusal, and ends with -EAGAIN when that is refused. In the
- * background such a pause is -EAGAIN at once.
+ * Limits belong to who states them: the lists' to the lists, those of each
+ * category of changes to that, a picture host's to that host. A 429, or a 503
+ * with Retry-After, pauses for as long as it says, but API_PAUSE_MOST_MS at
+ * most; then one request finds out, and any success ends the pause. What a
+ * person waits for waits for the end of a pause that his deadline allows;
+ * otherwise it may try, one at a time and 5 s after the last refusal, and ends
+ * with -EAGAIN when that is refused. In the background such a pause is -EAGAIN
+ * at once.
  *
  * Budget: the lanes after API_FOREGROUND stand back while foreground requests
  * are queued or under way, and stay above 20 % of what X-Ratelimit-Remaining
@@ -71,15 +72,26 @@ enum api_cause {
     API_CAUSE_NARROW,
     API_CAUSE_RENEW,
     API_CAUSE_PICTURE,
+    API_CAUSE_TAG,
+    API_CAUSE_DELETE,
     API_CAUSE_COUNT
 };
 const char *api_cause_name(enum api_cause cause);
+
+/* Endpoints that share a limit, as far as anybody knows. */
+enum api_category {
+    API_LISTS,
+    API_TAGS,      /* PATCH, PUT, DELETE of user-metadata */
+    API_DELETIONS, /* of assets; at most delete_rpm a minute */
+    API_CATEGORY_COUNT
+};
 
 struct api_config {
     const char *base_url; /* with /v1.3; checked: http(s), no credentials */
     const char *key;      /* copied, wiped at api_free */
     int64_t timeout_ms;   /* of one attempt at most */
     int rpm;              /* requests a minute of the paced lanes */
+    int delete_rpm;       /* … of deletions, whoever asks; 0: 1 */
     bool media_anywhere;  /* pictures may live on private addresses: set by
                              api_new itself when the API host is on one */
 };
@@ -136,6 +148,34 @@ typedef void api_bytes_fn(void *ctx, int err, struct buf *body,
 int api_get_picture(struct api *a, const char *url, size_t max_bytes,
                     int64_t deadline_ms, api_bytes_fn *fn, void *ctx,
                     uint64_t *ret_ticket);
+
+/* Something is to be changed. 2xx is a success, but for a web page. What is
+ * harmless to repeat is retried like a list; of what isn't (`once`) only what
+ * certainly wasn't done: no connection, 429. It goes its way whatever the state
+ * of the host and the lists' limits. */
+struct api_writing {
+    const char *method; /* a literal */
+    const char *path;   /* "/assets/…", after the base URL; copied */
+    const char *json;   /* the body, copied; or NULL */
+    enum api_category category;
+    enum api_cause cause;
+    bool once;
+};
+
+struct api_reply {
+    int status;          /* of the last answer; 0: none came */
+    bool maybe_done;     /* after an error: it may be done all the same */
+    const char *words;   /* why not, printable, never with the key; "" */
+    int64_t answered_ms; /* clock_mono_ms */
+};
+
+/* err: 0; -EINVAL (400), -EACCES (401, 403), -ENOENT (404, 410), -EBUSY (409),
+ * -EFBIG (413), -EDQUOT (402, no credit), or as of lists. The reply is borrowed
+ * and always there. */
+typedef void api_reply_fn(void *ctx, int err, const struct api_reply *reply);
+int api_write(struct api *a, const struct api_writing *writing,
+              int64_t deadline_ms, api_reply_fn *fn, void *ctx,
+              uint64_t *ret_ticket);
 
 void api_cancel(struct api *a, uint64_t ticket);
 

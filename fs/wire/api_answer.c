@@ -36,12 +36,11 @@ void api_scrub_key(const struct api *a, char *text)
     }
 }
 
-/* What went wrong, in words for status.json and the log. The server may echo
+/* For status.json and the log. The server may echo
  * the key: a call's whose key was replaced since can't be found in its words,
  * which are left out. Lock held. */
-static void describe(const struct api *a, const struct api_call *c,
-                     const struct http_response *response, char *out,
-                     size_t size)
+void api_describe(const struct api *a, const struct api_call *c,
+                  const struct http_response *response, char *out, size_t size)
 {
     char code[64] = "", message[512] = "", quoted[96];
     if (response->error) {
@@ -80,13 +79,13 @@ static void note_outcome(struct api *a, const struct api_call *c,
         s->failed[c->cause]++;
     if (response->status == 429)
         s->throttled++;
-    /* a CDN's trouble is no trouble with the account */
-    if (c->picture || error == -ECANCELED)
+    /* a CDN's trouble is no trouble with the account, nor is a change's */
+    if (c->picture || c->change || error == -ECANCELED)
         return;
     s->last_error = error;
     if (error) {
-        describe(a, c, response, s->last_error_text,
-                 sizeof(s->last_error_text));
+        api_describe(a, c, response, s->last_error_text,
+                     sizeof(s->last_error_text));
         return;
     }
     s->last_error_text[0] = '\0';
@@ -98,7 +97,8 @@ static void note_outcome(struct api *a, const struct api_call *c,
 static bool is_news(struct api *a, const struct api_call *c, int error,
                     bool again)
 {
-    if (c->picture || error == -ECANCELED || error == a->told_error)
+    if (c->picture || c->change || error == -ECANCELED ||
+        error == a->told_error)
         return false;
     if (error && again && c->attempts < ATTEMPTS_UNTOLD)
         return false;
@@ -116,7 +116,8 @@ static void log_attempt(const struct api_call *c,
     size_t shown = c->picture ? strcspn(c->url, "?") : strlen(c->url);
     if (response->status)
         (void)snprintf(status, sizeof(status), "HTTP %d", response->status);
-    log_debug("%s: GET %s: %s%s%s, %lld ms", api_cause_name(c->cause),
+    log_debug("%s: %s %s: %s%s%s, %lld ms", api_cause_name(c->cause),
+              c->change ? c->change->method : "GET",
               log_quote(c->url, shown, quoted, sizeof(quoted)), status,
               *status && verdict->error ? ": " : "",
               verdict->error ? strerror(-verdict->error) : "",
@@ -180,8 +181,8 @@ static void note_limits(struct api_call *c,
                         struct api_moment now)
 {
     if (!c->picture)
-        api_budget_hear(&c->api->budget, response, c->sent, now,
-                        clock_wall_s());
+        api_budget_hear(&c->api->categories[c->category].budget, response,
+                        c->sent, now, clock_wall_s());
     else if (c->host)
         api_pause_hear(&c->host->pause, response, c->sent, now);
 }
@@ -248,7 +249,9 @@ static void deliver(struct api_call *c, struct page *page, struct buf *body,
         .answered_ms = now_ms,
         .received_s = clock_wall_s(),
     };
-    if (c->picture)
+    if (c->change)
+        api_change_deliver(c, 0, now_ms);
+    else if (c->picture)
         c->bytes_fn(c->ctx, 0, body, &answer);
     else
         c->page_fn(c->ctx, 0, page, &answer);
@@ -266,8 +269,9 @@ void api_on_response(void *ctx, struct http_response *response)
 {
     struct api_call *c = ctx;
     struct page page = {0};
-    struct api_verdict verdict = api_judge(response, kind_of(c));
-    if (!verdict.error && !c->picture) {
+    struct api_verdict verdict = c->change ? api_change_judge(c, response)
+                                           : api_judge(response, kind_of(c));
+    if (!verdict.error && !c->picture && !c->change) {
         int error =
             page_parse(buf_str(response->body), response->body->len, &page);
         if (error == -EBADMSG)

@@ -9,9 +9,9 @@
 #define RESET_SLOP_S 5     /* a reset so little past is our clock's error */
 
 /* Whether our own pace is for a lane. */
-static bool is_paced(enum api_lane lane)
+static bool is_paced(const struct api_budget *b, enum api_lane lane)
 {
-    return lane == API_BACKGROUND || lane == API_REWALK;
+    return b->paces_all || lane == API_BACKGROUND || lane == API_REWALK;
 }
 
 void api_budget_init(struct api_budget *b, int rpm)
@@ -123,15 +123,18 @@ int64_t api_budget_when_ms(struct api_budget *b, enum api_lane lane,
 {
     int64_t when_ms =
         api_budget_limited_until_ms(b, lane, in_flight, deadline_ms, now_ms);
-    int64_t pace_ms = (b->next_us - b->burst_us + 999) / 1000;
-    if (is_paced(lane) && pace_ms > when_ms)
-        when_ms = pace_ms;
-    return when_ms;
+    int64_t pace_ms = api_budget_pace_ms(b, lane);
+    return pace_ms > when_ms ? pace_ms : when_ms;
+}
+
+int64_t api_budget_pace_ms(const struct api_budget *b, enum api_lane lane)
+{
+    return is_paced(b, lane) ? (b->next_us - b->burst_us + 999) / 1000 : 0;
 }
 
 void api_budget_spend(struct api_budget *b, enum api_lane lane, int64_t now_ms)
 {
-    if (!is_paced(lane))
+    if (!is_paced(b, lane))
         return;
     int64_t now_us = now_ms * 1000;
     b->next_us = (b->next_us > now_us ? b->next_us : now_us) + b->interval_us;

@@ -1,7 +1,8 @@
 /*
- * api_budget.h - when list requests may go.
+ * api_budget.h - when requests of one category of endpoints may go.
  *
- * Three rules over plain numbers. `rpm` a minute: the background lanes alone.
+ * Three rules over plain numbers. `rpm` a minute: the background lanes alone,
+ * or all of them (paces_all).
  * Refusals pause (api_pause.h). And no request of ours but a person's may
  * leave less than 20 % of the limit that the server states, until its window
  * ends; where the server puts that end API_PAUSE_MOST_MS away and more, one
@@ -21,6 +22,7 @@ struct api_budget {
     int64_t interval_us; /* between requests at the steady pace */
     int64_t burst_us;    /* how far ahead of it they may run */
     int64_t next_us;     /* when the pace would have the next one */
+    bool paces_all;
     struct api_pause pause;
     int64_t limit, remaining, reset_s; /* as last heard; -1 unknown */
     struct api_moment heard;           /* when `remaining` was */
@@ -45,6 +47,9 @@ int64_t api_budget_limited_until_ms(struct api_budget *b, enum api_lane lane,
  * before, a time, or CLOCK_NEVER_MS: not before one of these is answered. */
 int64_t api_budget_when_ms(struct api_budget *b, enum api_lane lane,
                            int in_flight, int64_t deadline_ms, int64_t now_ms);
+
+/* When the pace has the next one; 0: it isn't for this lane. */
+int64_t api_budget_pace_ms(const struct api_budget *b, enum api_lane lane);
 
 /* One goes now. */
 void api_budget_spend(struct api_budget *b, enum api_lane lane, int64_t now_ms);

@@ -1,6 +1,6 @@
 /*
- * api_internal.h - what api.c (face and life), api_pump.c (what goes when)
- * and api_answer.c (what came) share.
+ * api_internal.h - what api.c (face and life), api_pump.c (what goes when),
+ * api_answer.c (what came) and api_write.c (changes) share.
  *
  * A call is in `live` from the ask until its callback has returned. While
  * http_ticket is 0 it waits; then only the pump, on the http thread, moves it:
@@ -25,6 +25,17 @@
 #define API_MAX_LIVE      4000
 #define API_PICTURES_MOST 8 /* under way at once; more wait here */
 
+/* The part of a call that only changes have. */
+struct api_change {
+    const char *method;
+    char *json; /* or NULL */
+    bool once;
+    api_reply_fn *fn;
+    int status;      /* http thread, and so are the next two */
+    bool maybe_done; /* … by one of the attempts so far */
+    char words[256];
+};
+
 struct api_call {
     struct api_call *prev, *next; /* under api.lock */
     struct api *api;
@@ -32,6 +43,8 @@ struct api_call {
     enum api_lane lane;
     enum api_cause cause;
     bool picture;
+    enum api_category category; /* of what isn't a picture */
+    struct api_change *change;  /* NULL: it only reads */
     char *url;
     size_t max_bytes;
     int64_t deadline_ms;
@@ -61,7 +74,6 @@ struct api {
     pthread_cond_t quiet;          /* ended */
     struct api_call *first, *last; /* under lock: in order of asking */
     size_t live;                   /* under lock */
-    int in_flight;                 /* under lock: to the API */
     int pictures_in_flight;        /* under lock */
     size_t picture_bytes;          /* under lock: room taken by bodies */
     uint64_t moments;              /* under lock: so far; see api_pause.h */
@@ -69,12 +81,15 @@ struct api {
     bool ended;                    /* under lock: the pump ran the last time */
     char *key_header;              /* under lock: "x-api-key: …" */
     unsigned key_number;           /* under lock: of keys so far */
-    struct api_budget budget;      /* under lock */
-    struct api_hosts hosts;        /* under lock */
-    struct api_host *api_host;     /* of base_url, always held */
-    struct api_stats stats;        /* under lock */
-    int told_error;                /* under lock: as the log last heard */
-    int told_picture_error;        /* under lock: likewise, of pictures */
+    struct {
+        struct api_budget budget;
+        int in_flight;
+    } categories[API_CATEGORY_COUNT]; /* under lock */
+    struct api_hosts hosts;           /* under lock */
+    struct api_host *api_host;        /* of base_url, always held */
+    struct api_stats stats;           /* under lock */
+    int told_error;                   /* under lock: as the log last heard */
+    int told_picture_error;           /* under lock: likewise, of pictures */
 
     struct http *http;
     char *base_url;
@@ -96,6 +111,23 @@ void api_call_end(struct api_call *c);
 
 /* One call more, or less, is under way. Lock held. */
 void api_call_count(struct api_call *c, int change);
+
+/* Takes url over, whatever comes of it. */
+int api_ask(struct api *a, const struct api_call *like, char *url,
+            uint64_t *ret_ticket);
+
+/* api_write.c. What is judged and kept of an answer to a change, … */
+struct api_verdict;
+struct api_verdict api_change_judge(struct api_call *c,
+                                    const struct http_response *response);
+/* … told at the end, … */
+void api_change_deliver(struct api_call *c, int error, int64_t now_ms);
+/* … and freed. NULL is fine. */
+void api_change_free(struct api_change *change);
+
+/* What went wrong, in words. Lock held. */
+void api_describe(const struct api *a, const struct api_call *c,
+                  const struct http_response *response, char *out, size_t size);
 
 /* The http_done_fn of every attempt. */
 void api_on_response(void *ctx, struct http_response *response);

@@ -19,10 +19,13 @@ static bool is_limited(struct api *a, const struct api_call *c, int64_t now_ms)
     if (c->picture)
         return c->host &&
                api_pause_refused(&c->host->pause, c->asked, c->deadline_ms);
+    struct api_budget *budget = &a->categories[c->category].budget;
     if (c->lane == API_FOREGROUND)
-        return api_pause_refused(&a->budget.pause, c->asked, c->deadline_ms);
+        return api_pause_refused(&budget->pause, c->asked, c->deadline_ms) ||
+               api_budget_pace_ms(budget, c->lane) > c->deadline_ms;
     int64_t until_ms = api_budget_limited_until_ms(
-        &a->budget, c->lane, a->in_flight, c->deadline_ms, now_ms);
+        budget, c->lane, a->categories[c->category].in_flight, c->deadline_ms,
+        now_ms);
     return until_ms > now_ms && until_ms != CLOCK_NEVER_MS &&
            until_ms > c->deadline_ms;
 }
@@ -67,8 +70,8 @@ static struct api_call *take_ended(struct api *a, int64_t now_ms, int *ret_why)
 static bool foreground_is_busy(const struct api *a, int64_t now_ms)
 {
     for (const struct api_call *c = a->first; c; c = c->next) {
-        if (c->lane == API_FOREGROUND && !c->picture && !c->ending &&
-            (c->http_ticket || c->not_before_ms <= now_ms))
+        if (c->lane == API_FOREGROUND && !c->picture && !c->change &&
+            !c->ending && (c->http_ticket || c->not_before_ms <= now_ms))
             return true;
     }
     return false;
@@ -103,10 +106,12 @@ static int64_t when_ms(struct api *a, const struct api_call *c, bool busy,
     if (c->lane != API_FOREGROUND && busy)
         return CLOCK_NEVER_MS;
     int64_t when = later(c->not_before_ms, api_host_when_ms(c->host, now_ms));
-    return later(when, c->picture ? picture_when_ms(a, c, now_ms)
-                                  : api_budget_when_ms(&a->budget, c->lane,
-                                                       a->in_flight,
-                                                       c->deadline_ms, now_ms));
+    return later(when, c->picture
+                           ? picture_when_ms(a, c, now_ms)
+                           : api_budget_when_ms(
+                                 &a->categories[c->category].budget, c->lane,
+                                 a->categories[c->category].in_flight,
+                                 c->deadline_ms, now_ms));
 }
 
 /* The next call to send, foreground first, each lane in order of asking; NULL
@@ -171,7 +176,18 @@ static int get_picture_room(void *ctx, size_t bytes)
 static int submit(struct api *a, struct api_call *c, int64_t now_ms)
 {
     int64_t attempt_ms = now_ms + a->timeout_ms;
+    static const char *const json_lines[] = {"Content-Type: application/json",
+                                             NULL};
+    const struct api_change *change = c->change;
+    const struct http_body body = {
+        .head = change ? change->json : NULL,
+        .head_bytes = change && change->json ? strlen(change->json) : 0,
+    };
     const struct http_request request = {
+        .method = change ? change->method : NULL,
+        .body = body.head ? &body : NULL,
+        .headers = body.head ? json_lines : NULL,
+        .once = change && change->once,
         .url = c->url,
         .secret_header = c->picture ? NULL : a->key_header,
         .accept = c->picture ? NULL : "application/json",
@@ -195,7 +211,7 @@ static int submit(struct api *a, struct api_call *c, int64_t now_ms)
     take_room(c);
     api_call_count(c, 1);
     if (!c->picture)
-        api_budget_spend(&a->budget, c->lane, now_ms);
+        api_budget_spend(&a->categories[c->category].budget, c->lane, now_ms);
     return 0;
 }
 
@@ -247,7 +263,8 @@ int64_t api_pump(void *ctx)
 void api_call_count(struct api_call *c, int change)
 {
     struct api *a = c->api;
-    *(c->picture ? &a->pictures_in_flight : &a->in_flight) += change;
+    *(c->picture ? &a->pictures_in_flight
+                 : &a->categories[c->category].in_flight) += change;
     if (c->picture && c->host)
         c->host->pictures_in_flight += change;
 }
@@ -264,13 +281,16 @@ void api_call_end(struct api_call *c)
         api_host_release(c->host, c);
         http_call_by(a->http, 0); /* whoever stood back for it may go */
     }
+    api_change_free(c->change);
     free(c->url);
     free(c);
 }
 
 void api_call_fail(struct api_call *c, int error)
 {
-    if (c->picture)
+    if (c->change)
+        api_change_deliver(c, error, clock_mono_ms());
+    else if (c->picture)
         c->bytes_fn(c->ctx, error, NULL, NULL);
     else
         c->page_fn(c->ctx, error, NULL, NULL);

@@ -35,6 +35,8 @@ static struct api_verdict judge_transport(const struct http_response *response,
         return fail(kind == API_KIND_PICTURE ? -EFBIG : -EIO);
     case -ELOOP:
         return fail(-EIO);
+    case -ESTALE:
+        return fail(-ESTALE);
     case -ENOBUFS:
         return try_again(-ENOBUFS, false);
     case -EPROTO:
@@ -61,6 +63,16 @@ static int errno_of_absence(int status, enum api_kind kind)
 
 static struct api_verdict judge_refusal(int status, enum api_kind kind)
 {
+    switch (kind == API_KIND_CHANGE ? status : 0) {
+    case 402:
+        return fail(-EDQUOT);
+    case 409:
+        return fail(-EBUSY);
+    case 413:
+        return fail(-EFBIG);
+    default:
+        break;
+    }
     switch (status) {
     case 400:
         return fail(-EINVAL);
@@ -95,8 +107,10 @@ struct api_verdict api_judge(const struct http_response *response,
         return judge_transport(response, kind);
     if (status == 200 && picture && is_html(response))
         return fail(-EIO); /* some portal's page: it would be kept for good */
-    if (status == 200)
+    if (status == 200 && kind != API_KIND_CHANGE)
         return (struct api_verdict){0};
+    if (kind == API_KIND_CHANGE && status >= 200 && status < 300)
+        return is_html(response) ? api_judge_broken() : (struct api_verdict){0};
     if (status >= 400 && status < 500)
         return judge_refusal(status, kind);
     if (status < 400 && picture)

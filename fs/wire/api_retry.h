@@ -18,6 +18,7 @@ enum api_kind {
     API_KIND_LIST,
     API_KIND_LIST_BY_IDS, /* a 404 may mean that there is no such id */
     API_KIND_PICTURE,
+    API_KIND_CHANGE,
 };
 
 /* Of an answer's outside. */

@@ -408,11 +408,21 @@ static int enqueue(struct http *h, struct http_job *job, uint64_t *ret_ticket)
     return 0;
 }
 
+/* A line break within one would make two, and the second anything. */
+static bool are_lines(const char *const *headers)
+{
+    for (; headers && *headers; headers++)
+        if (strpbrk(*headers, "\r\n"))
+            return false;
+    return true;
+}
+
 int http_submit(struct http *h, const struct http_request *request,
                 http_done_fn *done, void *ctx, uint64_t *ret_ticket)
 {
     if (!request->url ||
-        !asset_url_is_clean(request->url, strlen(request->url)))
+        !asset_url_is_clean(request->url, strlen(request->url)) ||
+        !are_lines(request->headers))
         return -EINVAL;
     struct http_job *job = calloc(1, sizeof(*job));
     if (!job)

@@ -14,6 +14,11 @@
  * origin. Nothing is read from .netrc, no cookies are kept. A name is looked
  * up for each new connection: whoever moved is found at the next one.
  *
+ * A body to send is read as it goes, in parts: memory, a range of a file,
+ * memory. It has a length from the start (Content-Length). A request that is
+ * to be sent `once` has a connection of its own, for libcurl repeats by itself
+ * what gets no answer on one that was used before.
+ *
  * Environment, read once by http_new, as curl's tool reads it: proxies
  * (http_proxy, https_proxy, all_proxy, no_proxy) and whom to trust
  * (CURL_CA_BUNDLE, SSL_CERT_FILE, SSL_CERT_DIR): see http_environment.h.
@@ -41,8 +46,25 @@ struct http_limits {
  * with it. */
 typedef int http_room_fn(void *ctx, size_t bytes);
 
+/* What a request sends: head, then the file's range, then tail. */
+struct http_body {
+    const char *head; /* copied; may be NULL */
+    size_t head_bytes;
+    int fd; /* borrowed until done */
+    int64_t file_offset;
+    int64_t file_bytes; /* 0: no file. One that ends before: -ESTALE */
+    const char *tail;   /* copied; may be NULL */
+    size_t tail_bytes;
+};
+
 struct http_request {
-    const char *url;           /* copied */
+    const char *url;              /* copied */
+    const char *method;           /* NULL: GET; a literal */
+    const struct http_body *body; /* NULL: none. No redirects with one */
+    const char *const *headers;   /* more lines, NULL at the end, or NULL;
+                                     copied */
+    bool once;                 /* whatever happens it is sent no second time */
+    int64_t idle_timeout_ms;   /* 0: as http_limits has it */
     const char *secret_header; /* "x-api-key: …" or NULL; copied, wiped after */
     const char *accept;        /* Accept header's value or NULL */
     int64_t deadline_ms;       /* clock_mono_ms */
@@ -61,7 +83,8 @@ struct http_response {
                      names that don't resolve), -ECONNREFUSED, -ECONNRESET,
                      -EFBIG, -EBADMSG (not HTTP, not TLS, or cut short),
                      -EPROTO (a certificate that can't pass), -ENOMEM,
-                     -ELOOP (redirects), or what `room` said */
+                     -ELOOP (redirects), -ESTALE (the file to send changed), or
+                     what `room` said */
     bool refused; /* we turned it down, and would again: an address by
                      public_only (-EHOSTUNREACH), or where a redirect leads
                      (-EBADMSG) */
@@ -69,6 +92,8 @@ struct http_response {
     int status;                /* 200, 404 …; 0 when there was none */
     struct buf *body;          /* borrowed; buf_steal it to keep it */
     const char *content_type;  /* "" when absent */
+    const char *etag;          /* as sent, quotes and all; "" when absent, or
+                                  longer than any is */
     int64_t retry_after_ms;    /* from retry-after-ms, Retry-After (both forms);
                                   -1 when absent or malformed; capped at a day */
     int64_t limit_remaining;   /* X-Ratelimit-Remaining or -1 */
@@ -85,7 +110,8 @@ int http_new(const struct http_limits *limits, struct http **ret_http);
 void http_free(struct http *h);
 
 /* 0 and a ticket (never 0), or -ENOMEM (also past HTTP_MAX_LIVE requests),
- * -EINVAL (URL), -ESHUTDOWN; then done isn't called. ret_ticket may be NULL. */
+ * -EINVAL (URL, a header with a line break), -ESHUTDOWN; then done isn't
+ * called. ret_ticket may be NULL. */
 #define HTTP_MAX_LIVE 4096
 int http_submit(struct http *h, const struct http_request *request,
                 http_done_fn *done, void *ctx, uint64_t *ret_ticket);

@@ -17,6 +17,7 @@ static void forget_fields(struct http_headers *h)
     h->request_remaining = -1;
     h->limit_reset_s = -1;
     h->content_type[0] = '\0';
+    h->etag[0] = '\0';
 }
 
 void http_headers_init(struct http_headers *h)
@@ -127,6 +128,10 @@ static void take_field(struct http_headers *h, const char *name,
 {
     if (is_name(name, name_len, "content-type")) {
         keep_text(h->content_type, sizeof(h->content_type), value, len);
+    } else if (is_name(name, name_len, "etag")) {
+        /* a part of one would be another one */
+        if (len < sizeof(h->etag))
+            keep_text(h->etag, sizeof(h->etag), value, len);
     } else if (is_name(name, name_len, "retry-after")) {
         h->retry_after_ms = http_parse_retry_after(value, len, now_wall_s);
     } else if (is_name(name, name_len, "retry-after-ms")) {

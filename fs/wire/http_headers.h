@@ -23,6 +23,7 @@ struct http_headers {
     int64_t request_remaining;
     int64_t limit_reset_s;
     char content_type[128];
+    char etag[256];
 };
 
 void http_headers_init(struct http_headers *h);

@@ -15,6 +15,17 @@
 #include "wire/http_environment.h"
 #include "wire/http_headers.h"
 
+/* What is sent, as curl asks for it. */
+struct http_sending {
+    const char *method; /* NULL: GET */
+    bool has_body;
+    bool once;
+    struct buf head, tail;
+    int fd;
+    int64_t file_offset, file_bytes;
+    int64_t at; /* of the whole body: what curl was given */
+};
+
 struct http_transfer {
     CURL *easy; /* NULL before the start and after the end */
     char *url;
@@ -25,6 +36,8 @@ struct http_transfer {
     bool public_only;
     const struct http_environment *environment; /* borrowed with the handle */
     bool proxied;                               /* its peer is a proxy */
+    int64_t idle_timeout_ms;                    /* 0: the limits' */
+    struct http_sending sending;
     struct buf body; /* its max: what it may have by now */
     http_room_fn *room;
     void *room_ctx;
@@ -57,5 +70,12 @@ void transfer_result(struct http_transfer *t, CURLcode code,
 /* The response of a transfer that http.c itself ends. */
 void transfer_result_of(struct http_transfer *t, int error, const char *text,
                         struct http_response *ret_response);
+
+/* http_body.c: what the request says of what it sends, copied. 0 or -ENOMEM. */
+int http_sending_init(struct http_sending *s,
+                      const struct http_request *request);
+void http_sending_done(struct http_sending *s);
+/* Sets the handle up to send it; true when that fails. */
+bool http_sending_attach(struct http_transfer *t, CURL *easy);
 
 #endif

@@ -33,6 +33,7 @@ int transfer_init(struct http_transfer *t, const struct http_request *request,
 {
     /* curl would carry the header on to wherever a redirect leads. */
     assert(!request->secret_header || request->redirects == 0);
+    assert(!request->method || request->redirects == 0);
 
     *t = (struct http_transfer){
         .max_bytes = request->max_bytes,
@@ -41,13 +42,22 @@ int transfer_init(struct http_transfer *t, const struct http_request *request,
         .public_only = request->public_only,
         .room = request->room,
         .room_ctx = ctx,
+        .idle_timeout_ms = request->idle_timeout_ms,
     };
     buf_init(&t->body, request->room ? 0 : request->max_bytes);
     http_headers_init(&t->headers);
     t->url = strdup(request->url);
     if (!t->url)
         return -ENOMEM;
+    if (http_sending_init(&t->sending, request))
+        return -ENOMEM;
     if (request->secret_header && add_header(t, request->secret_header))
+        return -ENOMEM;
+    for (const char *const *line = request->headers; line && *line; line++)
+        if (add_header(t, *line))
+            return -ENOMEM;
+    /* or a large body waits a second for a leave that few servers give */
+    if (request->body && add_header(t, "Expect:"))
         return -ENOMEM;
     if (!request->accept)
         return 0;
@@ -63,6 +73,7 @@ void transfer_done(struct http_transfer *t)
     curl_slist_free_all(t->header_lines);
     t->header_lines = NULL;
     buf_done(&t->body);
+    http_sending_done(&t->sending);
     free(t->url);
     t->url = NULL;
 }
@@ -226,7 +237,9 @@ static bool set_connection(struct http_transfer *t, CURL *easy,
 {
     /* Over TLS the handshake says whether one connection will do for all;
      * without TLS others would wait for the first one's answer. */
-    long wait_for_pipe = is_https(t->url) ? 1L : 0L;
+    long wait_for_pipe = is_https(t->url) && !t->sending.once ? 1L : 0L;
+    int64_t idle_ms =
+        t->idle_timeout_ms ? t->idle_timeout_ms : limits->idle_timeout_ms;
 
     /* QUICK_EXIT: or taking out a transfer whose name isn't resolved yet
      * waits for the resolver, and everyone else with it. */
@@ -244,7 +257,7 @@ static bool set_connection(struct http_transfer *t, CURL *easy,
                             (long)limits->connect_timeout_ms) ||
            curl_easy_setopt(easy, CURLOPT_LOW_SPEED_LIMIT, 1L) ||
            curl_easy_setopt(easy, CURLOPT_LOW_SPEED_TIME,
-                            (long)((limits->idle_timeout_ms + 999) / 1000));
+                            (long)((idle_ms + 999) / 1000));
 }
 
 static bool set_callbacks(struct http_transfer *t, CURL *easy)
@@ -272,7 +285,7 @@ int transfer_attach(struct http_transfer *t, CURL *easy,
     t->environment = environment;
     if (set_target(t, easy) || set_request(t, easy) ||
         set_trust(environment, easy) || set_connection(t, easy, limits) ||
-        set_callbacks(t, easy))
+        set_callbacks(t, easy) || http_sending_attach(t, easy))
         return -ENOMEM;
     t->easy = easy;
     return 0;
@@ -377,6 +390,7 @@ static void fill(struct http_transfer *t, struct http_response *response)
         .error_text = "",
         .body = &t->body,
         .content_type = t->headers.content_type,
+        .etag = t->headers.etag,
         .retry_after_ms = http_headers_retry_after_ms(&t->headers),
         .limit_remaining = t->headers.limit_remaining,
         .request_remaining = t->headers.request_remaining,

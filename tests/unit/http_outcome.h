@@ -16,6 +16,7 @@ struct outcome {
     bool refused;
     char text[256];
     char type[128];
+    char etag[256];
     char *body;
     size_t len;
     int64_t retry_after_ms, limit, remaining, request_remaining, reset_s;
@@ -45,6 +46,7 @@ static inline void on_done(void *ctx, struct http_response *r)
     o->refused = r->refused;
     snprintf(o->text, sizeof(o->text), "%s", r->error_text);
     snprintf(o->type, sizeof(o->type), "%s", r->content_type);
+    snprintf(o->etag, sizeof(o->etag), "%s", r->etag);
     free(o->body);
     o->body = buf_steal(r->body, &o->len);
     o->retry_after_ms = r->retry_after_ms;
