@@ -58,6 +58,8 @@ enum statement {
     S_FETCHED,
     S_DELETE,
     S_BODY_DELETE,
+    S_FIRST_ROW,
+    S_LAST_ROW,
     S_NAME_FIND,
     S_NAMESAKE_ADD,
     S_NAMESAKE_DELETE,
@@ -266,7 +268,12 @@ int fields_remove(struct catalogue *c, int64_t row);
 
 /* ---- folder.c --------------------------------------------------------- */
 
+/* The index of names is one for each block of rows (folder.c). */
+#define FOLDER_BLOCK_BITS 18
 int64_t folder_hash(const char *folder);
+/* Which blocks there are: as kept, and with a new row. */
+int folder_load(struct catalogue *c);
+void folder_note_row(struct catalogue *c, int64_t row);
 
 struct folder_name {
     char text[NAME_SIZE];
@@ -371,6 +378,8 @@ struct catalogue {
 
     struct checkpoint checkpoint;
     _Atomic bool short_reads; /* a checkpoint waits: end at release */
+
+    _Atomic int64_t first_block, last_block; /* of rows, for their names */
 
     /* published after each commit */
     _Atomic uint64_t commits; /* any, of this process */

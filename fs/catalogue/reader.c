@@ -226,8 +226,16 @@ int catalogue_get_by_id(struct catalogue_reader *r, const char *id,
 int catalogue_get_by_folder(struct catalogue_reader *r, const char *folder,
                             struct catalogue_entry *ret_entry)
 {
-    return entry(r, S_GET_BY_FOLDER,
-                 VALUES(INT(folder_hash(folder)), TEXT(folder)), ret_entry);
+    /* Newest first. What is newer than the snapshot holds nothing for it. */
+    int64_t first = atomic_load(&r->catalogue->first_block);
+    int64_t block = atomic_load(&r->catalogue->last_block);
+    int64_t hash = folder_hash(folder);
+    int err = -ENOENT;
+
+    for (; err == -ENOENT && block >= first; block--)
+        err = entry(r, S_GET_BY_FOLDER,
+                    VALUES(INT(block), INT(hash), TEXT(folder)), ret_entry);
+    return err;
 }
 
 int catalogue_body(struct catalogue_reader *r, int64_t row, struct buf *out)

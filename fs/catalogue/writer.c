@@ -325,6 +325,7 @@ static int insert_row(struct catalogue *c, const struct asset *a,
     int64_t row = sqlite3_last_insert_rowid(c->db.handle);
     if (row >= CATALOGUE_MAX_ROW)
         return -ENOSPC; /* an inode's asset part ends there */
+    folder_note_row(c, row);
     err = changes_touch(c, row, true, NULL);
     if (!err)
         err = write_body(c, a, row);
