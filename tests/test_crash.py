@@ -13,7 +13,7 @@ import subprocess
 import pytest
 
 import sanitizing
-from mounting import BUILD, Mount, folders
+from mounting import BUILD, Mount, folders, pictures
 from waiting import pause, within
 
 ASSETS = 2000
@@ -180,9 +180,7 @@ class Clock:
 
 
 def some_pictures(m, dice):
-    entries = [e.path for p in folders(m).values() for e in os.scandir(p)
-               if e.name.startswith("thumbnail.") and e.is_symlink()]
-    return dice.sample(entries, 5)
+    return dice.sample(list(pictures(m)), 5)
 
 
 @pytest.mark.skipif(sanitizing.sanitizers_of(BUILD) != "none",

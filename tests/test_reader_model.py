@@ -7,8 +7,9 @@ and the server has its quirks: what a listing must show, not only what it may.
 reruns a failing seed, which the failure names. A reader begins a directory or
 an .assets.ndjson, reads some pieces, pauses, reads on, seeks back, and in the
 end has to have seen, exactly once, each asset that was known when it began
-and existed until it ended; and none that was known to be gone before. Every
-choice is the seed's; nothing waits for a time to pass, since what a pause
+and existed until it ended; and none that was known to be gone before: before it
+began, or, in a directory, before an earlier reader began that hadn't come to
+the end (the kernel completes the listing that one left behind). Every choice is the seed's; nothing waits for a time to pass, since what a pause
 costs (rows no longer kept) is brought about by reading other directories.
 
 What a seed does is a list of steps, plain values that do() takes. A failure
@@ -118,6 +119,7 @@ class Account:
     def __init__(self, server):
         self.server = server
         self.assets = {}  # by name
+        self.unfinished = {}  # directory: `cleared` when a reader began first
         self.moment = self.known = self.cleared = 0
 
     def create(self, at, assets):
@@ -157,6 +159,9 @@ class Reader:
 
     def begin(self):
         self.known, self.cleared = self.account.known, self.account.cleared
+        if not self.is_file:
+            self.cleared = self.account.unfinished.setdefault(
+                self.place, self.cleared)
 
     def those(self, condition):
         return {a.name for a in self.account.assets.values()
@@ -330,6 +335,7 @@ class Run:
     def finish(self, number):
         reader = self.readers[number]
         self.drop(number)
+        self.account.unfinished.pop(reader.place, None)
         reader.check()
         self.whole += 1
 

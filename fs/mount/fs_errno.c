@@ -10,8 +10,8 @@
 
 /* Every caller can bear these: they say that it failed, and nothing else. */
 static const int anywhere[] = {
-    EIO,       EACCES, ENOMEM, EINTR,  ENETUNREACH, EHOSTUNREACH,
-    ETIMEDOUT, ENOSPC, ENFILE, EMFILE, ESHUTDOWN,   ESTALE,
+    EIO,    EACCES, ENOMEM, EINTR,     ENETUNREACH, EHOSTUNREACH, ETIMEDOUT,
+    ENOSPC, ENFILE, EMFILE, ESHUTDOWN, ESTALE,      EPROTO,
 };
 
 /* Missing on purpose:
@@ -28,6 +28,7 @@ static const int beside[FS_OPERATION_COUNT][BESIDE_MAX] = {
     [FS_READ] = {EBUSY, EFBIG},
     [FS_READDIR] = {EAGAIN},
     [FS_XATTR] = {ENODATA, EOPNOTSUPP, ERANGE, E2BIG},
+    [FS_COMMAND] = {ENOENT, EEXIST, EAGAIN},
     [FS_CHANGE] = {ENOENT, EEXIST, EROFS, EAGAIN, ENAMETOOLONG},
 };
 
@@ -51,6 +52,8 @@ enum fs_operation fs_operation(unsigned opcode)
     case FUSE_GETXATTR:
     case FUSE_LISTXATTR:
         return FS_XATTR;
+    case FUSE_IOCTL:
+        return FS_COMMAND;
     default:
         return FS_CHANGE;
     }

@@ -5,6 +5,7 @@
 #include <sys/statvfs.h>
 
 #include "mount/entry.h"
+#include "mount/status.h"
 
 #define STATFS_BLOCK 4096
 
@@ -27,8 +28,7 @@ static int attr_of_asset(const struct mount *m, const struct node *n,
     case NODE_MEDIA:
         entry_media(m, &asset, e);
         break;
-    case NODE_PICTURE_LINK:
-    case NODE_MANIFEST_LINK:
+    case NODE_MEDIA_LINK:
     case NODE_CONTACT:
         err = entry_link(m, v, n->kind, &asset, e);
         break;
@@ -53,25 +53,6 @@ static int attr_of_saved(const struct mount *m, int64_t number,
     return err == -ENOENT ? -ESTALE : err;
 }
 
-/* Its size is learnt here: by fetching the picture, by making the playlist. */
-static int attr_of_media(struct request *r, const struct node *n,
-                         struct fuse_entry_param *e)
-{
-    struct mount *m = r->mount;
-    struct pin *pin;
-    int err = fs_media_pin(r, n, true, &pin);
-    if (err)
-        return err;
-    cleanup(release_reader) struct catalogue_reader *reader =
-        catalogue_reader_acquire(m->catalogue);
-    struct catalogue_entry asset;
-    err = reader ? catalogue_get(reader, n->row, &asset) : -ENOMEM;
-    if (!err)
-        err = entry_in_media(m, n->kind, &asset, pin, e);
-    pin_unref(m->pins, pin);
-    return err == -ENOENT ? -ESTALE : err;
-}
-
 static int attr_of_lines(const struct mount *m, const struct node *n,
                          const struct view *v, struct fuse_entry_param *e)
 {
@@ -89,22 +70,14 @@ static int attr_of_lines(const struct mount *m, const struct node *n,
     return 0;
 }
 
-/* As it was measured, if it was; the kernel asks again before it reads. */
-static int entry_of_media(const struct mount *m, const struct node *n,
+static int attr_of_status(const struct mount *m, const struct node *n,
                           struct fuse_entry_param *e)
 {
-    cleanup(release_reader) struct catalogue_reader *reader =
-        catalogue_reader_acquire(m->catalogue);
-    if (!reader)
-        return -ENOMEM;
-    struct catalogue_entry asset;
-    int err = catalogue_get(reader, n->row, &asset);
-    if (!err) {
-        struct pin *pin = pin_get(m->pins, node_number(n->kind, 0, n->row));
-        err = entry_in_media(m, n->kind, &asset, pin, e);
-        pin_unref(m->pins, pin);
-    }
-    return err == -ENOENT ? -ESTALE : err;
+    cleanup(buf_done) struct buf text = {.max = STATUS_MAX_BYTES};
+    int err = status_kept(m->statuses, n->row, &text);
+    if (!err)
+        entry_status(m, n->row, text.len, e);
+    return err;
 }
 
 int fs_entry(struct request *r, const struct node *n, const struct view *v,
@@ -125,9 +98,11 @@ int fs_entry(struct request *r, const struct node *n, const struct view *v,
         return attr_of_saved(m, n->row, e);
     case NODE_LINES:
         return attr_of_lines(m, n, v, e);
+    case NODE_STATUS:
+        return attr_of_status(m, n, e);
     case NODE_PICTURE:
     case NODE_PLAYLIST:
-        return entry_of_media(m, n, e);
+        return fs_media_lookup(m, n, e);
     default:
         return attr_of_asset(m, n, v, e);
     }
@@ -141,7 +116,7 @@ int fs_getattr(struct request *r)
     int result = fs_node(r->mount, r->ino, &n, &hold);
     if (!result)
         result = n.kind == NODE_PICTURE || n.kind == NODE_PLAYLIST
-                     ? attr_of_media(r, &n, &e)
+                     ? fs_media_getattr(r, &n, &e)
                      : fs_entry(r, &n, hold.view, &e);
     if (!result)
         (void)fuse_reply_attr(r->req, &e.attr, e.attr_timeout);

@@ -14,8 +14,10 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "mount/device.h"
+#include "mount/entry.h"
 #include "mount/fs_ops.h"
 #include "mount/mount.h"
+#include "mount/status.h"
 
 #define OPTIONS_MAX   65536
 #define LOG_LINE_SIZE 512
@@ -59,6 +61,10 @@ static int make_options(const struct mount_config *config, char **ret)
     if (!err)
         err = buf_append_str(&out,
                              ",subtype=twelvefs,default_permissions,noexec");
+    /* Else the kernel forgets an inode's atime at each cold READ, READDIR and
+     * READLINK, and asks GETATTR again in the next pass. */
+    if (!err && !config->read_write)
+        err = buf_append_str(&out, ",ro");
     if (!err && config->allow_other)
         err = buf_append_str(&out, ",allow_other");
     if (!err && config->io_uring && TWELVEFS_FUSE_RINGS)
@@ -129,6 +135,10 @@ static int make_tables(struct mount *m)
     if (!err)
         err = pin_table_new(&m->pins);
     if (!err)
+        err = history_new(&m->history);
+    if (!err)
+        err = status_table_new(&m->statuses);
+    if (!err)
         err = park_new(m->sync, m->media, wake, m, &m->park);
     if (!err)
         err = device_new(has_ready, m, &m->device);
@@ -148,10 +158,13 @@ static int fill(struct mount *m, const struct mount_config *config)
     m->started_ns = clock_wall_ns();
     m->root_changed_ns = m->started_ns;
     m->other_shown = catalogue_count(m->catalogue, ASSET_OTHER) > 0;
+    m->read_write = config->read_write;
+    m->no_pictures = config->no_pictures;
     m->wants_rings = config->io_uring;
     m->mountpoint = strdup(config->mountpoint);
+    m->source = strdup(config->source);
     int err = make_options(config, &m->options);
-    if (!err && !m->mountpoint)
+    if (!err && (!m->mountpoint || !m->source))
         err = -ENOMEM;
     return err ? err : make_tables(m);
 }
@@ -187,26 +200,31 @@ void mount_free(struct mount *m)
         fuse_session_destroy(m->session);
     park_free(m->park);
     device_free(m->device);
+    status_table_free(m->statuses);
+    history_free(m->history);
     pin_table_free(m->pins);
     selection_table_free(m->selections);
     view_table_free(m->views);
     (void)pthread_mutex_destroy(&m->push_lock);
     close_fd(&m->stop_fd);
     free(m->mountpoint);
+    free(m->source);
     free(m->options);
     free(m);
 }
 
-/* A picture with another URL is another file of another size. */
-static void drop_pins(struct mount *m, const struct catalogue_diff *diff)
+/* A picture may be another now: the kernel, where it knows one, looks anew. */
+static void tell_pictures(struct mount *m, const struct catalogue_diff *diff)
 {
     for (size_t i = 0; i < diff->count; i++) {
         const struct catalogue_change *c = &diff->changes[i];
-        if (c->kind == CATALOGUE_REMOVED || c->kind == CATALOGUE_CHANGED ||
-            c->kind == CATALOGUE_MOVED) {
-            pin_drop(m->pins, node_number(NODE_PICTURE, 0, c->row));
-            pin_drop(m->pins, node_number(NODE_PLAYLIST, 0, c->row));
-        }
+        char name[ENTRY_PICTURE_SIZE];
+        if (c->kind == CATALOGUE_ADDED || c->kind == CATALOGUE_RENEWED ||
+            !c->old_extension[0] ||
+            !pin_is_known(m->pins, node_number(NODE_PICTURE, 0, c->row)))
+            continue;
+        (void)snprintf(name, sizeof(name), "thumbnail.%s", c->old_extension);
+        notify_name(m->notify, node_number(NODE_MEDIA, 0, c->row), name);
     }
 }
 
@@ -219,8 +237,9 @@ void mount_committed(void *ctx, const struct catalogue_diff *diff)
         m->other_shown = other;
         notify_other(m->notify, other, m->long_negatives);
     }
-    drop_pins(m, diff);
+    history_add(m->history, diff);
     notify_commit(m->notify, diff, m->long_negatives);
+    tell_pictures(m, diff);
 }
 
 /* ---- serving ------------------------------------------------------------ */
