@@ -313,7 +313,8 @@ int checkpoint_start(struct catalogue *c);
 void checkpoint_stop(struct catalogue *c);
 /* After a commit, with the log's length in pages. */
 void checkpoint_poke(struct catalogue *c, int pages);
-bool checkpoint_is_wanted(struct catalogue *c);
+/* Waits for the writer's lock, or has it. */
+bool checkpoint_is_cutting(struct catalogue *c);
 /* Before a transaction: lets a cut of the log, a matter of milliseconds,
  * end. */
 void checkpoint_let(struct catalogue *c);

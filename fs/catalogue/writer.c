@@ -199,7 +199,7 @@ int catalogue_hold(struct catalogue *c, struct catalogue_diff *ret_diff)
 {
     assert(c->in_transaction);
     if (c->failed || c->changes.count >= HOLD_ROWS ||
-        clock_mono_ms() >= c->held_until_ms || checkpoint_is_wanted(c))
+        clock_mono_ms() >= c->held_until_ms || checkpoint_is_cutting(c))
         return catalogue_commit(c, ret_diff);
     c->in_transaction = false;
     c->held = true;
