@@ -8,7 +8,7 @@
  * writer.c     transactions, put, remove, marks, state
  * folder.c     folder names and who inherits the bare one
  * changes.c    rows touched by a transaction, and its difference
- * renewal.c    whether two objects differ in signatures alone
+ * condition.c  queries as SQL conditions
  * field.c      field names seen, values of the fields asked for
  * reader.c     the pool of readers; entries, listings, queries
  * place.c      the predicted list
@@ -300,12 +300,6 @@ int folder_give(struct catalogue *c, int64_t row, const char *id,
 int folder_take(struct catalogue *c, int64_t row, const char *folder);
 /* Whether a folder name was made from this safe name. */
 bool folder_is_of(const char *folder, const char *safe);
-
-/* ---- renewal.c -------------------------------------------------------- */
-
-/* Whether two objects differ in nothing but the query strings of URLs within
- * their hls and thumbnail members. */
-bool renewal_is(const char *a, size_t a_len, const char *b, size_t b_len);
 
 /* ---- checkpoint.c ----------------------------------------------------- */
 

@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "base/plant.h"
 #include "json/metadata.h"
+#include "json/renewal.h"
 
 #define FETCHED_STALE_S 600 /* a younger fetched_s isn't written anew */
 #define HOLD_ROWS       4096
