@@ -225,7 +225,7 @@ def test_a_signal_ends_the_wait_for_anothers_cache(standin):
             assert second.process.wait(timeout=PATIENCE_S) == 8
             assert second.log().splitlines()[-1] == (
                 f"twelvefs: stopped by a signal before {second.path} was "
-                "mounted")
+                "usable")
         whole(server, first)
 
 
