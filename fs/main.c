@@ -26,6 +26,7 @@
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "base/plant.h"
+#include "command.h"
 #include "login.h"
 #include "mountpoint.h"
 #include "notify_manager.h"
@@ -383,6 +384,8 @@ int main(int argc, char **argv)
     log_init(LOG_TO_STDERR, LOG_LEVEL_INFO);
     (void)umask(077);
 
+    if (command_is(argc, argv))
+        return complain(command_run(argc, argv, &error), &error);
     if (argc > 1 && strcmp(argv[1], "login") == 0)
         return complain(login_run(argc - 1, argv + 1, &error), &error);
     enum exit_status status = options_parse(argc, argv, &options, &error);

@@ -26,9 +26,15 @@
 
 const char options_help[] =
     "Usage: twelvefs [-f] [-o option,...] [SOURCE] MOUNTPOINT\n"
+    "       twelvefs status [--json] MOUNT\n"
+    "       twelvefs refresh MOUNT\n"
+    "       twelvefs save DIRECTORY NAME QUERY\n"
+    "       twelvefs forget DIRECTORY NAME\n"
     "       twelvefs login [NAME]\n"
     "Mounts a TwelveLabs account as a directory. SOURCE is NAME: for the\n"
     "account NAME of the configuration file, or any text to show in mounts.\n"
+    "The others say how a mount is, have it look for what is new, and keep\n"
+    "queries under names in it.\n"
     "\n"
     "  -f              stay in the foreground\n"
     "  -d              stay in the foreground and log every request\n"
@@ -44,6 +50,7 @@ const char options_help[] =
     "  rpm=60          background requests a minute, at most; more where\n"
     "                  refresh= is below 12s\n"
     "  sweep=60s       pause between two pages of the sweep for edits\n"
+    "  pictures=yes    no: fetch none, whoever reads them\n"
     "  picture_cache=1G  bytes of pictures kept (k, M, G: powers of 1000)\n"
     "  base_url=URL    another API (" DEFAULT_BASE_URL ")\n"
     "  key_file=FILE   read the API key from a file only its owner can read\n"
@@ -51,11 +58,12 @@ const char options_help[] =
     "  uid=, gid=      whose files they seem to be (yours)\n"
     "  umask=077       permissions that nobody has\n"
     "  allow_other     let other users in\n"
+    "  rw              let queries be saved with ln -s, forgotten with rm\n"
     "  io_uring        take requests by rings, where that is possible\n"
     "  wait            as --wait\n"
     "  log_level=info  error, warning, info or debug\n"
     "  log_file=FILE   log there, not to stderr or the system log\n"
-    "  other options   are mount options: ro, noatime, ...\n"
+    "  other options   are mount options: noatime, ...\n"
     "\n"
     "Files (root's are under /etc/twelvefs):\n"
     "  ~/.config/twelvefs/key     the API key, put there by twelvefs login\n"
@@ -156,11 +164,13 @@ static enum exit_status take_mount_word(struct options *o, const char *word,
         o->remount = true;
         return EXIT_MOUNTED;
     }
+    if (strcmp(word, "rw") == 0 || strcmp(word, "ro") == 0)
+        /* mount(8) says rw to every helper, asked or not. */
+        o->read_write = !o->by_mount && word[1] == 'w';
     switch (options_mount_word(word, &why)) {
     case MOUNT_WORD_PASSED_OVER:
         return EXIT_MOUNTED;
     case MOUNT_WORD_HANDED_ON:
-        /* mount(8) says rw to every helper, asked or not. */
         if (o->by_mount && strcmp(word, "rw") == 0)
             return EXIT_MOUNTED;
         return keep_fuse_option(o, word) ? options_out_of_memory(error)
@@ -257,6 +267,7 @@ static enum exit_status set_defaults(struct options *o, struct buf *error)
     o->timeout_ms = 30000;
     o->sweep_ms = 60000;
     o->picture_cache_bytes = 1000000000;
+    o->pictures = true;
     o->uid = getuid();
     o->gid = getgid();
     o->log_level = LOG_LEVEL_INFO;

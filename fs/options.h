@@ -45,6 +45,8 @@ struct options {
     bool help;
     bool version;
     bool allow_other;
+    bool pictures;   /* they are fetched */
+    bool read_write; /* changes by ln -s and rm; else a read-only superblock */
     bool io_uring;
     bool wait;        /* return only when the first walk is through */
     bool remount;     /* change the kernel's flags of a mount, no more */

@@ -208,6 +208,8 @@ static int make_mount(struct service *s, const struct options *o)
         .gid = o->gid,
         .umask = o->umask,
         .fuse_options = o->fuse_options,
+        .read_write = o->read_write,
+        .no_pictures = !o->pictures,
         .refresh_ms = o->refresh_ms,
         .timeout_ms = o->timeout_ms,
     };

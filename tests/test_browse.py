@@ -36,8 +36,8 @@ def objects(server):
 def test_root_partitions_the_account(standin, mount):
     server = standin(assets=300)
     m = mount(server)
-    assert set(os.listdir(m.path)) - {"other"} == {"audio", "document",
-                                                   "image", "video"}
+    assert set(os.listdir(m.path)) - {"other"} == {
+        "audio", "document", "image", "video", "pictures"}
     m.wait_complete()
     found = folders(m)
     assert len(found) == 300
@@ -112,12 +112,16 @@ def test_links_are_there_only_when_the_api_gives_their_url(standin, mount):
         picture = (asset.get("thumbnail") or {}).get("representative_url")
         manifest = (asset.get("hls") or {}).get("manifest_url")
         names = os.listdir(path)
-        thumbnails = [n for n in names
-                      if n.startswith("thumbnail.") and n != "thumbnail.url"]
         assert ("thumbnail.url" in names) == bool(picture)
-        assert len(thumbnails) == bool(picture)
         assert ("manifest.url" in names) == bool(manifest)
-        assert ("manifest.m3u8" in names) == bool(manifest)
+        assert ("media" in names) == bool(picture or manifest)
+        if picture or manifest:
+            assert os.readlink(path / "media") == f"../../.media/{asset['_id']}"
+            media = os.listdir(path / "media")
+            assert ("manifest.m3u8" in media) == bool(manifest)
+            assert len(media) == bool(picture) + bool(manifest)
+            assert any(n.startswith("thumbnail.") for n in media) == \
+                bool(picture)
         if picture:
             with_picture += 1
             text = (path / "thumbnail.url").read_text()
@@ -137,8 +141,9 @@ def test_a_link_file_never_smuggles_lines_or_schemes(standin, mount):
                 assert re.fullmatch(rb"(?i)URL=https?://[\x21-\x7e]+", lines[1])
 
 
-def test_permissions_and_types(standin, mount):
-    m = mount(standin(assets=60))
+@pytest.mark.parametrize("mode", ["ro", "rw"])
+def test_permissions_and_types(standin, mount, mode):
+    m = mount(standin(assets=60), **{mode: True})
     m.wait_complete()
     path = next(iter(folders(m).values()))
     assert stat.S_IMODE(path.stat().st_mode) == 0o555
@@ -156,7 +161,7 @@ def test_permissions_and_types(standin, mount):
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="mode 0444 binds all but root")
 def test_a_write_through_a_mapping_is_nowhere_to_be_read(standin, mount):
-    m = mount(standin(assets=20))
+    m = mount(standin(assets=20), rw=True)
     m.wait_complete()
     path = next(iter(folders(m).values())) / "metadata.json"
     text = path.read_bytes()
@@ -276,7 +281,7 @@ def test_the_first_listing_of_the_root_invents_no_other(standin, mount):
     server.latency(100)
     m = mount(server)
     assert sorted(os.listdir(m.path)) == ["audio", "document", "image",
-                                          "video"]
+                                          "pictures", "video"]
     assert not (m.path / "other").exists()
 
 

@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from mounting import BINARY, Mount, MountFailed, PATIENCE_S, folders
+from mounting import BINARY, PATIENCE_S, Mount, MountFailed, folders, pictures
 from waiting import within
 
 ASSETS = 1000
@@ -76,7 +76,7 @@ def enter_poll(s):
     s.m.refresh()
     asked = s.server.stats()["requests"]["list"]
     stall(s.server, kind="list")
-    s.read("sh", "-c", f"echo now > {s.m.path}/.twelvefs/refresh")
+    s.read(str(BINARY), "refresh", str(s.m.path))
     s.server.wait("list", asked + 1)
 
 
@@ -84,9 +84,7 @@ def enter_picture(s):
     s.m.wait_ready()
     s.m.wait_complete()
     stall(s.server, kind="picture")
-    one = next(e.path for p in folders(s.m).values() for e in os.scandir(p)
-               if e.name.startswith("thumbnail.") and e.is_symlink())
-    s.read("cat", one)
+    s.read("cat", str(next(pictures(s.m))))
     s.server.wait("picture", 1)
 
 

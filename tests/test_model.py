@@ -189,7 +189,7 @@ class Run:
 
     def listing(self):
         seen, names = {}, set()
-        for kind in os.listdir(self.m.path):
+        for kind in set(os.listdir(self.m.path)) - {"pictures"}:
             for entry in os.scandir(self.m.path / kind):
                 assert entry.name not in names, f"{entry.name} stands twice"
                 names.add(entry.name)

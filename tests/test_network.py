@@ -13,7 +13,7 @@ import urllib.parse
 
 import pytest
 
-from mounting import Mount, MountFailed, PATIENCE_S, folders
+from mounting import Mount, MountFailed, PATIENCE_S, folders, pictures
 from waiting import within
 
 ASSETS = 60
@@ -144,13 +144,9 @@ def test_no_proxy_is_for_pictures_as_for_the_api(standin):
     env = {**UNSET, "http_proxy": "http://127.0.0.1:1", "no_proxy": "127.0.0.0/8"}
     with Mount(server, env=env, timeout=5) as m:
         m.wait_complete()
-        read = 0
-        for path in folders(m).values():
-            for entry in os.scandir(path):
-                if entry.is_symlink() and entry.name.startswith("thumbnail."):
-                    assert pathlib.Path(entry.path).read_bytes()
-                    read += 1
-        assert read > 10
+        found = list(pictures(m))
+        assert len(found) > 10
+        assert all(path.read_bytes() for path in found)
 
 
 # ---- names -----------------------------------------------------------------

@@ -130,7 +130,7 @@ def test_names_over_255_bytes_are_too_long_everywhere(plain):
     for target, link in ((segment, "short"), ("status=ready/" + segment, "n"),
                          ("status=ready", name)):
         with pytest.raises(OSError) as failure:
-            os.symlink(target, m.path / link)
+            m.save("", link, target)
         assert failure.value.errno == errno.ENAMETOOLONG
     assert not (m.path / name[1:]).exists()
     assert under(m, segment[:-1]) == []
@@ -201,7 +201,7 @@ def test_folders_in_a_query_are_whole(plain):
         if entry.is_symlink():
             assert os.path.realpath(entry.path).startswith(
                 str(m.path / ".media"))
-            assert os.path.exists(entry.path)
+            assert os.path.isdir(entry.path)
 
 
 def test_ndjson_holds_the_listing(plain):
@@ -239,7 +239,7 @@ def test_pictures_are_a_contact_sheet(plain):
 def test_saved_queries(standin, tmp_path):
     from mounting import Mount
     server = standin(assets=300)
-    with Mount(server, cache_dir=tmp_path / "c", refresh=600) as m:
+    with Mount(server, cache_dir=tmp_path / "c", refresh=600, rw=True) as m:
         m.wait_complete()
         os.symlink("status=ready", m.path / "done")
         os.symlink("filename=a/status=ready", m.path / "video/mine")
@@ -248,13 +248,16 @@ def test_saved_queries(standin, tmp_path):
         for target in ("/etc/passwd", "../x", "video", "nosuch=1", ""):
             with pytest.raises(OSError):
                 os.symlink(target, m.path / "bad")
+        with pytest.raises(OSError) as failure:
+            os.symlink("filename=" + "x" * 250, m.path / "bad")
+        assert failure.value.errno == errno.ENAMETOOLONG
         with pytest.raises(FileExistsError):
             os.symlink("status=ready", m.path / "done")
         found = subprocess.run(["find", str(m.path), "-name",
                                 "metadata.json"], capture_output=True,
                                text=True, check=True).stdout.split("\n")
         assert len([f for f in found if f]) == 300
-    with Mount(server, cache_dir=tmp_path / "c", refresh=600) as m:
+    with Mount(server, cache_dir=tmp_path / "c", refresh=600, rw=True) as m:
         assert "done" in os.listdir(m.path)
         assert os.readlink(m.path / "video/mine") == "filename=a/status=ready"
         os.unlink(m.path / "done")
@@ -329,8 +332,9 @@ def test_ten_thousand_views_are_forgotten(plain):
     before = resident()
     enter(10000, "view")
     drop_caches()
-    # The kernel forgets in its own time.
-    within(20, lambda: resident() - before <= 1 << 20, "1 MB or less")
+    # The kernel forgets in its own time, and seldom all at once.
+    within(20, lambda: drop_caches() or resident() - before <= 1 << 20,
+           "1 MB or less")
 
 
 EVERYTHING = "type=video,image,audio,document,other"

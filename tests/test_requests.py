@@ -7,7 +7,7 @@ import urllib.request
 
 import pytest
 
-from mounting import folders
+from mounting import folders, pictures
 from reading import DirectoryReader
 
 
@@ -84,16 +84,12 @@ def test_pictures_are_fetched_once(standin, mount):
     server = standin(assets=60)
     m = mount(server)
     m.wait_complete()
-    pictures = 0
     for _ in range(2):
-        pictures = 0
-        for path in folders(m).values():
-            for entry in os.scandir(path):
-                if entry.is_symlink() and entry.name.startswith("thumbnail."):
-                    with open(entry.path, "rb") as picture:
-                        assert picture.read()
-                    pictures += 1
-    assert server.stats()["requests"]["picture"] == pictures > 10
+        count = 0
+        for path in pictures(m):
+            assert path.read_bytes()
+            count += 1
+    assert server.stats()["requests"]["picture"] == count > 10
 
 
 @pytest.mark.parametrize("account", ["plain", "hostile"])
@@ -102,13 +98,8 @@ def test_pictures_are_equal_byte_for_byte(standin, mount, account):
     m = mount(server)
     m.wait_complete()
     compared = 0
-    for path in folders(m).values():
-        name = next((n for n in os.listdir(path)
-                     if n.startswith("thumbnail.") and n != "thumbnail.url"),
-                    None)
-        if not name:
-            continue
-        url = (path / "thumbnail.url").read_text().split("URL=")[1].strip()
+    for picture in pictures(m):
+        url = (picture.parent.parent / "thumbnail.url").read_text().split("URL=")[1].strip()
         if not url.startswith(server.media + "/assets/"):
             continue  # a hostile one leads elsewhere: tests stay on loopback
         try:
@@ -117,11 +108,11 @@ def test_pictures_are_equal_byte_for_byte(standin, mount, account):
         except urllib.error.HTTPError as refused:
             assert refused.code == 404
             with pytest.raises(OSError) as failure:
-                (path / name).read_bytes()
+                picture.read_bytes()
             assert failure.value.errno == errno.EIO
             continue
-        assert os.stat(path / name).st_size == len(expected)
-        assert (path / name).read_bytes() == expected
+        assert picture.stat().st_size == len(expected)
+        assert picture.read_bytes() == expected
         compared += 1
     assert compared > (100 if account == "plain" else 5)
 

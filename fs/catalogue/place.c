@@ -16,10 +16,10 @@ static int count_two(struct catalogue_reader *r, enum statement strictly,
                      int64_t *ret_count)
 {
     int64_t apart = 0, equal = 0;
-    int err = db_integer(&r->db, strictly, VALUES(INT(created_s)), &apart);
+    int err = db_integer(r->db, strictly, VALUES(INT(created_s)), &apart);
 
     if (!err)
-        err = db_integer(&r->db, equally, VALUES(INT(created_s), INT(row)),
+        err = db_integer(r->db, equally, VALUES(INT(created_s), INT(row)),
                          &equal);
     *ret_count = apart + equal;
     return err;
@@ -31,7 +31,7 @@ int catalogue_rank(struct catalogue_reader *r, int64_t created_s, int64_t row,
                    int64_t *ret_rank)
 {
     int64_t total = 0, count;
-    int err = db_integer(&r->db, S_STATE_GET, VALUES(TEXT("total")), &total);
+    int err = db_integer(r->db, S_STATE_GET, VALUES(TEXT("total")), &total);
 
     if (err && err != -ENOENT)
         return err;
@@ -82,13 +82,13 @@ static int collect(struct catalogue_reader *r, enum statement which,
     int step = reader_bind(r, which, values, count, &s);
 
     if (step >= 0)
-        step = db_step(&r->db, s);
+        step = db_step(r->db, s);
     while (step > 0 && !err) {
         err = append(p, s);
         if (err)
             (void)sqlite3_reset(s);
         else
-            step = db_step(&r->db, s);
+            step = db_step(r->db, s);
     }
     return err ? err : step;
 }

@@ -48,6 +48,15 @@ static nlink_t count_links(const struct mount *m, const struct view *v)
     return v->number == VIEW_ID ? 2 : 1;
 }
 
+/* Saved links are part of each listing, and no commit that has a version. */
+static struct timespec listing_time(const struct mount *m)
+{
+    struct timespec t = attr_commit_time(m->catalogue);
+    uint64_t code = (uint64_t)t.tv_nsec + m->link_changes * UINT64_C(1000003);
+    t.tv_nsec = (long)(code % 1000000000);
+    return t;
+}
+
 static struct timespec view_time(const struct mount *m, const struct view *v)
 {
     if (v->number == VIEW_ROOT && !is_unsettled(m, v))
@@ -56,9 +65,11 @@ static struct timespec view_time(const struct mount *m, const struct view *v)
         return attr_ns_time(m->started_ns);
     if (v->type != ASSET_TYPE_COUNT) {
         int64_t changed_ns = catalogue_changed_ns(m->catalogue, v->type);
-        return attr_ns_time(changed_ns ? changed_ns : m->started_ns);
+        int64_t links_ns = m->links_changed_ns;
+        changed_ns = changed_ns ? changed_ns : m->started_ns;
+        return attr_ns_time(links_ns > changed_ns ? links_ns : changed_ns);
     }
-    return attr_commit_time(m->catalogue);
+    return listing_time(m);
 }
 
 void entry_view(const struct mount *m, const struct view *v,
@@ -71,8 +82,9 @@ void entry_view(const struct mount *m, const struct view *v,
     begin(e, number, timeout_s, timeout_s);
     e->generation = v->generation;
     /* Writable by their owner, for ln -s. */
-    attr_directory(&m->owner, number, view_is_listing(v) ? 0755 : 0555,
-                   count_links(m, v), view_time(m, v), &e->attr);
+    mode_t mode = m->read_write && view_is_listing(v) ? 0755 : 0555;
+    attr_directory(&m->owner, number, mode, count_links(m, v), view_time(m, v),
+                   &e->attr);
 }
 
 void entry_pictures(const struct mount *m, const struct view *v,
@@ -143,11 +155,13 @@ int entry_contact_name(const struct catalogue_entry *asset, char out[NAME_SIZE])
 int entry_link_target(const struct view *v, enum node_kind kind,
                       const struct catalogue_entry *asset, struct buf *out)
 {
-    char name[ENTRY_PICTURE_SIZE] = "manifest.m3u8";
-    if (kind == NODE_MANIFEST_LINK ? !asset->manifest_url
-                                   : entry_picture_name(asset, name) != 0)
+    char name[ENTRY_PICTURE_SIZE];
+    bool contact = kind == NODE_CONTACT;
+    if (contact ? entry_picture_name(asset, name) != 0
+                : !asset->picture_url && !asset->manifest_url)
         return -ENOENT;
-    int err = attr_media_target(v->depth + 1, asset->id, name, out);
+    int err =
+        attr_media_target(v->depth + 1, asset->id, contact ? name : NULL, out);
     return err == -ENAMETOOLONG ? -ENOENT : err;
 }
 
@@ -206,33 +220,28 @@ void entry_fixed(const struct mount *m, enum node_fixed which,
     uint64_t number = node_number(NODE_FIXED, 0, which);
     struct timespec started = attr_ns_time(m->started_ns);
     begin(e, number, ATTR_DAY_S, ATTR_DAY_S);
-    switch (which) {
-    case NODE_FIXED_STATUS:
-        begin(e, number, 0, 0);
-        attr_file(&m->owner, number, 0444, ATTR_STATUS_BYTES,
-                  attr_ns_time(clock_wall_ns()), &e->attr);
-        break;
-    case NODE_FIXED_REFRESH:
-        /* The kernel counts what was written; the next look finds none. */
-        e->attr_timeout = 0;
-        attr_file(&m->owner, number, 0200, 0, started, &e->attr);
-        break;
-    case NODE_FIXED_IGNORE:
-        attr_file(&m->owner, number, 0444, sizeof(ATTR_IGNORE_TEXT) - 1,
-                  started, &e->attr);
-        break;
-    default:
+    if (which == NODE_FIXED_PICTURES)
+        attr_symlink(&m->owner, number, sizeof(ATTR_PICTURES_TARGET) - 1,
+                     started, &e->attr);
+    else
         attr_directory(&m->owner, number, 0555, 2, started, &e->attr);
-        break;
-    }
+}
+
+void entry_status(const struct mount *m, int64_t number, size_t size_bytes,
+                  struct fuse_entry_param *e)
+{
+    uint64_t ino = node_number(NODE_STATUS, 0, number);
+    begin(e, ino, 0, ATTR_DAY_S);
+    attr_file(&m->owner, ino, 0444, (int64_t)size_bytes,
+              attr_ns_time(clock_wall_ns()), &e->attr);
 }
 
 void entry_media(const struct mount *m, const struct catalogue_entry *asset,
                  struct fuse_entry_param *e)
 {
     uint64_t number = node_number(NODE_MEDIA, 0, asset->row);
-    struct timespec mtime = attr_commit_time(m->catalogue);
-    begin(e, number, m->refresh_s, m->refresh_s);
+    struct timespec mtime = attr_media_time(asset);
+    begin(e, number, ATTR_DAY_S, ATTR_DAY_S);
     attr_directory(&m->owner, number, 0555, 2, mtime, &e->attr);
 }
 

@@ -25,7 +25,7 @@ void entry_folder(const struct mount *m, const struct view *v,
  * -ENOENT where the asset has no such file. */
 int entry_file(const struct mount *m, const struct view *v, enum node_kind kind,
                const struct catalogue_entry *asset, struct fuse_entry_param *e);
-/* NODE_PICTURE_LINK, NODE_MANIFEST_LINK, NODE_CONTACT; same errors. */
+/* NODE_MEDIA_LINK, NODE_CONTACT; same errors. */
 int entry_link(const struct mount *m, const struct view *v, enum node_kind kind,
                const struct catalogue_entry *asset, struct fuse_entry_param *e);
 void entry_saved(const struct mount *m, const struct view *v,
@@ -34,6 +34,9 @@ void entry_lines(const struct mount *m, const struct view *v,
                  const struct selection *s, struct fuse_entry_param *e);
 void entry_fixed(const struct mount *m, enum node_fixed which,
                  struct fuse_entry_param *e);
+/* .twelvefs/status.json, one text of it. */
+void entry_status(const struct mount *m, int64_t number, size_t size_bytes,
+                  struct fuse_entry_param *e);
 
 /* .media/<id> and what is in it. size_bytes -1: it isn't known yet, and the
  * kernel must ask before it believes one. */

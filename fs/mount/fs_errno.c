@@ -28,6 +28,7 @@ static const int beside[FS_OPERATION_COUNT][BESIDE_MAX] = {
     [FS_READ] = {EBUSY, EFBIG},
     [FS_READDIR] = {EAGAIN},
     [FS_XATTR] = {ENODATA, EOPNOTSUPP, ERANGE, E2BIG},
+    [FS_COMMAND] = {ENOENT, EEXIST, EAGAIN},
     [FS_CHANGE] = {ENOENT, EEXIST, EROFS, EAGAIN, ENAMETOOLONG},
 };
 
@@ -51,6 +52,8 @@ enum fs_operation fs_operation(unsigned opcode)
     case FUSE_GETXATTR:
     case FUSE_LISTXATTR:
         return FS_XATTR;
+    case FUSE_IOCTL:
+        return FS_COMMAND;
     default:
         return FS_CHANGE;
     }

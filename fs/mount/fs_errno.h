@@ -19,8 +19,9 @@ enum fs_operation {
     FS_READ,
     FS_READDIR, /* and READDIRPLUS */
     FS_STATFS,
-    FS_XATTR,  /* GETXATTR and LISTXATTR */
-    FS_CHANGE, /* SYMLINK, UNLINK, WRITE */
+    FS_XATTR,   /* GETXATTR and LISTXATTR */
+    FS_CHANGE,  /* SYMLINK, UNLINK, WRITE */
+    FS_COMMAND, /* IOCTL */
     FS_OPERATION_COUNT
 };
 

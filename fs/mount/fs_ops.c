@@ -179,7 +179,7 @@ static void op_init(void *userdata, struct fuse_conn_info *conn)
          FUSE_CAP_READDIRPLUS | FUSE_CAP_AUTO_INVAL_DATA |
              FUSE_CAP_CACHE_SYMLINKS | FUSE_CAP_PARALLEL_DIROPS |
              FUSE_CAP_NO_OPEN_SUPPORT | FUSE_CAP_NO_OPENDIR_SUPPORT |
-             FUSE_CAP_ASYNC_READ | FUSE_CAP_EXPORT_SUPPORT,
+             FUSE_CAP_ASYNC_READ | FUSE_CAP_EXPORT_SUPPORT | FUSE_CAP_IOCTL_DIR,
          true);
     /* Splicing goes past device.c; a truncating open would not be seen, with
      * OPEN unanswered. */
@@ -242,20 +242,15 @@ static void op_getattr(fuse_req_t req, fuse_ino_t ino,
     request_serve(&r);
 }
 
-/* Truncating .twelvefs/refresh is what a shell's > does before it writes. */
 static void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr,
                        int to_set, struct fuse_file_info *fi)
 {
+    (void)ino;
     (void)attr;
+    (void)to_set;
     (void)fi;
-    static const int others =
-        FUSE_SET_ATTR_MODE | FUSE_SET_ATTR_UID | FUSE_SET_ATTR_GID;
-    struct request r = begin(req, FUSE_SETATTR, ino, fs_getattr);
-    if (ino == node_number(NODE_FIXED, 0, NODE_FIXED_REFRESH) &&
-        (to_set & FUSE_SET_ATTR_SIZE) && !(to_set & others))
-        request_serve(&r);
-    else
-        (void)fuse_reply_err(req, EROFS);
+    count_op(req, FUSE_SETATTR);
+    (void)fuse_reply_err(req, EROFS);
 }
 
 static void op_readlink(fuse_req_t req, fuse_ino_t ino)
@@ -418,6 +413,18 @@ static void op_setxattr(fuse_req_t req, fuse_ino_t ino, const char *name,
     op_rmdir(req, ino, name);
 }
 
+static void op_ioctl(fuse_req_t req, fuse_ino_t ino, unsigned number, void *arg,
+                     struct fuse_file_info *fi, unsigned flags,
+                     const void *bytes, size_t size, size_t out_size)
+{
+    (void)arg;
+    (void)fi;
+    (void)flags;
+    (void)out_size;
+    struct request r = begin(req, FUSE_IOCTL, ino, NULL);
+    fs_command(&r, number, bytes, size);
+}
+
 /* FLUSH and ACCESS are left out: the kernel hears ENOSYS once and stops. */
 const struct fuse_lowlevel_ops fs_ops = {
     .init = op_init,
@@ -446,4 +453,5 @@ const struct fuse_lowlevel_ops fs_ops = {
     .create = op_create,
     .rename = op_rename,
     .link = op_link,
+    .ioctl = op_ioctl,
 };

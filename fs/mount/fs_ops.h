@@ -34,9 +34,20 @@ void fs_push_wanted(struct mount *m);
 int fs_file_text(struct catalogue_reader *reader, enum node_kind kind,
                  const struct catalogue_entry *asset, struct buf *out);
 /* fs_ops_link.c */
+/* Whether a listing directory has a name by itself. */
+bool fs_name_is_ours(const struct view *v, const char *name);
 int fs_symlink(struct request *r);
+/* Whether r->text can be saved as r->name: 0, or an errno, with a reason where
+ * it isn't a failure of ours. */
+int fs_link_check(struct request *r, const struct view *v,
+                  const char **ret_why);
+/* A saved link of a view came or went. */
+void fs_link_changed(struct mount *m, const struct view *v);
 int fs_unlink(struct request *r);
 int fs_write(struct request *r);
+/* fs_ops_command.c: serves an ioctl; r->run is NULL before. */
+void fs_command(struct request *r, unsigned number, const void *bytes,
+                size_t size);
 /* fs_ops_xattr.c */
 int fs_getxattr(struct request *r);
 int fs_listxattr(struct request *r);

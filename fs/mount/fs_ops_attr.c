@@ -5,6 +5,7 @@
 #include <sys/statvfs.h>
 
 #include "mount/entry.h"
+#include "mount/status.h"
 
 #define STATFS_BLOCK 4096
 
@@ -27,8 +28,7 @@ static int attr_of_asset(const struct mount *m, const struct node *n,
     case NODE_MEDIA:
         entry_media(m, &asset, e);
         break;
-    case NODE_PICTURE_LINK:
-    case NODE_MANIFEST_LINK:
+    case NODE_MEDIA_LINK:
     case NODE_CONTACT:
         err = entry_link(m, v, n->kind, &asset, e);
         break;
@@ -70,6 +70,16 @@ static int attr_of_lines(const struct mount *m, const struct node *n,
     return 0;
 }
 
+static int attr_of_status(const struct mount *m, const struct node *n,
+                          struct fuse_entry_param *e)
+{
+    cleanup(buf_done) struct buf text = {.max = STATUS_MAX_BYTES};
+    int err = status_kept(m->statuses, n->row, &text);
+    if (!err)
+        entry_status(m, n->row, text.len, e);
+    return err;
+}
+
 int fs_entry(struct request *r, const struct node *n, const struct view *v,
              struct fuse_entry_param *e)
 {
@@ -88,6 +98,8 @@ int fs_entry(struct request *r, const struct node *n, const struct view *v,
         return attr_of_saved(m, n->row, e);
     case NODE_LINES:
         return attr_of_lines(m, n, v, e);
+    case NODE_STATUS:
+        return attr_of_status(m, n, e);
     case NODE_PICTURE:
     case NODE_PLAYLIST:
         return fs_media_lookup(m, n, e);

@@ -123,6 +123,7 @@ static int settle_other(struct request *r, bool complete)
     return 0;
 }
 
+/* What the root has beside saved links. */
 static bool dir_add_types(struct dir *d)
 {
     bool other = entry_lists_other(d->mount);
@@ -139,7 +140,12 @@ static bool dir_add_types(struct dir *d)
                      offset(OFFSET_FIXED, i + 3)))
             return false;
     }
-    return true;
+    if (after >= ASSET_TYPE_COUNT + 3)
+        return true;
+    struct fuse_entry_param e;
+    entry_fixed(d->mount, NODE_FIXED_PICTURES, &e);
+    return dir_add(d, "pictures", &e,
+                   offset(OFFSET_FIXED, ASSET_TYPE_COUNT + 3));
 }
 
 struct one_link {
@@ -162,12 +168,15 @@ static bool take_link(void *ctx, const struct catalogue_link *link)
     return false;
 }
 
-/* An asset that came later under a saved link's name hides it. */
+/* What came later under a saved link's name hides it: an asset, or a name that
+ * a newer twelvefs took. */
 static bool is_hidden(const struct dir *d, struct catalogue_reader *reader,
                       const char *name)
 {
     struct catalogue_entry asset;
     const struct view *v = d->view;
+    if (fs_name_is_ours(v, name))
+        return true;
     if (v->number == VIEW_ROOT || catalogue_get_by_folder(reader, name, &asset))
         return false;
     return v->type != ASSET_TYPE_COUNT
@@ -361,8 +370,8 @@ static int read_pictures(struct dir *d)
 
 /* The n-th name of a folder, from 3 on; -ENOENT where it has none such. */
 static int folder_entry(const struct dir *d, int64_t ordinal,
-                        const struct catalogue_entry *asset, char *name,
-                        struct fuse_entry_param *e)
+                        const struct catalogue_entry *asset,
+                        const char **ret_name, struct fuse_entry_param *e)
 {
     static const struct {
         const char *name;
@@ -370,21 +379,14 @@ static int folder_entry(const struct dir *d, int64_t ordinal,
     } entries[] = {{"metadata.json", NODE_METADATA},
                    {"thumbnail.url", NODE_PICTURE_URL},
                    {"manifest.url", NODE_MANIFEST_URL},
-                   {"manifest.m3u8", NODE_MANIFEST_LINK},
-                   {"", NODE_PICTURE_LINK}};
+                   {"media", NODE_MEDIA_LINK}};
     size_t at = (size_t)(ordinal - 3);
-    if (entries[at].kind == NODE_PICTURE_LINK) {
-        if (entry_picture_name(asset, name))
-            return -ENOENT;
-    } else {
-        (void)strcpy(name, entries[at].name);
-    }
-    return entries[at].kind == NODE_PICTURE_LINK ||
-                   entries[at].kind == NODE_MANIFEST_LINK
-               ? entry_link(d->mount, d->view, entries[at].kind, asset, e)
+    *ret_name = entries[at].name;
+    return entries[at].kind == NODE_MEDIA_LINK
+               ? entry_link(d->mount, d->view, NODE_MEDIA_LINK, asset, e)
                : entry_file(d->mount, d->view, entries[at].kind, asset, e);
 }
-#define FOLDER_LAST 7
+#define FOLDER_LAST 6
 
 static int get_row(struct dir *d, int64_t row,
                    struct catalogue_reader **ret_reader,
@@ -408,9 +410,9 @@ static int read_folder(struct dir *d, int64_t row)
         return dir_reply(d);
     int64_t after = position_in(d->r, OFFSET_FIXED);
     for (int64_t i = after < 2 ? 3 : after + 1; i <= FOLDER_LAST; i++) {
-        char name[ENTRY_PICTURE_SIZE];
+        const char *name;
         struct fuse_entry_param e;
-        err = folder_entry(d, i, &asset, name, &e);
+        err = folder_entry(d, i, &asset, &name, &e);
         if (err == -ENOENT)
             continue;
         if (err)
@@ -452,19 +454,14 @@ static int read_media(struct dir *d, int64_t row)
 
 static int read_fixed(struct dir *d, int64_t which)
 {
-    static const struct {
-        const char *name;
-        enum node_fixed which;
-    } names[] = {{"status.json", NODE_FIXED_STATUS},
-                 {"refresh", NODE_FIXED_REFRESH}};
-    int64_t after = position_in(d->r, OFFSET_FIXED);
     bool more = dir_add_dots(d, d->r->ino, NODE_ROOT);
-    if (which != NODE_FIXED_CONTROL)
-        return dir_reply(d);
-    for (int64_t i = after < 2 ? 0 : after - 2; more && i < 2; i++) {
+    if (which == NODE_FIXED_CONTROL && more &&
+        position_in(d->r, OFFSET_FIXED) < 3) {
+        /* Each look at it finds a text of its own: no number, no lookup. */
         struct fuse_entry_param e;
-        entry_fixed(d->mount, names[i].which, &e);
-        more = dir_add(d, names[i].name, &e, offset(OFFSET_FIXED, i + 3));
+        entry_status(d->mount, 1, 0, &e);
+        e.ino = 0;
+        (void)dir_add(d, "status.json", &e, offset(OFFSET_FIXED, 3));
     }
     return dir_reply(d);
 }

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "mount/entry.h"
+#include "mount/status.h"
 
 /* Before the catalogue is read: the commit that ends an absence must know
  * that the kernel may hold it. */
@@ -166,7 +167,7 @@ static int lookup_root_name(struct request *r)
         enum node_fixed which;
     } fixed[] = {{".media", NODE_FIXED_MEDIA},
                  {".twelvefs", NODE_FIXED_CONTROL},
-                 {".rgignore", NODE_FIXED_IGNORE}};
+                 {"pictures", NODE_FIXED_PICTURES}};
     struct mount *m = r->mount;
     struct fuse_entry_param e;
     for (size_t i = 0; i < array_count(fixed); i++) {
@@ -291,7 +292,6 @@ static int lookup_in_folder(struct request *r, const struct view *v,
         catalogue_reader_acquire(m->catalogue);
     struct catalogue_entry asset;
     struct fuse_entry_param e;
-    char picture[ENTRY_PICTURE_SIZE];
     int err = get_asset(reader, row, &asset);
     if (err)
         return err;
@@ -301,11 +301,8 @@ static int lookup_in_folder(struct request *r, const struct view *v,
         err = entry_file(m, v, NODE_PICTURE_URL, &asset, &e);
     else if (strcmp(r->name, "manifest.url") == 0)
         err = entry_file(m, v, NODE_MANIFEST_URL, &asset, &e);
-    else if (strcmp(r->name, "manifest.m3u8") == 0)
-        err = entry_link(m, v, NODE_MANIFEST_LINK, &asset, &e);
-    else if (entry_picture_name(&asset, picture) == 0 &&
-             strcmp(r->name, picture) == 0)
-        err = entry_link(m, v, NODE_PICTURE_LINK, &asset, &e);
+    else if (strcmp(r->name, "media") == 0)
+        err = entry_link(m, v, NODE_MEDIA_LINK, &asset, &e);
     else
         err = -ENOENT;
     if (err == -ENOENT)
@@ -339,16 +336,19 @@ static int lookup_in_media(struct request *r, int64_t row)
 static int lookup_fixed(struct request *r, int64_t which)
 {
     struct fuse_entry_param e;
+    struct mount *m = r->mount;
     if (which == NODE_FIXED_MEDIA)
         return lookup_id(r, NULL);
     if (which != NODE_FIXED_CONTROL)
         return -ENOTDIR;
-    if (strcmp(r->name, "status.json") == 0)
-        entry_fixed(r->mount, NODE_FIXED_STATUS, &e);
-    else if (strcmp(r->name, "refresh") == 0)
-        entry_fixed(r->mount, NODE_FIXED_REFRESH, &e);
-    else
+    if (strcmp(r->name, "status.json") != 0)
         return fs_reply_negative(r, ATTR_DAY_S);
+    int64_t number;
+    size_t size;
+    int err = status_keep(m->statuses, m, &number, &size);
+    if (err)
+        return err;
+    entry_status(m, number, size, &e);
     return fs_reply_entry(r, &e);
 }
 

@@ -11,6 +11,7 @@
 
 #include "base/clock.h"
 #include "base/hash.h"
+#include "base/log.h"
 #include "mount/entry.h"
 
 #define PLAYLIST_MAX_BYTES 65536
@@ -77,6 +78,13 @@ static int picture_settle(struct request *r, const struct node *n,
     return err;
 }
 
+static int refuse_picture(struct mount *m)
+{
+    if (!atomic_exchange(&m->told_no_pictures, true))
+        log_info("pictures=no: whoever reads one is told EACCES");
+    return -EACCES;
+}
+
 /* Its bytes with a reference: those that just came, if they are still of its
  * URL, or those kept; else waits for them. */
 static int picture_bytes(struct request *r, const struct source *s,
@@ -91,6 +99,8 @@ static int picture_bytes(struct request *r, const struct source *s,
     int err = media_lookup(r->mount->media, s->id, s->url, ret_file);
     if (err != -ENOENT)
         return err;
+    if (r->mount->no_pictures)
+        return refuse_picture(r->mount);
     if (r->fetches == FETCHES_MAX)
         return -EIO;
     r->tolerant = true; /* for the errno */

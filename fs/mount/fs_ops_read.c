@@ -76,17 +76,11 @@ static int read_lines(struct request *r, const struct node *n,
     return 0;
 }
 
-static int read_fixed(struct request *r, int64_t which)
+static int read_status(struct request *r, const struct node *n)
 {
-    if (which == NODE_FIXED_REFRESH)
-        return fs_reply_part(r, "", 0);
-    if (which == NODE_FIXED_IGNORE)
-        return fs_reply_part(r, ATTR_IGNORE_TEXT, sizeof(ATTR_IGNORE_TEXT) - 1);
-    if (which != NODE_FIXED_STATUS)
-        return -EISDIR;
-    char text[ATTR_STATUS_BYTES];
-    int err = status_text(r->mount, text);
-    return err ? err : fs_reply_part(r, text, sizeof(text));
+    cleanup(buf_done) struct buf text = {.max = STATUS_MAX_BYTES};
+    int err = status_kept(r->mount->statuses, n->row, &text);
+    return err ? err : fs_reply_part(r, buf_str(&text), text.len);
 }
 
 int fs_read(struct request *r)
@@ -106,8 +100,8 @@ int fs_read(struct request *r)
     case NODE_PICTURE:
     case NODE_PLAYLIST:
         return fs_media_read(r, &n);
-    case NODE_FIXED:
-        return read_fixed(r, n.row);
+    case NODE_STATUS:
+        return read_status(r, &n);
     default:
         return -EISDIR;
     }
@@ -133,8 +127,12 @@ int fs_readlink(struct request *r)
         if (!err)
             err = buf_append_str(&target, link.target);
         break;
-    case NODE_PICTURE_LINK:
-    case NODE_MANIFEST_LINK:
+    case NODE_FIXED:
+        err = n.row == NODE_FIXED_PICTURES
+                  ? buf_append_str(&target, ATTR_PICTURES_TARGET)
+                  : -EINVAL;
+        break;
+    case NODE_MEDIA_LINK:
     case NODE_CONTACT:
         err = catalogue_get(reader, n.row, &asset);
         if (!err)

@@ -26,6 +26,7 @@
 #include "mount/attr.h"
 #include "mount/device.h"
 #include "mount/fs_errno.h"
+#include "mount/history.h"
 #include "mount/node.h"
 #include "mount/notify.h"
 #include "mount/opcount.h"
@@ -56,12 +57,17 @@ struct mount {
     double refresh_s;
     int64_t timeout_ms;
     int64_t started_ns;
+    bool read_write;  /* the superblock isn't read-only */
+    bool no_pictures; /* none is fetched */
+    _Atomic bool told_no_pictures;
 
     struct view_table *views;
     struct selection_table *selections;
     struct pin_table *pins;
     struct park *park;
     struct notify *notify;
+    struct history *history;
+    struct status_table *statuses;
     struct device *device;
     struct opcount operations;
     struct mount_features features; /* written before anybody is served */
@@ -70,6 +76,8 @@ struct mount {
     _Atomic bool has_rings;         /* a request came by io_uring */
 
     _Atomic int64_t root_changed_ns;
+    _Atomic int64_t links_changed_ns; /* saved links, wherever */
+    _Atomic uint64_t link_changes;
     _Atomic bool other_shown;    /* the root has other/ */
     _Atomic bool other_offered;  /* it was listed while it might yet come */
     _Atomic bool long_negatives; /* the kernel may hold day-long absences */
@@ -79,6 +87,7 @@ struct mount {
 
     /* session.c's */
     char *mountpoint;
+    char *source;
     char *options;
     struct fuse_session *session;
     struct server servers[MOUNT_THREADS];
@@ -104,13 +113,14 @@ struct request {
     const char *text; /* likewise */
     size_t size;
     off_t off;
-    int64_t deadline_ms;     /* 0 until it first waits */
-    unsigned asked;          /* bits: 1 << enum sync_want, REQUEST_ASKED_… */
-    unsigned fetches;        /* of pictures, for it, so far */
-    bool tolerant;           /* run also when the answer is an error */
-    int answer;              /* of the last question */
-    struct media_file *file; /* of a picture that was asked for */
-    struct parked *parked;   /* the copy that waits; NULL on the stack */
+    int64_t deadline_ms; /* 0 until it first waits */
+    unsigned asked;      /* bits: 1 << enum sync_want, REQUEST_ASKED_… */
+    unsigned fetches;    /* of pictures, for it, so far */
+    bool tolerant;       /* run also when the answer is an error */
+    int answer;          /* of the last question */
+    struct history_mark since; /* of a refresh: when it was asked for */
+    struct media_file *file;   /* of a picture that was asked for */
+    struct parked *parked;     /* the copy that waits; NULL on the stack */
 };
 
 #define REQUEST_ASKED_FLUSH (1u << 30)

@@ -23,8 +23,7 @@ bool node_is_per_view(enum node_kind kind)
     case NODE_VIEW:
     case NODE_PICTURES:
     case NODE_FOLDER:
-    case NODE_PICTURE_LINK:
-    case NODE_MANIFEST_LINK:
+    case NODE_MEDIA_LINK:
     case NODE_CONTACT:
     case NODE_LINES:
         return true;

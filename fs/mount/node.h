@@ -23,30 +23,28 @@
 #include <stdint.h>
 
 enum node_kind {
-    NODE_VIEW,          /* a listing directory, or .id; row 1 */
-    NODE_PICTURES,      /* VIEW/.pictures; row 1 */
-    NODE_FOLDER,        /* an asset's folder in a view */
-    NODE_PICTURE_LINK,  /* thumbnail.<ext> in it */
-    NODE_MANIFEST_LINK, /* manifest.m3u8 in it */
-    NODE_CONTACT,       /* a link in VIEW/.pictures */
-    NODE_METADATA,      /* metadata.json */
-    NODE_PICTURE_URL,   /* thumbnail.url */
-    NODE_MANIFEST_URL,  /* manifest.url */
-    NODE_SAVED,         /* a saved link; row is its number */
-    NODE_LINES,         /* VIEW/.assets.ndjson; row is the version */
-    NODE_MEDIA,         /* .media/<id> */
-    NODE_PICTURE,       /* .media/<id>/thumbnail.<ext> */
-    NODE_PLAYLIST,      /* .media/<id>/manifest.m3u8 */
-    NODE_FIXED,         /* row is an enum node_fixed */
+    NODE_VIEW,         /* a listing directory, or .id; row 1 */
+    NODE_PICTURES,     /* VIEW/.pictures; row 1 */
+    NODE_FOLDER,       /* an asset's folder in a view */
+    NODE_MEDIA_LINK,   /* media in it */
+    NODE_CONTACT,      /* a link in VIEW/.pictures */
+    NODE_METADATA,     /* metadata.json */
+    NODE_PICTURE_URL,  /* thumbnail.url */
+    NODE_MANIFEST_URL, /* manifest.url */
+    NODE_SAVED,        /* a saved link; row is its number */
+    NODE_LINES,        /* VIEW/.assets.ndjson; row is the version */
+    NODE_MEDIA,        /* .media/<id> */
+    NODE_PICTURE,      /* .media/<id>/thumbnail.<ext> */
+    NODE_PLAYLIST,     /* .media/<id>/manifest.m3u8 */
+    NODE_STATUS,       /* .twelvefs/status.json; row tells the text */
+    NODE_FIXED,        /* row is an enum node_fixed */
     NODE_KIND_COUNT
 };
 
 enum node_fixed {
     NODE_FIXED_MEDIA = 1, /* .media */
     NODE_FIXED_CONTROL,   /* .twelvefs */
-    NODE_FIXED_STATUS,    /* .twelvefs/status.json */
-    NODE_FIXED_REFRESH,   /* .twelvefs/refresh */
-    NODE_FIXED_IGNORE,    /* .rgignore */
+    NODE_FIXED_PICTURES,  /* pictures in the root, a link */
     NODE_FIXED_END
 };
 

@@ -183,35 +183,54 @@ static void add_files(struct notify *n, const struct catalogue_change *c)
         add(n, ITEM_PAGES, node_number(NODE_MANIFEST_URL, 0, c->row), 0, NULL);
 }
 
-static void add_picture_name(struct notify *n, uint64_t folder,
+static void add_picture_name(struct notify *n, uint64_t directory,
                              const char *extension)
 {
     if (!extension[0])
         return;
     char name[32];
     (void)snprintf(name, sizeof(name), "thumbnail.%s", extension);
-    add(n, ITEM_ENTRY, folder, 0, name);
+    add(n, ITEM_ENTRY, directory, 0, name);
 }
 
-/* The links that came or went, in the folder of a view. */
+static bool has_media(bool manifest, const char *extension)
+{
+    return manifest || extension[0];
+}
+
+/* The names that came or went in the folder of a view. */
 static void add_links(struct notify *n, const struct catalogue_change *c,
                       uint32_t view)
 {
-    bool pictures = strcmp(c->extension, c->old_extension) != 0;
+    bool pictures = !c->extension[0] != !c->old_extension[0];
     bool manifests = c->manifest != c->old_manifest;
     if (!pictures && !manifests)
         return;
     uint64_t folder = node_number(NODE_FOLDER, view, c->row);
-    if (pictures) {
+    if (pictures)
         add(n, ITEM_ENTRY, folder, 0, "thumbnail.url");
-        add_picture_name(n, folder, c->old_extension);
-        add_picture_name(n, folder, c->extension);
-    }
-    if (manifests) {
+    if (manifests)
         add(n, ITEM_ENTRY, folder, 0, "manifest.url");
-        add(n, ITEM_ENTRY, folder, 0, "manifest.m3u8");
-    }
+    if (has_media(c->manifest, c->extension) !=
+        has_media(c->old_manifest, c->old_extension))
+        add(n, ITEM_ENTRY, folder, 0, "media");
     add(n, ITEM_LISTING, folder, 0, NULL);
+}
+
+/* Likewise in .media/<id>, of which there is one. */
+static void add_media(struct notify *n, const struct catalogue_change *c)
+{
+    bool pictures = strcmp(c->extension, c->old_extension) != 0;
+    if (!pictures && c->manifest == c->old_manifest)
+        return;
+    uint64_t media = node_number(NODE_MEDIA, 0, c->row);
+    if (pictures) {
+        add_picture_name(n, media, c->old_extension);
+        add_picture_name(n, media, c->extension);
+    }
+    if (c->manifest != c->old_manifest)
+        add(n, ITEM_ENTRY, media, 0, "manifest.m3u8");
+    add(n, ITEM_LISTING, media, 0, NULL);
 }
 
 /* Its names in .id and .media. */
@@ -248,11 +267,13 @@ static void add_change(struct notify *n, const struct catalogue_change *c,
         add_files(n, c);
         add_links(n, c, view_of(c->type));
         add_links(n, c, VIEW_ID);
+        add_media(n, c);
         break;
     case CATALOGUE_CHANGED:
         add_files(n, c);
         add_links(n, c, view_of(c->type));
         add_links(n, c, VIEW_ID);
+        add_media(n, c);
         break;
     case CATALOGUE_RENEWED:
         add_files(n, c);
@@ -334,6 +355,16 @@ void notify_other(struct notify *n, bool shown, bool negatives)
     (void)pthread_cond_signal(&n->more);
 }
 
+void notify_link(struct notify *n, uint32_t view, const char *name)
+{
+    guard_mutex(&n->lock);
+    if (!n->running)
+        return;
+    add(n, ITEM_ENTRY, node_number(NODE_VIEW, view, 1), 0, name);
+    n->directories |= view < VIEW_FIRST_QUERY ? 1u << view : DIRECTORIES_QUERY;
+    (void)pthread_cond_signal(&n->more);
+}
+
 static void add_view(void *ctx, const struct view *v)
 {
     add(ctx, ITEM_ENTRY, node_number(NODE_VIEW, v->parent->number, 1), 0,
@@ -388,7 +419,8 @@ void notify_written(struct notify *n, uint64_t file)
 
 /* The kernel resets a cached listing when a name that it knows goes. The link
  * that came wasn't known; metadata.json is, wherever the listing was read, or
- * was dropped from memory since: then the pages of the listing are dropped. */
+ * was dropped from memory since (and stands not in .media/<id>): then the pages
+ * of the listing are dropped, and the attributes, whose mtime is another. */
 static void reset_listing(struct notify *n, uint64_t folder)
 {
     int err = n->kernel.inval_entry(n->ctx, folder, "metadata.json");

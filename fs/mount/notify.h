@@ -15,8 +15,8 @@
  *   added    TYPE's name, if the kernel may hold its absence; TYPE's attributes
  *   removed  TYPE's name as deleted; TYPE's attributes; the files
  *   moved    the name there dropped, and added here: it may move back
- *   changed  the files' pages; in the folder the names of links that came or
- *            went, and its listing
+ *   changed  the files' pages; in the folder and in .media/<id> the names that
+ *            came or went, and the listing
  *   renewed  the files' pages
  * and likewise for its names in .id and .media. Query directories validate
  * themselves within `refresh`. On top of that their attributes are dropped
@@ -80,6 +80,8 @@ void notify_other(struct notify *n, bool shown, bool negatives);
  * off; on the notify thread, or at once when that doesn't run. -ENOMEM: it
  * won't. */
 int notify_after(struct notify *n, void (*fn)(void *ctx), void *ctx);
+/* A saved link of a view came or went. */
+void notify_link(struct notify *n, uint32_t view, const char *name);
 /* The kernel should forget the query directories that nobody is in. */
 void notify_views(struct notify *n);
 /* Some directory may be held no longer. Any thread; quick. */

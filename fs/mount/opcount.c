@@ -22,6 +22,7 @@ static const char *const names[OPCOUNT_KINDS] = {
     [FUSE_OPENDIR] = "opendir",
     [FUSE_READDIR] = "readdir",
     [FUSE_READDIRPLUS] = "readdirplus",
+    [FUSE_IOCTL] = "ioctl",
     [FUSE_INTERRUPT] = "interrupt",
     [FUSE_BATCH_FORGET] = "batch_forget",
 };

@@ -17,6 +17,7 @@
 #include "mount/entry.h"
 #include "mount/fs_ops.h"
 #include "mount/mount.h"
+#include "mount/status.h"
 
 #define OPTIONS_MAX   65536
 #define LOG_LINE_SIZE 512
@@ -60,6 +61,10 @@ static int make_options(const struct mount_config *config, char **ret)
     if (!err)
         err = buf_append_str(&out,
                              ",subtype=twelvefs,default_permissions,noexec");
+    /* Else the kernel forgets an inode's atime at each cold READ, READDIR and
+     * READLINK, and asks GETATTR again in the next pass. */
+    if (!err && !config->read_write)
+        err = buf_append_str(&out, ",ro");
     if (!err && config->allow_other)
         err = buf_append_str(&out, ",allow_other");
     if (!err && config->io_uring && TWELVEFS_FUSE_RINGS)
@@ -130,6 +135,10 @@ static int make_tables(struct mount *m)
     if (!err)
         err = pin_table_new(&m->pins);
     if (!err)
+        err = history_new(&m->history);
+    if (!err)
+        err = status_table_new(&m->statuses);
+    if (!err)
         err = park_new(m->sync, m->media, wake, m, &m->park);
     if (!err)
         err = device_new(has_ready, m, &m->device);
@@ -149,10 +158,13 @@ static int fill(struct mount *m, const struct mount_config *config)
     m->started_ns = clock_wall_ns();
     m->root_changed_ns = m->started_ns;
     m->other_shown = catalogue_count(m->catalogue, ASSET_OTHER) > 0;
+    m->read_write = config->read_write;
+    m->no_pictures = config->no_pictures;
     m->wants_rings = config->io_uring;
     m->mountpoint = strdup(config->mountpoint);
+    m->source = strdup(config->source);
     int err = make_options(config, &m->options);
-    if (!err && !m->mountpoint)
+    if (!err && (!m->mountpoint || !m->source))
         err = -ENOMEM;
     return err ? err : make_tables(m);
 }
@@ -188,12 +200,15 @@ void mount_free(struct mount *m)
         fuse_session_destroy(m->session);
     park_free(m->park);
     device_free(m->device);
+    status_table_free(m->statuses);
+    history_free(m->history);
     pin_table_free(m->pins);
     selection_table_free(m->selections);
     view_table_free(m->views);
     (void)pthread_mutex_destroy(&m->push_lock);
     close_fd(&m->stop_fd);
     free(m->mountpoint);
+    free(m->source);
     free(m->options);
     free(m);
 }
@@ -222,6 +237,7 @@ void mount_committed(void *ctx, const struct catalogue_diff *diff)
         m->other_shown = other;
         notify_other(m->notify, other, m->long_negatives);
     }
+    history_add(m->history, diff);
     notify_commit(m->notify, diff, m->long_negatives);
     tell_pictures(m, diff);
 }

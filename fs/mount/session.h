@@ -36,6 +36,8 @@ struct mount_config {
     gid_t gid;
     mode_t umask;             /* bits that their modes lack */
     const char *fuse_options; /* more -o options, comma separated, or NULL */
+    bool read_write;          /* not a read-only superblock */
+    bool no_pictures;         /* none is fetched: reading one is -EACCES */
     int64_t refresh_ms; /* how long what nobody notifies may be believed */
     int64_t timeout_ms; /* of an operation that waits */
 };

@@ -1,6 +1,9 @@
 #include "mount/status.h"
 
+#include <errno.h>
 #include <inttypes.h>
+#include <pthread.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -162,28 +165,83 @@ static int append_libraries(struct buf *out, const struct mount *m)
         f.io_uring ? "true" : "false");
 }
 
-int status_text(struct mount *m, char out[ATTR_STATUS_BYTES])
+int status_json(struct mount *m, struct buf *out)
 {
-    cleanup(buf_done) struct buf text = {.max = ATTR_STATUS_BYTES - 1};
     int err =
-        buf_append_str(&text, "{\n  \"version\": \"" TWELVEFS_VERSION "\",\n");
+        buf_append_str(out, "{\n  \"version\": \"" TWELVEFS_VERSION "\",\n");
     if (!err)
-        err = append_libraries(&text, m);
+        err = append_libraries(out, m);
     if (!err)
-        err = append_sync(&text, m->sync);
+        err = append_sync(out, m->sync);
     if (!err)
-        err = append_assets(&text, m->catalogue);
+        err = append_assets(out, m->catalogue);
     if (!err)
-        err = append_api(&text, m->api);
+        err = append_api(out, m->api);
     if (!err)
-        err = append_operations(&text, m);
-    if (!err)
-        err = buf_appendf(&text, "  \"query_directories\": %zu\n}",
-                          view_count(m->views));
+        err = append_operations(out, m);
+    return err ? err
+               : buf_appendf(out, "  \"query_directories\": %zu\n}\n",
+                             view_count(m->views));
+}
+
+/* ---- the file ---- */
+
+struct status_table {
+    pthread_mutex_t lock; /* guards everything below */
+    int64_t last;         /* number given */
+    struct {
+        int64_t number;
+        char *text;
+    } kept[STATUS_KEPT];
+};
+
+int status_table_new(struct status_table **ret_table)
+{
+    struct status_table *t = calloc(1, sizeof(*t));
+    if (!t)
+        return -ENOMEM;
+    (void)pthread_mutex_init(&t->lock, NULL);
+    *ret_table = t;
+    return 0;
+}
+
+void status_table_free(struct status_table *t)
+{
+    if (!t)
+        return;
+    for (size_t i = 0; i < STATUS_KEPT; i++)
+        free(t->kept[i].text);
+    (void)pthread_mutex_destroy(&t->lock);
+    free(t);
+}
+
+int status_keep(struct status_table *t, struct mount *m, int64_t *ret_number,
+                size_t *ret_size)
+{
+    cleanup(buf_done) struct buf text = {.max = STATUS_MAX_BYTES};
+    int err = status_json(m, &text);
     if (err)
         return err;
-    memset(out, ' ', ATTR_STATUS_BYTES);
-    memcpy(out, buf_str(&text), text.len);
-    out[ATTR_STATUS_BYTES - 1] = '\n';
+    size_t len;
+    char *bytes = buf_steal(&text, &len);
+    if (!bytes)
+        return -ENOMEM;
+    guard_mutex(&t->lock);
+    int64_t number = ++t->last % NODE_ROW_END;
+    size_t at = (size_t)t->last % STATUS_KEPT;
+    free(t->kept[at].text);
+    t->kept[at].text = bytes;
+    t->kept[at].number = number;
+    *ret_number = number;
+    *ret_size = len;
     return 0;
+}
+
+int status_kept(struct status_table *t, int64_t number, struct buf *out)
+{
+    guard_mutex(&t->lock);
+    for (size_t i = 0; i < STATUS_KEPT; i++)
+        if (t->kept[i].text && t->kept[i].number == number)
+            return buf_append_str(out, t->kept[i].text);
+    return -ESTALE;
 }

@@ -13,7 +13,7 @@ BUILD = pathlib.Path(os.environ.get("TWELVEFS_BUILD", ROOT / "build"))
 os.environ["TWELVEFS_BUILD"] = str(BUILD)
 sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "tests/standin")]
 
-from mounting import Mount, folders  # noqa: E402,F401
+from mounting import Mount, folders, pictures  # noqa: E402,F401
 from standin import Standin  # noqa: E402,F401
 
 

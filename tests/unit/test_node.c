@@ -48,7 +48,7 @@ static void test_files_have_one_number_in_all_views(void **state)
     assert_false(node_is_per_view(NODE_PICTURE_URL));
     assert_false(node_is_per_view(NODE_MANIFEST_URL));
     assert_true(node_is_per_view(NODE_FOLDER));
-    assert_true(node_is_per_view(NODE_PICTURE_LINK));
+    assert_true(node_is_per_view(NODE_MEDIA_LINK));
     assert_true(node_is_per_view(NODE_LINES));
 }
 

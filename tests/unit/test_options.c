@@ -177,6 +177,11 @@ static void words_of_fstab_are_taken(void **state)
                      EXIT_MOUNTED);
     assert_string_equal(w->o.fuse_options,
                         "ro,noatime,max_read=65536,fsname=a\\,b");
+    assert_false(w->o.read_write);
+    assert_int_equal(with(w, "rw,pictures=no"), EXIT_MOUNTED);
+    assert_true(w->o.read_write && !w->o.pictures);
+    assert_int_equal(with(w, "rw,ro"), EXIT_MOUNTED);
+    assert_true(!w->o.read_write && w->o.pictures);
     refused(w, "allow_root",
             "option 'allow_root': the kernel answers from its cache whoever "
             "asks; use allow_other");
@@ -200,6 +205,7 @@ static void mount_helper_arguments_are_mount_8s(void **state)
     assert_string_equal(w->o.account, "work");
     assert_int_equal(w->o.refresh_ms, 300000);
     assert_null(w->o.fuse_options); /* mount says rw unasked */
+    assert_false(w->o.read_write);
 }
 
 static void a_comma_is_part_of_a_value_behind_a_backslash(void **state)
