@@ -10,8 +10,8 @@
 
 /* Every caller can bear these: they say that it failed, and nothing else. */
 static const int anywhere[] = {
-    EIO,       EACCES, ENOMEM, EINTR,  ENETUNREACH, EHOSTUNREACH,
-    ETIMEDOUT, ENOSPC, ENFILE, EMFILE, ESHUTDOWN,   ESTALE,
+    EIO,    EACCES, ENOMEM, EINTR,     ENETUNREACH, EHOSTUNREACH, ETIMEDOUT,
+    ENOSPC, ENFILE, EMFILE, ESHUTDOWN, ESTALE,      EPROTO,
 };
 
 /* Missing on purpose:
