@@ -20,8 +20,8 @@ from waiting import pause, within
 TOP = pathlib.Path(__file__).resolve().parent.parent
 SETUP = TOP / "scripts/shared-cache/setup"
 MOUNTS = 8
-REFRESH_S = 4
-AGE_S = 4
+REFRESH_S = 8
+AGE_S = 8 # longer than a walk takes, or late ones read anew
 CHANGES_A_SECOND = 0.3
 BOUND_S = REFRESH_S + AGE_S + 22  # and what a loaded machine takes
 
@@ -97,7 +97,7 @@ def ids(m):
     return sorted(json.loads(line)["_id"] for line in lines)
 
 
-def cost(server, cache, count, seconds=24):
+def cost(server, cache, count, seconds=32):
     """List requests that `count` mounts cost the API from their start on,
     while it changes; then each lists what is there."""
     mounts = [Mount(server, env=cache.env, refresh=REFRESH_S, rpm=100000,
@@ -105,9 +105,9 @@ def cost(server, cache, count, seconds=24):
     try:
         for m in mounts:
             m.wait_ready()
-        server.churn(per_second=CHANGES_A_SECOND, seconds=seconds, seed=7)
         for m in mounts:
             m.wait_complete()
+        server.churn(per_second=CHANGES_A_SECOND, seconds=seconds, seed=7)
         within(PATIENCE_S + seconds, lambda: not server.churning())
         asked = server.stats()["requests"]["list"]
         there = sorted(server.ids())
