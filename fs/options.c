@@ -51,6 +51,7 @@ const char options_help[] =
     "  uid=, gid=      whose files they seem to be (yours)\n"
     "  umask=077       permissions that nobody has\n"
     "  allow_other     let other users in\n"
+    "  io_uring        take requests by rings, where that is possible\n"
     "  wait            as --wait\n"
     "  log_level=info  error, warning, info or debug\n"
     "  log_file=FILE   log there, not to stderr or the system log\n"

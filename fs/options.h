@@ -45,6 +45,7 @@ struct options {
     bool help;
     bool version;
     bool allow_other;
+    bool io_uring;
     bool wait;        /* return only when the first walk is through */
     bool remount;     /* change the kernel's flags of a mount, no more */
     bool by_mount;    /* started by mount(8), as mount.twelvefs */

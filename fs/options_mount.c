@@ -25,7 +25,6 @@ static const struct mount_option {
     {"auto_unmount", MOUNT_WORD_HANDED_ON, NULL},
     {"default_permissions", MOUNT_WORD_HANDED_ON, NULL},
     {"max_read=", MOUNT_WORD_HANDED_ON, NULL},
-    {"io_uring", MOUNT_WORD_HANDED_ON, NULL}, /* from libfuse 3.18 on */
     {"io_uring_q_depth=", MOUNT_WORD_HANDED_ON, NULL},
     {"fsname=", MOUNT_WORD_HANDED_ON, NULL},
     {"subtype=", MOUNT_WORD_HANDED_ON, NULL},

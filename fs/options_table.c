@@ -243,6 +243,7 @@ static const struct option_kind {
      "error, warning, info, debug", NULL},
     {"log_file=", parse_path, FIELD(log_file), "file", "/path/to/it", NULL},
     {"allow_other", parse_flag, FIELD(allow_other), "value", "yes, no", NULL},
+    {"io_uring", parse_flag, FIELD(io_uring), "value", "yes, no", NULL},
     {"wait", parse_flag, FIELD(wait), "value", "yes, no", NULL},
 #undef DURATION
 #undef FIELD

@@ -163,6 +163,7 @@ static int make_mount(struct service *s, const struct options *o)
         .mountpoint = o->mountpoint,
         .source = o->source,
         .allow_other = o->allow_other,
+        .io_uring = o->io_uring,
         .uid = o->uid,
         .gid = o->gid,
         .umask = o->umask,

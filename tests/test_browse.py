@@ -183,6 +183,16 @@ def test_mtime_is_created_at(standin, mount):
         assert int(path.stat().st_mtime) == int(text)
 
 
+def test_the_first_second_of_1970_is_a_time(standin, mount):
+    server = standin(assets=60)
+    server.create(1, fields={"filename": "epoch.mp4"}, status="ready",
+                  created_at="1970-01-01T00:00:00Z")
+    m = mount(server)
+    m.wait_complete()
+    assert next(m.path.glob("*/epoch.mp4")).stat().st_mtime == 0
+    assert os.listdir(m.path / "created=1970-01-01T00:00:00Z") == ["epoch.mp4"]
+
+
 def test_df_counts_assets_and_bytes(standin, mount):
     server = standin(assets=120)
     m = mount(server)

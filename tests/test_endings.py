@@ -185,7 +185,7 @@ def test_a_signal_ends_the_start(standin, number):
         m.process.send_signal(number)
         assert m.process.wait(timeout=AT_ONCE_S) == 8
         assert m.log().splitlines()[-1] == (
-            f"twelvefs: stopped by a signal before {m.path} was mounted")
+            f"twelvefs: stopped by a signal before {m.path} was usable")
         assert not m.is_mounted()
         server.clear_faults()
         m.start()
@@ -225,7 +225,7 @@ def test_a_signal_ends_the_wait_for_anothers_cache(standin):
             assert second.process.wait(timeout=PATIENCE_S) == 8
             assert second.log().splitlines()[-1] == (
                 f"twelvefs: stopped by a signal before {second.path} was "
-                "mounted")
+                "usable")
         whole(server, first)
 
 
@@ -247,7 +247,7 @@ def test_ctrl_c_takes_back_a_mount_in_the_background(standin, tmp_path, number):
     daemon.send_signal(number)
     _, said = daemon.communicate(timeout=AT_ONCE_S)
     assert daemon.returncode == 8
-    assert said == f"twelvefs: stopped by a signal before {point} was mounted\n"
+    assert said == f"twelvefs: stopped by a signal before {point} was usable\n"
     assert not os.path.ismount(point)
 
 

@@ -1,9 +1,11 @@
 """A path is a query, held against a brute-force reading of the account."""
+import errno
 import json
 import os
 import random
 import subprocess
 import time
+import unicodedata
 
 import pytest
 
@@ -94,6 +96,44 @@ def test_filename_is_a_substring_in_any_case(plain):
         assert under(m, f"filename={text}") == expect(
             account, lambda k, a: text.casefold() in
             a.get("filename", "").casefold())
+
+
+def test_filename_finds_all_normal_forms(standin, mount):
+    server = standin(assets=300)
+    names = [unicodedata.normalize(form, f"{form} Café Ångström.mp4")
+             for form in ("NFC", "NFD")]
+    for name in names:
+        server.create(1, fields={"filename": name}, status="ready")
+    server.latency(50)
+    for wait in (False, True):  # asked of the server, and of the catalogue
+        m = mount(server, refresh=600)
+        if wait:
+            m.wait_complete()
+        for text in ("é", "CAFÉ", "ångström", "café ångström"):
+            composed, apart = (under(m, "filename=" +
+                                     unicodedata.normalize(form, text))
+                               for form in ("NFC", "NFD"))
+            assert composed == apart and set(names) <= set(composed)
+
+
+def test_names_over_255_bytes_are_too_long_everywhere(plain):
+    _, m, _ = plain
+    name, segment = "x" * 256, "filename=" + "x" * 247
+    folder = next(iter(folders(m).values()))
+    for place in (m.path, m.path / "video", m.path / "status=ready", folder,
+                  m.path / ".id", m.path / ".media", m.path / ".twelvefs",
+                  m.path / ".pictures", m.path / "size=1.." / ".pictures"):
+        for long in (name, segment, "é" * 128, name + ".jpg", "x" * 1024):
+            with pytest.raises(OSError) as failure:
+                os.stat(place / long)
+            assert failure.value.errno == errno.ENAMETOOLONG
+    for target, link in ((segment, "short"), ("status=ready/" + segment, "n"),
+                         ("status=ready", name)):
+        with pytest.raises(OSError) as failure:
+            os.symlink(target, m.path / link)
+        assert failure.value.errno == errno.ENAMETOOLONG
+    assert not (m.path / name[1:]).exists()
+    assert under(m, segment[:-1]) == []
 
 
 def test_user_metadata_is_a_key(plain):

@@ -8,6 +8,7 @@ import urllib.request
 import pytest
 
 from mounting import folders
+from reading import DirectoryReader
 
 
 def listed(server):
@@ -123,3 +124,26 @@ def test_pictures_are_equal_byte_for_byte(standin, mount, account):
         assert (path / name).read_bytes() == expected
         compared += 1
     assert compared > (100 if account == "plain" else 5)
+
+
+def test_a_listing_left_unfinished_is_cached_again_after_a_change(
+        standin, mount):
+    """The kernel keeps what was read of it, and must be able to go on."""
+    server = standin(assets=3000)
+    m = mount(server, refresh=600)
+    m.wait_complete()
+    server.create(1, fields={"file_type": "video/mp4", "filename": "one"},
+                  status="ready")
+    m.refresh()  # whatever was cached is no longer
+    reader = DirectoryReader(m.path / "video")
+    while len(reader.seen) < 400:
+        reader.read()
+    reader.close()
+    server.create(1, fields={"file_type": "video/mp4", "filename": "two"},
+                  status="ready")
+    m.refresh()
+    for _ in range(2):
+        os.listdir(m.path / "video")
+    before = m.status()["fuse"]["readdirplus"]
+    assert {"one", "two"} <= set(os.listdir(m.path / "video"))
+    assert m.status()["fuse"]["readdirplus"] == before

@@ -6,7 +6,8 @@ import subprocess
 
 import pytest
 
-from mounting import BINARY, Mount, MountFailed, PATIENCE_S
+import sanitizing
+from mounting import BINARY, BUILD, Mount, MountFailed, PATIENCE_S
 
 
 class Start:
@@ -135,3 +136,21 @@ def test_status_says_what_it_runs_on(standin):
         assert f"{name} {number}".lower() in version.lower()
     assert status["uses"]["parallel_dirops"] in (True, "mended")
     assert status["uses"]["expire_only"] in (True, False)
+
+
+@pytest.mark.skipif(sanitizing.sanitizers_of(BUILD) != "none",
+                    reason="sanitizers must be loaded first")
+def test_a_libfuse_that_refuses_our_hook_is_done_without(standin, tmp_path):
+    """A security fix of 3.18.3, which older releases may get as well."""
+    source = tmp_path / "refuse.c"
+    source.write_text("int fuse_session_custom_io(void) { return -95; }\n")
+    library = tmp_path / "refuse.so"
+    subprocess.run(["cc", "-shared", "-fPIC", "-o", library, source],
+                   check=True)
+    server = standin(assets=5)
+    with Mount(server) as m:
+        mended = m.status()["uses"]["parallel_dirops"] == "mended"
+    with Mount(server, env={"LD_PRELOAD": str(library)}) as m:
+        m.wait_complete()
+        expected = False if mended else True
+        assert m.status()["uses"]["parallel_dirops"] is expected

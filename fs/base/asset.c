@@ -22,7 +22,8 @@ void asset_done(struct asset *a)
     free(a->picture_url);
     free(a->manifest_url);
     free(a->json);
-    *a = (struct asset){.type = ASSET_OTHER, .size_bytes = -1};
+    *a = (struct asset){
+        .created_s = ASSET_NO_TIME, .type = ASSET_OTHER, .size_bytes = -1};
 }
 
 const char *asset_type_name(enum asset_type type)

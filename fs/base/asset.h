@@ -3,7 +3,8 @@
  *
  * Only what twelvefs itself needs is pulled out of the object; everything
  * else stays in `json`, the object's exact bytes. Any field may have been
- * absent or of another type: then the pointer is NULL, the number negative.
+ * absent or of another type: then the pointer is NULL, the number negative or
+ * ASSET_NO_TIME.
  */
 #ifndef TWELVEFS_ASSET_H
 #define TWELVEFS_ASSET_H
@@ -22,13 +23,16 @@ enum asset_type {
     ASSET_TYPE_COUNT
 };
 
+#define ASSET_NO_TIME INT64_MIN
+
 struct asset {
     char *id;       /* never NULL: what has no usable _id is given a made one,
                        "noid-<16 hex>" */
     char *filename; /* UTF-8, may hold NULs; a lone surrogate is its three bytes
                        (WTF-8) */
     size_t filename_len;
-    int64_t created_s; /* seconds since 1970; 0 when absent or malformed */
+    int64_t created_s; /* seconds since 1970, ASSET_NO_TIME when absent or
+                          malformed */
     enum asset_type type;
     bool unfinished; /* status, hls.status or thumbnail.status may still change
                         by itself */

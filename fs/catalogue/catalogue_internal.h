@@ -28,10 +28,10 @@
 #include "catalogue/catalogue.h"
 
 #define CATALOGUE_FILE    "catalogue.sqlite"
-#define CATALOGUE_SCHEMA  1
+#define CATALOGUE_SCHEMA  2
 #define CATALOGUE_APP_ID  0x74776673 /* "twfs" */
 #define WRITER_CACHE      "-8192"    /* KiB of pages */
-#define CATALOGUE_MAX_ROW ((int64_t)1 << 40)
+#define CATALOGUE_MAX_ROW ((int64_t)1 << 33)
 
 /* ---- statement.c ------------------------------------------------------ */
 

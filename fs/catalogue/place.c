@@ -131,16 +131,22 @@ static int collect_between(struct catalogue_reader *r, int64_t newer_s,
     return err;
 }
 
+/* SQL counts in 64 bits with a sign; SIZE_MAX is all, whatever its width. */
+static int64_t limit_of(size_t max)
+{
+    return (int64_t)((uint64_t)max & INT64_MAX);
+}
+
 int catalogue_between(struct catalogue_reader *r,
                       const struct catalogue_place *newer,
                       const struct catalogue_place *older, size_t max,
                       struct catalogue_place **ret_places, size_t *ret_count)
 {
     struct places p = {0};
-    int err = collect_between(
-        r, newer ? newer->created_s : INT64_MAX, newer ? newer->row : INT64_MAX,
-        older ? older->created_s : INT64_MIN, older ? older->row : -1,
-        max < INT64_MAX ? (int64_t)max : INT64_MAX, &p);
+    int err = collect_between(r, newer ? newer->created_s : INT64_MAX,
+                              newer ? newer->row : INT64_MAX,
+                              older ? older->created_s : INT64_MIN,
+                              older ? older->row : -1, limit_of(max), &p);
 
     return hand_over(&p, err, ret_places, ret_count);
 }
@@ -149,8 +155,7 @@ int catalogue_unfinished(struct catalogue_reader *r, size_t max,
                          struct catalogue_place **ret_places, size_t *ret_count)
 {
     struct places p = {0};
-    int64_t limit = max < INT64_MAX ? (int64_t)max : INT64_MAX;
-    int err = collect(r, S_UNFINISHED, VALUES(INT(limit)), &p);
+    int err = collect(r, S_UNFINISHED, VALUES(INT(limit_of(max))), &p);
 
     return hand_over(&p, err, ret_places, ret_count);
 }

@@ -162,7 +162,7 @@ static enum verdict judge(struct db *d, bool check)
 static int64_t carry_over(struct db *d, const char *aside)
 {
     int64_t seed = -1;
-    int64_t fallback = clock_wall_s() << 8;
+    int64_t fallback = clock_wall_s() << 1;
 
     if (probe(d, "ATTACH ? AS old", aside, NULL) == 0) {
         if (probe(d,
@@ -176,7 +176,7 @@ static int64_t carry_over(struct db *d, const char *aside)
                     NULL, NULL);
         (void)probe(d, "DETACH old", NULL, NULL);
     }
-    /* More rows than were ever numbered by the second: clear of them all. */
+    /* Two for each second since 1970: clear of whatever was numbered. */
     return seed >= 0 && seed < CATALOGUE_MAX_ROW ? seed : fallback;
 }
 

@@ -252,6 +252,12 @@ static int write_body(struct catalogue *c, const struct asset *a, int64_t row)
                   VALUES(INT(row), BLOB(a->json, a->json_len)));
 }
 
+/* Where nobody knows when, and no neighbour in the list tells, it is 1970. */
+static int64_t created_s(const struct asset *a)
+{
+    return a->created_s == ASSET_NO_TIME ? 0 : a->created_s;
+}
+
 /* which: S_INSERT (row is ignored) or S_UPDATE. */
 static int write_row(struct catalogue *c, enum statement which,
                      const struct asset *a, const struct derived *d,
@@ -260,7 +266,7 @@ static int write_row(struct catalogue *c, enum statement which,
     const struct value values[] = {
         TEXT(a->id),
         INT(a->type),
-        INT(a->created_s),
+        INT(created_s(a)),
         BYTES(d->created_len ? d->created : NULL, d->created_len),
         INT(changed_s),
         BYTES(buf_str(&d->fold), d->fold.len),
@@ -283,7 +289,7 @@ static int insert(struct catalogue *c, const struct asset *a,
                   const struct derived *d, bool named, int64_t now_s,
                   int64_t *ret_row)
 {
-    int err = write_row(c, S_INSERT, a, d, a->created_s, now_s, 0);
+    int err = write_row(c, S_INSERT, a, d, created_s(a), now_s, 0);
 
     if (err)
         return err;

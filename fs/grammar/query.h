@@ -8,8 +8,9 @@
  *
  *   type     = name *( "," name )        video image audio document other
  *   id       = text *( "," text )        the asset's _id, exactly
- *   filename = text                      contains, case folded over Unicode;
- *                                        a comma is a comma; not empty
+ *   filename = text                      contains, folded over Unicode (case,
+ *                                        normal forms); a comma is a comma; not
+ *                                        empty
  *   created  = prefix                    of created_at as text; or a range of
  *                                        such texts (created=2026-01..2026-03
  *                                        holds all of March)
@@ -94,8 +95,9 @@ int query_canonical(const struct query *q, struct buf *out);
  * least one safe ASCII byte) can be asked: that waits for the walk. */
 int query_ask(const struct query *q, struct buf *out);
 
-/* Folds case for filename matching: utf8proc's case folding, without
- * normalisation; invalid bytes pass through. Appends. 0, -ENOMEM, -E2BIG. */
+/* Folds a text for filename matching: case, and how accents are written, so
+ * that all normal forms of it are one (NFC of Unicode's full case folding);
+ * invalid bytes pass through. Appends. 0, -ENOMEM, -E2BIG. */
 int query_fold(const char *text, size_t len, struct buf *out);
 
 /* The SQL condition over the catalogue's tables (catalogue.h has the schema):
@@ -130,7 +132,8 @@ int query_condition(const struct query *q, enum query_form form,
 int query_exact_of(const char *token, size_t len, struct buf *out);
 
 /* A saved link's target: a relative path of segments, "a=b/c=d" (one trailing
- * '/' allowed). 0; or -EINVAL, -ENOMEM, with a reason for the log. */
+ * '/' allowed). 0; or -EINVAL, -ENAMETOOLONG, -ENOMEM, with a reason for the
+ * log. */
 int query_check_target(const char *target, query_known_fn *known, void *ctx,
                        const char **ret_reason);
 

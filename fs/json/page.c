@@ -222,7 +222,8 @@ static int read_filename(struct slice object, struct asset *a)
 
 static int read_asset(struct slice object, struct asset *ret_asset)
 {
-    struct asset a = {.type = ASSET_OTHER, .size_bytes = -1};
+    struct asset a = {
+        .created_s = ASSET_NO_TIME, .type = ASSET_OTHER, .size_bytes = -1};
     int error = 0;
     a.json = malloc(object.len + 1);
     if (!a.json)

@@ -69,6 +69,7 @@ void entry_view(const struct mount *m, const struct view *v,
                        : is_unsettled(m, v) ? UNSETTLED_S
                                             : ATTR_DAY_S;
     begin(e, number, timeout_s, timeout_s);
+    e->generation = v->generation;
     /* Writable by their owner, for ln -s. */
     attr_directory(&m->owner, number, view_is_listing(v) ? 0755 : 0555,
                    count_links(m, v), view_time(m, v), &e->attr);
@@ -79,6 +80,7 @@ void entry_pictures(const struct mount *m, const struct view *v,
 {
     uint64_t number = node_number(NODE_PICTURES, v->number, 1);
     begin(e, number, m->refresh_s, m->refresh_s);
+    e->generation = v->generation;
     attr_directory(&m->owner, number, 0555, 2, attr_commit_time(m->catalogue),
                    &e->attr);
 }
@@ -90,6 +92,7 @@ void entry_folder(const struct mount *m, const struct view *v,
     uint64_t number = node_number(NODE_FOLDER, v->number, asset->row);
     double timeout_s = entry_timeout(m, v);
     begin(e, number, timeout_s, timeout_s);
+    e->generation = v->generation;
     attr_directory(&m->owner, number, 0555, 2, attr_folder_time(v, asset),
                    &e->attr);
 }
@@ -150,10 +153,10 @@ int entry_link_target(const struct view *v, enum node_kind kind,
 
 /* The kernel keeps a link's target with its inode. Another extension is
  * another target, so it is another generation of that inode. */
-static uint64_t link_generation(const char *target)
+static uint64_t link_generation(const struct view *v, const char *target)
 {
     const char *dot = strrchr(target, '.');
-    uint64_t generation = 1;
+    uint64_t generation = v->generation;
     for (; dot && *dot; dot++)
         generation = generation * 131 + (unsigned char)*dot;
     return generation;
@@ -170,7 +173,7 @@ int entry_link(const struct mount *m, const struct view *v, enum node_kind kind,
     double timeout_s =
         kind == NODE_CONTACT ? m->refresh_s : entry_timeout(m, v);
     begin(e, number, timeout_s, timeout_s);
-    e->generation = link_generation(buf_str(&target));
+    e->generation = link_generation(v, buf_str(&target));
     attr_symlink(&m->owner, number, (int64_t)target.len,
                  (struct timespec){.tv_sec = asset->created_s}, &e->attr);
     return 0;
@@ -192,6 +195,7 @@ void entry_lines(const struct mount *m, const struct view *v,
     uint64_t version = s->version % (uint64_t)NODE_ROW_END;
     uint64_t number = node_number(NODE_LINES, v->number, (int64_t)version);
     begin(e, number, 0, m->refresh_s);
+    e->generation = v->generation;
     attr_file(&m->owner, number, 0444, selection_bytes(s),
               attr_commit_time(m->catalogue), &e->attr);
 }

@@ -3,13 +3,23 @@
 #include <errno.h>
 #include <linux/fuse.h>
 
+#if TWELVEFS_FUSE_RINGS
+/* libfuse ends its ring threads by an event, which they look for between
+ * requests, and cancels them as well, which must not reach into one. */
+static void note_ring(struct mount *m)
+{
+    (void)pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL);
+    m->has_rings = true;
+}
+#endif
+
 static void count_op(fuse_req_t req, unsigned opcode)
 {
     struct mount *m = fuse_req_userdata(req);
     opcount_add(&m->operations, opcode);
 #if TWELVEFS_FUSE_RINGS
-    if (!m->has_rings && fuse_req_is_uring(req))
-        m->has_rings = true;
+    if (fuse_req_is_uring(req))
+        note_ring(m);
 #endif
 }
 
@@ -46,14 +56,14 @@ void request_resume(struct request *r)
         request_serve(r);
 }
 
-int fs_node(struct request *r, struct node *ret_node,
+int fs_node(struct mount *m, uint64_t number, struct node *ret_node,
             struct view_hold *ret_hold)
 {
     struct node n;
-    if (!node_parse(r->ino, &n))
+    if (!node_parse(number, &n))
         return -ESTALE;
-    ret_hold->table = r->mount->views;
-    ret_hold->view = view_get(r->mount->views, n.view);
+    ret_hold->table = m->views;
+    ret_hold->view = view_get(m->views, n.view);
     if (!ret_hold->view)
         return -ESTALE;
     *ret_node = n;
@@ -166,7 +176,7 @@ static void op_init(void *userdata, struct fuse_conn_info *conn)
          FUSE_CAP_READDIRPLUS | FUSE_CAP_AUTO_INVAL_DATA |
              FUSE_CAP_CACHE_SYMLINKS | FUSE_CAP_PARALLEL_DIROPS |
              FUSE_CAP_NO_OPEN_SUPPORT | FUSE_CAP_NO_OPENDIR_SUPPORT |
-             FUSE_CAP_ASYNC_READ,
+             FUSE_CAP_ASYNC_READ | FUSE_CAP_EXPORT_SUPPORT,
          true);
     /* Splicing goes past device.c; a truncating open would not be seen, with
      * OPEN unanswered. */

@@ -15,6 +15,10 @@ extern const struct fuse_lowlevel_ops fs_ops;
 int fs_lookup(struct request *r);
 /* fs_ops_attr.c */
 int fs_getattr(struct request *r);
+/* What LOOKUP would say of a node that is known by its number alone. Of what
+ * may need the network only what is known already. */
+int fs_entry(struct request *r, const struct node *n, const struct view *v,
+             struct fuse_entry_param *e);
 int fs_statfs(struct request *r);
 /* fs_ops_dir.c */
 int fs_readdir(struct request *r);
@@ -41,8 +45,9 @@ int fs_listxattr(struct request *r);
 int fs_media_pin(struct request *r, const struct node *n, bool renew,
                  struct pin **ret_pin);
 
-/* The node of r->ino and its view, held; -ESTALE when it isn't there. */
-int fs_node(struct request *r, struct node *ret_node,
+/* The node of an inode number and its view, held; -ESTALE when it isn't
+ * there. */
+int fs_node(struct mount *m, uint64_t number, struct node *ret_node,
             struct view_hold *ret_hold);
 
 /* Parks until table field serves a view's query; 0 when the reader's does. */

@@ -89,40 +89,60 @@ static int attr_of_lines(const struct mount *m, const struct node *n,
     return 0;
 }
 
-static int find_attr(struct request *r, struct fuse_entry_param *e)
+/* As it was measured, if it was; the kernel asks again before it reads. */
+static int entry_of_media(const struct mount *m, const struct node *n,
+                          struct fuse_entry_param *e)
+{
+    cleanup(release_reader) struct catalogue_reader *reader =
+        catalogue_reader_acquire(m->catalogue);
+    if (!reader)
+        return -ENOMEM;
+    struct catalogue_entry asset;
+    int err = catalogue_get(reader, n->row, &asset);
+    if (!err) {
+        struct pin *pin = pin_get(m->pins, node_number(n->kind, 0, n->row));
+        err = entry_in_media(m, n->kind, &asset, pin, e);
+        pin_unref(m->pins, pin);
+    }
+    return err == -ENOENT ? -ESTALE : err;
+}
+
+int fs_entry(struct request *r, const struct node *n, const struct view *v,
+             struct fuse_entry_param *e)
 {
     struct mount *m = r->mount;
-    struct node n;
-    cleanup(view_hold_done) struct view_hold hold = {0};
-    int err = fs_node(r, &n, &hold);
-    if (err)
-        return err;
-    switch (n.kind) {
+    switch (n->kind) {
     case NODE_VIEW:
-        entry_view(m, hold.view, e);
+        entry_view(m, v, e);
         return 0;
     case NODE_PICTURES:
-        entry_pictures(m, hold.view, e);
+        entry_pictures(m, v, e);
         return 0;
     case NODE_FIXED:
-        entry_fixed(m, (enum node_fixed)n.row, e);
+        entry_fixed(m, (enum node_fixed)n->row, e);
         return 0;
     case NODE_SAVED:
-        return attr_of_saved(m, n.row, e);
+        return attr_of_saved(m, n->row, e);
     case NODE_LINES:
-        return attr_of_lines(m, &n, hold.view, e);
+        return attr_of_lines(m, n, v, e);
     case NODE_PICTURE:
     case NODE_PLAYLIST:
-        return attr_of_media(r, &n, e);
+        return entry_of_media(m, n, e);
     default:
-        return attr_of_asset(m, &n, hold.view, e);
+        return attr_of_asset(m, n, v, e);
     }
 }
 
 int fs_getattr(struct request *r)
 {
     struct fuse_entry_param e;
-    int result = find_attr(r, &e);
+    struct node n;
+    cleanup(view_hold_done) struct view_hold hold = {0};
+    int result = fs_node(r->mount, r->ino, &n, &hold);
+    if (!result)
+        result = n.kind == NODE_PICTURE || n.kind == NODE_PLAYLIST
+                     ? attr_of_media(r, &n, &e)
+                     : fs_entry(r, &n, hold.view, &e);
     if (!result)
         (void)fuse_reply_attr(r->req, &e.attr, e.attr_timeout);
     return result;

@@ -471,7 +471,7 @@ static int read_directory(struct request *r, bool plus)
 {
     struct node n;
     cleanup(view_hold_done) struct view_hold hold = {0};
-    int err = fs_node(r, &n, &hold);
+    int err = fs_node(r->mount, r->ino, &n, &hold);
     if (err)
         return err;
     cleanup(dir_done) struct dir d = {

@@ -59,7 +59,7 @@ static int check_link(const struct request *r, const struct view *v,
         log_warning("only queries can be saved as links, not %s: %s",
                     log_quote(r->text, strlen(r->text), quoted, sizeof(quoted)),
                     reason);
-        return err == -ENOMEM ? err : -EROFS;
+        return err == -EINVAL ? -EROFS : err;
     }
     return 0;
 }
@@ -68,7 +68,7 @@ static int check_link(const struct request *r, const struct view *v,
 static int begin_change(struct request *r, struct view_hold *hold)
 {
     struct node n;
-    int err = fs_node(r, &n, hold);
+    int err = fs_node(r->mount, r->ino, &n, hold);
     if (err)
         return err;
     return n.kind == NODE_VIEW && view_is_listing(hold->view) ? 0 : -EROFS;

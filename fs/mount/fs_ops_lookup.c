@@ -1,6 +1,7 @@
 #include "mount/fs_ops.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <string.h>
 
 #include "mount/entry.h"
@@ -61,6 +62,8 @@ static int lookup_segment(struct request *r, struct view *parent)
         return -ENOMEM;
     int err = view_enter(m->views, parent, r->name, catalogue_field_known,
                          reader, &hold.view);
+    if (view_is_crowded(m->views))
+        notify_views(m->notify);
     if (err == -ENOENT && !complete && !request_has_asked(r, SYNC_COMPLETE) &&
         is_query_of_some_field(r->name))
         return park_ask(r, &(struct sync_question){.want = SYNC_COMPLETE});
@@ -351,13 +354,63 @@ static int lookup_fixed(struct request *r, int64_t which)
     return fs_reply_entry(r, &e);
 }
 
+/* The directory that one stands in. */
+static int find_parent(const struct node *n, const struct view *v,
+                       uint64_t *ret_number)
+{
+    switch (n->kind) {
+    case NODE_VIEW:
+        *ret_number = node_number(NODE_VIEW,
+                                  v->parent ? v->parent->number : VIEW_ROOT, 1);
+        return 0;
+    case NODE_PICTURES:
+    case NODE_FOLDER:
+        *ret_number = node_number(NODE_VIEW, n->view, 1);
+        return 0;
+    case NODE_MEDIA:
+        *ret_number = node_number(NODE_FIXED, 0, NODE_FIXED_MEDIA);
+        return 0;
+    case NODE_FIXED:
+        *ret_number = NODE_ROOT;
+        return 0;
+    default:
+        return -ENOTDIR;
+    }
+}
+
+/* "." and "..": what the kernel asks who has a file handle, of an inode that it
+ * forgot; whose view is gone with it has none. */
+static int lookup_handle(struct request *r, const struct node *n,
+                         const struct view *v)
+{
+    struct fuse_entry_param e;
+    int err;
+    if (strcmp(r->name, ".") == 0) {
+        err = fs_entry(r, n, v, &e);
+        return err ? err : fs_reply_entry(r, &e);
+    }
+    uint64_t number;
+    struct node parent;
+    cleanup(view_hold_done) struct view_hold hold = {0};
+    err = find_parent(n, v, &number);
+    if (!err)
+        err = fs_node(r->mount, number, &parent, &hold);
+    if (!err)
+        err = fs_entry(r, &parent, hold.view, &e);
+    return err ? err : fs_reply_entry(r, &e);
+}
+
 int fs_lookup(struct request *r)
 {
     struct node n;
     cleanup(view_hold_done) struct view_hold hold = {0};
-    int err = fs_node(r, &n, &hold);
+    if (strlen(r->name) > NAME_MAX)
+        return -ENAMETOOLONG;
+    int err = fs_node(r->mount, r->ino, &n, &hold);
     if (err)
         return err;
+    if (strcmp(r->name, ".") == 0 || strcmp(r->name, "..") == 0)
+        return lookup_handle(r, &n, hold.view);
     switch (n.kind) {
     case NODE_VIEW:
         return view_is_listing(hold.view) ? lookup_in_listing(r, hold.view)

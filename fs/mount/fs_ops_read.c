@@ -129,7 +129,7 @@ int fs_read(struct request *r)
 {
     struct node n;
     cleanup(view_hold_done) struct view_hold hold = {0};
-    int err = fs_node(r, &n, &hold);
+    int err = fs_node(r->mount, r->ino, &n, &hold);
     if (err)
         return err;
     switch (n.kind) {
@@ -153,7 +153,7 @@ int fs_readlink(struct request *r)
 {
     struct node n;
     cleanup(view_hold_done) struct view_hold hold = {0};
-    int err = fs_node(r, &n, &hold);
+    int err = fs_node(r->mount, r->ino, &n, &hold);
     if (err)
         return err;
     cleanup(release_reader) struct catalogue_reader *reader =

@@ -66,6 +66,7 @@ struct mount {
     struct opcount operations;
     struct mount_features features; /* written before anybody is served */
     bool initialized;               /* likewise: INIT was answered */
+    bool wants_rings;               /* io_uring was asked for */
     _Atomic bool has_rings;         /* a request came by io_uring */
 
     _Atomic int64_t root_changed_ns;

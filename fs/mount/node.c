@@ -5,7 +5,8 @@
 #define VIEW_SHIFT NODE_ROW_BITS
 #define KIND_SHIFT (NODE_ROW_BITS + NODE_VIEW_BITS)
 
-_Static_assert(NODE_KIND_COUNT <= 16, "the kind has four bits");
+_Static_assert(NODE_KIND_COUNT <= 1 << NODE_KIND_BITS, "a kind has its bits");
+_Static_assert(NODE_KIND_BITS + KIND_SHIFT <= 53, "a double tells them apart");
 
 uint64_t node_number(enum node_kind kind, uint32_t view, int64_t row)
 {

@@ -1,9 +1,16 @@
 /*
  * node.h - inode numbers by arithmetic.
  *
- *   bits 63-60  kind
- *   bits 59-40  view: which listing directory it was reached through
- *   bits 39-0   row of the asset, number of the saved link, or version
+ *   bits 52-49  kind
+ *   bits 48-33  view: which listing directory it was reached through
+ *   bits 32-0   row of the asset, number of the saved link, or version
+ *
+ * 53 bits, since JavaScript has no more for a number and would take two files
+ * for one. They hold 8.6 thousand million rows, of which each number is given
+ * once (the catalogue refuses more), and 65,536 views at a time: their numbers
+ * are used again, after the kernel forgot the last inode of one (view.h). What
+ * outlives that, a file handle, tells two views of one number apart by the
+ * inode's generation.
  *
  * The root is 1, as FUSE wants it: kind NODE_VIEW, view 0, row 1. Regular
  * files of an asset have view 0 in every view, so that their pages are cached
@@ -43,8 +50,9 @@ enum node_fixed {
     NODE_FIXED_END
 };
 
-#define NODE_VIEW_BITS 20
-#define NODE_ROW_BITS  40
+#define NODE_KIND_BITS 4
+#define NODE_VIEW_BITS 16
+#define NODE_ROW_BITS  33
 #define NODE_VIEW_END  (UINT32_C(1) << NODE_VIEW_BITS)
 #define NODE_ROW_END   (INT64_C(1) << NODE_ROW_BITS)
 #define NODE_ROOT      UINT64_C(1)

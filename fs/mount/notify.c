@@ -334,6 +334,21 @@ void notify_other(struct notify *n, bool shown, bool negatives)
     (void)pthread_cond_signal(&n->more);
 }
 
+static void add_view(void *ctx, const struct view *v)
+{
+    add(ctx, ITEM_ENTRY, node_number(NODE_VIEW, v->parent->number, 1), 0,
+        v->segment);
+}
+
+void notify_views(struct notify *n)
+{
+    guard_mutex(&n->lock);
+    if (!n->running)
+        return;
+    view_each(n->views, add_view, n);
+    (void)pthread_cond_signal(&n->more);
+}
+
 void notify_go_on(struct notify *n)
 {
     guard_mutex(&n->lock);
@@ -398,11 +413,12 @@ static void tell(struct notify *n, const struct item *item)
     }
 }
 
-static void collect_name(void *ctx, const char *segment)
+static void collect_name(void *ctx, const struct view *v)
 {
     struct buf *names = ctx;
-    size_t size = strlen(segment) + 1;
-    if (buf_append(names, segment, size))
+    if (v->parent->number != VIEW_ROOT)
+        return;
+    if (buf_append(names, v->segment, strlen(v->segment) + 1))
         log_warning("a query directory stays in the kernel's cache");
 }
 
@@ -416,7 +432,7 @@ static void tell_everything(struct notify *n)
                                     asset_type_name((enum asset_type)i));
     (void)n->kernel.inval_entry(n->ctx, NODE_ROOT, ".id");
     (void)n->kernel.inval_entry(n->ctx, NODE_ROOT, ".media");
-    view_each_of_root(n->views, collect_name, &names);
+    view_each(n->views, collect_name, &names);
     for (size_t at = 0; at < names.len; at += strlen(names.data + at) + 1)
         (void)n->kernel.inval_entry(n->ctx, NODE_ROOT, names.data + at);
 }

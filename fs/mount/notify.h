@@ -22,6 +22,13 @@
  * themselves within `refresh`. On top of that their attributes are dropped
  * after each commit, and the names that it touched expire in them, where that
  * isn't too much: whoever asked for a poll sees what it brought.
+ *
+ * A directory's attributes are dropped, and its pages are not: its new mtime
+ * makes the kernel read the listing anew for whoever begins. Without the pages
+ * a listing that somebody left unfinished could neither be completed nor begun
+ * anew, and the directory would not be cached again while it is known. The
+ * price: whoever begins before another has completed such a listing may be
+ * shown a name that went between.
  */
 #ifndef TWELVEFS_MOUNT_NOTIFY_H
 #define TWELVEFS_MOUNT_NOTIFY_H
@@ -73,6 +80,8 @@ void notify_other(struct notify *n, bool shown, bool negatives);
  * off; on the notify thread, or at once when that doesn't run. -ENOMEM: it
  * won't. */
 int notify_after(struct notify *n, void (*fn)(void *ctx), void *ctx);
+/* The kernel should forget the query directories that nobody is in. */
+void notify_views(struct notify *n);
 /* Some directory may be held no longer. Any thread; quick. */
 void notify_go_on(struct notify *n);
 /* The pages of an asset's files may be older than the catalogue. */

@@ -20,6 +20,7 @@
 #define OPTIONS_MAX   65536
 #define LOG_LINE_SIZE 512
 #define HANDSHAKE_MS  10000
+#define RING_ENTRIES  "64" /* a processor; each that waits holds one */
 #define DEVICE_PATH   "/dev/fuse"
 
 /* ---- making and ending ------------------------------------------------ */
@@ -60,6 +61,8 @@ static int make_options(const struct mount_config *config, char **ret)
                              ",subtype=twelvefs,default_permissions,noexec");
     if (!err && config->allow_other)
         err = buf_append_str(&out, ",allow_other");
+    if (!err && config->io_uring && TWELVEFS_FUSE_RINGS)
+        err = buf_append_str(&out, ",io_uring,io_uring_q_depth=" RING_ENTRIES);
     if (!err && config->fuse_options && config->fuse_options[0])
         err = buf_appendf(&out, ",%s", config->fuse_options);
     if (!err) /* the last word wins, and mount.fuse3 says "dev,suid" */
@@ -145,6 +148,7 @@ static int fill(struct mount *m, const struct mount_config *config)
     m->started_ns = clock_wall_ns();
     m->root_changed_ns = m->started_ns;
     m->other_shown = catalogue_count(m->catalogue, ASSET_OTHER) > 0;
+    m->wants_rings = config->io_uring;
     m->mountpoint = strdup(config->mountpoint);
     int err = make_options(config, &m->options);
     if (!err && !m->mountpoint)
@@ -367,6 +371,13 @@ static int shake_hands(struct mount *m)
     return err;
 }
 
+static void report_rings(const struct mount *m)
+{
+    if (m->wants_rings && !m->has_rings)
+        log_warning("no io_uring: it takes a libfuse that was built with it, "
+                    "and Y in /sys/module/fuse/parameters/enable_uring");
+}
+
 /* Once the threads serve: an answer to INIT that the kernel doesn't take shows
  * only in what it says to those who come. */
 static int check_root(const struct mount *m)
@@ -392,6 +403,18 @@ static int start_threads(struct mount *m)
     return err;
 }
 
+/* libfuse takes its rings down at the end of its own loop, and only there;
+ * with the session at its end that is all that the loop does. */
+static void end_rings(struct mount *m)
+{
+#if TWELVEFS_FUSE_RINGS /* its environment can ask for rings as well */
+    fuse_session_exit(m->session);
+    (void)fuse_session_loop(m->session);
+#else
+    (void)m;
+#endif
+}
+
 /* While the threads still serve, so that nobody holds a kernel lock that a
  * notification waits for; then they go, and the mount. */
 static void end_service(struct mount *m)
@@ -406,6 +429,7 @@ static void end_service(struct mount *m)
     resume_parked(m);
     (void)pthread_mutex_unlock(&m->push_lock);
     fuse_session_unmount(m->session);
+    end_rings(m);
 }
 
 /* "fuse: error: …" and a line end, as libfuse has them, are its log's. */
@@ -449,6 +473,8 @@ int mount_start(struct mount *m, struct buf *ret_why)
         end_service(m);
     if (err)
         (void)say_why(&words, ret_why);
+    else
+        report_rings(m);
     return err;
 }
 

@@ -3,7 +3,9 @@
  *
  * Threads. mount_start opens three: two that serve FUSE requests and one that
  * notifies the kernel (notify.h). Requests that must wait are parked (park.h)
- * and taken up again by a serving thread.
+ * and taken up again by a serving thread. With io_uring most requests come to
+ * threads of libfuse's, one a processor; the two serve what still comes by the
+ * device, and whoever was parked.
  *
  * Order. mount_new needs neither a started sync nor a mount point, so that
  * sync's commits have somewhere to go from the first on. mount_wait ends the
@@ -29,7 +31,8 @@ struct mount_config {
     const char *mountpoint; /* absolute */
     const char *source;     /* as mount(8) shows it */
     bool allow_other;
-    uid_t uid; /* whose files they seem to be */
+    bool io_uring; /* take requests by rings where libfuse and kernel can */
+    uid_t uid;     /* whose files they seem to be */
     gid_t gid;
     mode_t umask;             /* bits that their modes lack */
     const char *fuse_options; /* more -o options, comma separated, or NULL */

@@ -40,15 +40,17 @@
 /* Gives what has no second its neighbour's; false when out of order. */
 static bool put_in_order(struct page *page)
 {
-    int64_t older_s = 0;
+    int64_t older_s = ASSET_NO_TIME;
     for (size_t i = page->count; i-- > 0;) {
         struct asset *a = &page->assets[i];
-        if (!a->created_s)
+        if (a->created_s == ASSET_NO_TIME)
             a->created_s = older_s;
         older_s = a->created_s;
     }
+    if (older_s == ASSET_NO_TIME && page->count)
+        page->assets[0].created_s = 0; /* none has one */
     for (size_t i = 1; i < page->count; i++)
-        if (!page->assets[i].created_s)
+        if (page->assets[i].created_s == ASSET_NO_TIME)
             page->assets[i].created_s = page->assets[i - 1].created_s;
     for (size_t i = page->count; i-- > 1;)
         if (page->assets[i].created_s > page->assets[i - 1].created_s)
@@ -274,7 +276,8 @@ int slice_apply_ids(struct sync *s, const struct catalogue_place *places,
     for (size_t i = page->count; !err && i-- > 0;) {
         struct put_outcome out;
         /* Where it stands among others isn't known from here. */
-        for (size_t k = 0; k < count && !page->assets[i].created_s; k++)
+        bool timeless = page->assets[i].created_s == ASSET_NO_TIME;
+        for (size_t k = 0; timeless && k < count; k++)
             if (strcmp(places[k].id, page->assets[i].id) == 0)
                 page->assets[i].created_s = places[k].created_s;
         err = slice_put(s, &page->assets[i], false, false, answer, &out);

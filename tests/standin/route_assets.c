@@ -37,6 +37,8 @@ static void parameters_free(struct parameters *p)
 }
 
 /* A whole number in [least, most] and nothing else. */
+#define PAGE_MOST (INT32_MAX / 50) /* of pages of 50: places fit a long */
+
 static bool parse_number(const char *text, long least, long most, long *ret_n)
 {
     char *end;
@@ -77,7 +79,7 @@ static bool take_parameter(struct parameters *p, const char *name,
 {
     bool ok;
     if (!strcmp(name, "page")) {
-        ok = parse_number(value, 1, 1L << 40, &p->query.page);
+        ok = parse_number(value, 1, PAGE_MOST, &p->query.page);
     } else if (!strcmp(name, "page_limit")) {
         ok = parse_number(value, 1, 50, &p->query.limit);
     } else if (!strcmp(name, "asset_ids")) {

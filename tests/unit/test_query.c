@@ -298,7 +298,11 @@ static void folding_is_unicode_and_keeps_invalid_bytes(void **state)
         {"MiXeD.MP4", "mixed.mp4"},
         {"\xc3\x84\xce\xa3\xcf\x82", "\xc3\xa4\xcf\x83\xcf\x83"},
         {"Stra\xc3\x9f\x65", "strasse"},
-        {"e\xcc\x81", "e\xcc\x81"}, /* not normalised */
+        {"E\xcc\x81", "\xc3\xa9"}, /* one in all normal forms */
+        {"\xc3\x89", "\xc3\xa9"},
+        {"\xe1\x84\x92\xe1\x85\xa1", "\xed\x95\x98"},
+        {"q\xcc\x81", "q\xcc\x81"},
+        {"a\xff\xcc\x81", "a\xff\xcc\x81"},
         {"\xed\xa0\x80\xff\xc3", "\xed\xa0\x80\xff\xc3"},
     };
     for (size_t i = 0; i < array_count(cases); i++) {
