@@ -230,3 +230,47 @@ def test_a_cdns_errors_are_logged_once(standin):
         said = [l for l in m.log().splitlines() if "a picture" in l]
         assert len(said) == 1 and "HTTP 503" in said[0]
         assert "?" not in said[0]
+
+
+@as_root
+def test_a_container_sees_a_mount_that_is_made_anew(standin, tmp_path):
+    """What podman's rslave and Kubernetes' HostToContainer do: the directory
+    above the mount point, bound into a name space that follows the host's."""
+    server = standin(assets=30)
+    with Mount(server, allow_other=True) as m:
+        inside = tmp_path / "inside"
+        inside.mkdir()
+        script = (f"mount --rbind {m.home} {inside} && "
+                  f"mount --make-rslave {inside} && echo bound && "
+                  f"while read -r line; do ls {inside}/mnt; echo $?; done")
+        m.stop()
+        subprocess.run(["mount", "--bind", m.home, m.home], check=True)
+        subprocess.run(["mount", "--make-shared", m.home], check=True)
+        try:
+            m.start()
+            with subprocess.Popen(
+                    ["unshare", "--mount", "--propagation", "unchanged",
+                     "sh", "-c", script], stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE, text=True) as container:
+                assert container.stdout.readline() == "bound\n"
+
+                def listed():
+                    container.stdin.write("\n")
+                    container.stdin.flush()
+                    names = []
+                    while not (line := container.stdout.readline()
+                               .strip()).isdigit():
+                        names.append(line)
+                    return line == "0" and "video" in names
+
+                assert listed()
+                m.kill()
+                assert not listed()
+                m.start()
+                assert listed()
+                m.process.send_signal(signal.SIGTERM)
+                m.process.wait(timeout=PATIENCE_S)
+                container.stdin.close()
+        finally:
+            m.stop()
+            subprocess.run(["umount", "-R", m.home], check=True)
