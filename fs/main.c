@@ -56,6 +56,19 @@ static enum exit_status complain(enum exit_status status,
     return status;
 }
 
+/* Whatever is opened next would get the number of a standard stream that is
+ * closed, and be written to, or put in its place: the cache's lock, say. */
+static bool fill_standard_streams(void)
+{
+    int fd;
+    do
+        fd = open("/dev/null", O_RDWR); /* the lowest number that is free */
+    while (fd >= 0 && fd <= STDERR_FILENO);
+    if (fd >= 0)
+        (void)close(fd);
+    return fd >= 0;
+}
+
 /* No core may hold the key, and no other process of this user may read it out
  * of our memory. The sanitizers need to look at themselves, though. */
 static void keep_memory_private(void)
@@ -75,6 +88,7 @@ static void block_signals(sigset_t *ret_set)
     (void)sigaddset(ret_set, SIGHUP);
     (void)pthread_sigmask(SIG_BLOCK, ret_set, NULL);
     (void)signal(SIGPIPE, SIG_IGN);
+    (void)signal(SIGXFSZ, SIG_IGN); /* a file's limit is a full disk: EFBIG */
 }
 
 struct signals {
@@ -363,6 +377,8 @@ int main(int argc, char **argv)
 {
     cleanup(options_done) struct options options = {0};
     cleanup(buf_done) struct buf error = {.max = LINE_MAX_BYTES};
+    if (!fill_standard_streams())
+        return EXIT_INTERNAL; /* and nowhere to say why */
     keep_memory_private();
     log_init(LOG_TO_STDERR, LOG_LEVEL_INFO);
     (void)umask(077);

@@ -9,20 +9,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
-
-int private_make_directories(const char *path)
-{
-    cleanup(free_ptr) char *copy = strdup(path);
-    if (!copy)
-        return -ENOMEM;
-    for (char *slash = copy + 1; (slash = strchr(slash, '/')); slash++) {
-        *slash = '\0';
-        if (mkdir(copy, 0700) < 0 && errno != EEXIST)
-            return -errno;
-        *slash = '/';
-    }
-    return mkdir(path, 0700) < 0 && errno != EEXIST ? -errno : 0;
-}
+#include "base/directory.h"
 
 static int make_parent(const char *path)
 {
@@ -30,7 +17,7 @@ static int make_parent(const char *path)
     if (!parent)
         return -ENOMEM;
     *strrchr(parent, '/') = '\0';
-    return private_make_directories(parent);
+    return directory_make(parent);
 }
 
 static int private_write_all(int fd, const char *text)

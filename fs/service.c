@@ -6,25 +6,28 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/directory.h"
 #include "base/log.h"
 #include "catalogue/catalogue.h"
 #include "explain.h"
+#include "holder.h"
 #include "media/media.h"
 #include "mount/session.h"
 #include "mountpoint.h"
-#include "private.h"
 #include "sync/sync.h"
 #include "wire/api.h"
 #include "wire/http.h"
 
 #define WALK_PARALLEL      8
 #define MAX_CONNECTIONS    32
+#define LEAST_CONNECTIONS  4
 #define CONNECT_TIMEOUT_MS 10000
 #define WHY_BYTES          1024
 
@@ -74,10 +77,32 @@ static bool is_remote(const char *directory)
     }
 }
 
-/* The usual place, or a private directory of this run where that won't do. */
-static int open_catalogue(struct service *s)
+/* Looked at twice: on the way, others could have made what was missing. */
+static int make_cache(const char *directory, struct directory_fault *ret_fault)
 {
-    int err = private_make_directories(s->directory);
+    int err = directory_check(directory, ret_fault);
+    if (!err)
+        err = directory_make(directory);
+    if (!err)
+        err = directory_check(directory, ret_fault);
+    return err;
+}
+
+static const char *temporary_parent(void)
+{
+    struct directory_fault fault;
+    const char *parent = getenv("TMPDIR");
+    return parent && parent[0] == '/' && directory_check(parent, &fault) == 0
+               ? parent
+               : "/tmp";
+}
+
+/* The usual place, or a private directory of this run where that won't do. */
+static int open_catalogue(struct service *s, struct directory_fault *ret_fault)
+{
+    int err = make_cache(s->directory, ret_fault);
+    if (err == -EPERM && ret_fault->what)
+        return err;
     if (!err && is_remote(s->directory))
         err = -EXDEV;
     if (!err)
@@ -85,10 +110,8 @@ static int open_catalogue(struct service *s)
     if (!err || err == -EBUSY || err == -EINTR || err == -ENOMEM)
         return err;
 
-    const char *parent = getenv("TMPDIR");
     char *directory;
-    if (asprintf(&directory, "%s/twelvefs-XXXXXX",
-                 parent && parent[0] == '/' ? parent : "/tmp") < 0)
+    if (asprintf(&directory, "%s/twelvefs-XXXXXX", temporary_parent()) < 0)
         return -ENOMEM;
     if (!mkdtemp(directory)) {
         err = -errno;
@@ -107,17 +130,34 @@ static int open_catalogue(struct service *s)
 }
 
 static enum exit_status explain_cache(int err, const char *directory,
+                                      const struct directory_fault *fault,
                                       struct buf *error)
 {
     if (err == -EBUSY)
+        holder_explain(directory, error);
+    else if (err == -EPERM && fault->what)
         (void)buf_appendf(error,
-                          "another twelvefs uses the cache %s; bind-mount "
-                          "its directory, or give this one -o cache_dir=",
-                          directory);
+                          "the cache %s isn't safe: %s %s; mend that, or give "
+                          "another -o cache_dir=",
+                          directory, fault->path, fault->what);
     else
         (void)buf_appendf(error, "cannot use the cache %s: %s", directory,
                           strerror(-err));
     return EXIT_CACHE;
+}
+
+/* What else is open at most: the catalogue's connections, above all. */
+#define OTHER_DESCRIPTORS 46
+
+static int count_connections(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0 ||
+        limit.rlim_cur >= OTHER_DESCRIPTORS + MAX_CONNECTIONS)
+        return MAX_CONNECTIONS;
+    return limit.rlim_cur > OTHER_DESCRIPTORS + LEAST_CONNECTIONS
+               ? (int)limit.rlim_cur - OTHER_DESCRIPTORS
+               : LEAST_CONNECTIONS;
 }
 
 static int start_network(struct service *s, const struct options *o,
@@ -125,7 +165,7 @@ static int start_network(struct service *s, const struct options *o,
 {
     const struct http_limits limits = {
         .max_host_connections = 2 * WALK_PARALLEL,
-        .max_connections = MAX_CONNECTIONS,
+        .max_connections = count_connections(),
         .connect_timeout_ms = CONNECT_TIMEOUT_MS,
         .idle_timeout_ms = o->timeout_ms,
     };
@@ -206,11 +246,13 @@ static enum exit_status wire(struct service *s, const struct options *o,
                           s->directory);
         return EXIT_CACHE;
     }
-    err = open_catalogue(s);
+    struct directory_fault fault = {.what = NULL};
+    err = open_catalogue(s, &fault);
     if (err == -EINTR)
         return stopped(o, error);
     if (err)
-        return explain_cache(err, s->directory, error);
+        return explain_cache(err, s->directory, &fault, error);
+    holder_forget(s->directory); /* whoever came before */
     err = start_network(s, o, key);
     if (err == -EINVAL)
         return explain_base_url(o, error);
@@ -243,6 +285,8 @@ enum exit_status service_start(struct service *s, const struct options *o,
         return status;
     cleanup(buf_done) struct buf why = {.max = WHY_BYTES};
     int err = mount_start(s->mount, &why);
+    if (!err)
+        holder_note(s->directory, o->mountpoint);
     if (err == -ESHUTDOWN)
         return stopped(o, error);
     return err ? explain_mount(err, buf_str(&why), o, error) : EXIT_MOUNTED;

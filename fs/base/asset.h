@@ -66,9 +66,9 @@ bool asset_url_is_clean(const char *url, size_t len);
  * signatures). NULLs compare as texts. */
 bool asset_url_same_but_query(const char *a, const char *b);
 
-/* The picture's file name extension, from its URL's path: 1 to 5 ASCII
- * letters or digits, lowered; else "jpg", and so for "url", which is the link
- * file's. out needs ASSET_EXT_SIZE bytes. */
+/* The picture's file name extension, from its URL's path, lowered: jpg, jpeg,
+ * png and the like, from a fixed list of picture formats; else "jpg". out
+ * needs ASSET_EXT_SIZE bytes. */
 #define ASSET_EXT_SIZE 8
 void asset_picture_extension(const char *url, char *out);
 

@@ -14,9 +14,11 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/directory.h"
 #include "base/log.h"
 #include "catalogue/catalogue_internal.h"
 
+#define LOCK_FILE   "catalogue.lock"
 #define SEAL_FORMAT "c%016" PRIx64
 #define SEAL_LEN    17
 
@@ -28,22 +30,12 @@
 
 static int make_directory(const char *directory)
 {
-    char path[PATH_MAX];
     struct stat st;
+    int err = directory_make(directory);
 
-    if (snprintf(path, sizeof(path), "%s", directory) >= (int)sizeof(path))
-        return -ENAMETOOLONG;
-    for (char *p = path + 1; *p; p++) {
-        if (*p != '/')
-            continue;
-        *p = '\0';
-        if (mkdir(path, 0700) < 0 && errno != EEXIST)
-            return -errno;
-        *p = '/';
-    }
-    if (mkdir(path, 0700) < 0 && errno != EEXIST)
-        return -errno;
-    if (stat(path, &st) < 0)
+    if (err)
+        return err;
+    if (stat(directory, &st) < 0)
         return -errno;
     if (!S_ISDIR(st.st_mode))
         return -ENOTDIR;
@@ -114,7 +106,7 @@ static int lock_directory(struct catalogue *c, char *ret_word)
     char path[PATH_MAX];
     char text[SEAL_LEN + 1] = {LOCK_OPEN};
 
-    if (snprintf(path, sizeof(path), "%s/catalogue.lock", c->directory) >=
+    if (snprintf(path, sizeof(path), "%s/" LOCK_FILE, c->directory) >=
         (int)sizeof(path))
         return -ENAMETOOLONG;
     c->lock_fd = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
@@ -131,6 +123,32 @@ static int lock_directory(struct catalogue *c, char *ret_word)
     if (text[0] == LOCK_CLEAN)
         *ret_word = judge_seal(c, text);
     return 0;
+}
+
+/* /proc/locks: "1: FLOCK ADVISORY WRITE 1234 08:01:5678 0 EOF". Some file
+ * systems have another device there than stat says: the inode must do. */
+pid_t catalogue_holder(const char *directory)
+{
+    char path[PATH_MAX], line[256];
+    struct stat st;
+    pid_t holder = 0;
+
+    if (snprintf(path, sizeof(path), "%s/" LOCK_FILE, directory) >=
+            (int)sizeof(path) ||
+        stat(path, &st) < 0)
+        return 0;
+    FILE *locks = fopen("/proc/locks", "re");
+    while (locks && !holder && fgets(line, sizeof(line), locks)) {
+        long pid;
+        unsigned long long inode;
+        if (sscanf(line, /* NOLINT(cert-err34-c): the kernel's numbers */
+                   "%*s FLOCK %*s %*s %ld %*x:%*x:%llu", &pid, &inode) == 2 &&
+            pid > 0 && inode == st.st_ino)
+            holder = (pid_t)pid;
+    }
+    if (locks)
+        (void)fclose(locks);
+    return holder;
 }
 
 void catalogue_mark_damaged(struct catalogue *c)
@@ -204,7 +222,8 @@ static int start(struct catalogue *c, char last)
     if (err)
         return err;
     (void)sqlite3_wal_hook(c->db.handle, on_commit, c);
-    return checkpoint_start(c);
+    err = checkpoint_start(c);
+    return err ? err : readers_open(c);
 }
 
 int catalogue_open(const char *directory, struct catalogue **ret_catalogue)

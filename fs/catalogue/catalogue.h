@@ -40,6 +40,9 @@
  *   link(link INTEGER PRIMARY KEY AUTOINCREMENT, place TEXT, name TEXT, target
  *         TEXT, created_s INT, UNIQUE (place, name))
  *   state(name TEXT PRIMARY KEY, value)
+ *   picture(row INTEGER PRIMARY KEY, label INT, size_bytes INT, checksum INT)
+ *         what a picture's bytes were when they were last seen; label: of the
+ *         URL that they came from
  *
  * Errors are negative errno: -EIO for a database error (logged here, once),
  * -ENOSPC when the disk is full, -ENOMEM, -ENOENT where said.
@@ -50,6 +53,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "base/asset.h"
 #include "base/buf.h"
@@ -69,6 +73,10 @@ struct catalogue_reader;
  * has yet to end; -EINTR when a blocked SIGTERM or SIGINT is pending before.
  * -EACCES, -EROFS, -ENOSPC: the caller picks another directory. */
 int catalogue_open(const char *directory, struct catalogue **ret_catalogue);
+
+/* The process that keeps others out of a directory, as far as it can be seen
+ * from here; 0 where none is. */
+pid_t catalogue_holder(const char *directory);
 
 /* After every reader was released. NULL is fine. */
 void catalogue_close(struct catalogue *c);
@@ -144,6 +152,17 @@ int catalogue_link_add(struct catalogue *c, const char *place, const char *name,
                        const char *target, int64_t now_s, int64_t *ret_link);
 int catalogue_link_remove(struct catalogue *c, const char *place,
                           const char *name);
+
+/* What a picture's bytes are, as long as its URL (without query) has this
+ * label: kept when the bytes aren't, so that their size can be told. Nothing
+ * when there is no such row. Own transaction. */
+struct catalogue_picture {
+    uint64_t label;
+    int64_t size_bytes;
+    uint64_t checksum;
+};
+int catalogue_picture_set(struct catalogue *c, int64_t row,
+                          const struct catalogue_picture *p);
 
 /* Small numbers that outlive the process, e.g. "complete", "polled_s". Inside
  * a transaction or not. */
@@ -229,6 +248,10 @@ int catalogue_link_get(struct catalogue_reader *r, const char *place,
 int catalogue_link_by_number(struct catalogue_reader *r, int64_t link,
                              struct catalogue_link *ret_link);
 
+/* -ENOENT when none was set. */
+int catalogue_picture_get(struct catalogue_reader *r, int64_t row,
+                          struct catalogue_picture *ret_picture);
+
 /* fallback when unset. */
 int64_t catalogue_state(struct catalogue_reader *r, const char *name,
                         int64_t fallback);
@@ -255,6 +278,13 @@ int catalogue_between(struct catalogue_reader *r,
                       struct catalogue_place **ret_places, size_t *ret_count);
 /* Unfinished assets, newest first, at most max. */
 int catalogue_unfinished(struct catalogue_reader *r, size_t max,
+                         struct catalogue_place **ret_places,
+                         size_t *ret_count);
+/* Assets of one type with signed URLs that were received no later than this
+ * row's, those that stand nearest to it first, from a stretch of the list
+ * around it; without itself, at most max. */
+int catalogue_neighbours(struct catalogue_reader *r,
+                         const struct catalogue_entry *of, size_t max,
                          struct catalogue_place **ret_places,
                          size_t *ret_count);
 void catalogue_places_free(struct catalogue_place *places, size_t count);

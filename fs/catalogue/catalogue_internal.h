@@ -13,6 +13,7 @@
  * reader.c     the pool of readers; entries, listings, queries
  * place.c      the predicted list
  * link.c       saved links
+ * picture.c    what pictures' bytes were
  * checkpoint.c the thread that keeps the write-ahead log short
  */
 #ifndef TWELVEFS_CATALOGUE_INTERNAL_H
@@ -92,6 +93,10 @@ enum statement {
     S_PLACES_EQUAL,
     S_PLACES_OLDER,
     S_UNFINISHED,
+    S_PICTURE_GET,
+    S_PICTURE_SET,
+    S_PICTURE_DELETE,
+    S_NEIGHBOURS,
     STATEMENT_COUNT
 };
 
@@ -346,5 +351,8 @@ int reader_row(struct catalogue_reader *r, enum statement which,
 /* Ends the snapshots of readers that nobody uses. reader.c, for checkpoints. */
 void readers_end_idle(struct catalogue *c);
 void readers_close(struct catalogue *c);
+/* Opens as many as are used at once: later the file's name may be gone, or
+ * descriptors short. */
+int readers_open(struct catalogue *c);
 
 #endif

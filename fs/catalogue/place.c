@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define STRETCH 1000 /* rows on either side that neighbours are among */
+
 int64_t catalogue_total(struct catalogue_reader *r)
 {
     return catalogue_state(r, "total", 0);
@@ -156,6 +158,23 @@ int catalogue_unfinished(struct catalogue_reader *r, size_t max,
 {
     struct places p = {0};
     int err = collect(r, S_UNFINISHED, VALUES(INT(limit_of(max))), &p);
+
+    return hand_over(&p, err, ret_places, ret_count);
+}
+
+/* The stretch bounds the work: an account may hold many, all read later. */
+int catalogue_neighbours(struct catalogue_reader *r,
+                         const struct catalogue_entry *of, size_t max,
+                         struct catalogue_place **ret_places, size_t *ret_count)
+{
+    struct places p = {0};
+    int64_t row = of->row;
+    int64_t limit = max < INT64_MAX ? (int64_t)max : INT64_MAX;
+    int err =
+        collect(r, S_NEIGHBOURS,
+                VALUES(INT(row - STRETCH), INT(row + STRETCH), INT(of->type),
+                       INT(of->fetched_s), INT(row), INT(row), INT(limit)),
+                &p);
 
     return hand_over(&p, err, ret_places, ret_count);
 }

@@ -6,8 +6,9 @@
 
 #include "base/cleanup.h"
 
-#define POOL_MAX 16 /* readers kept when nobody uses them */
-#define SQL_MAX  (64 << 10)
+#define POOL_MAX   16 /* readers kept when nobody uses them */
+#define POOL_READY 6  /* … and opened at the start */
+#define SQL_MAX    (64 << 10)
 
 /* ---- pool ---------------------------------------------------------------- */
 
@@ -103,6 +104,23 @@ void catalogue_reader_release(struct catalogue_reader *r)
     (void)pthread_mutex_unlock(&c->pool_mutex);
     if (!keep)
         reader_free(r);
+}
+
+int readers_open(struct catalogue *c)
+{
+    struct catalogue_reader *readers[POOL_READY];
+    int err = 0;
+
+    for (size_t i = 0; i < array_count(readers); i++) {
+        readers[i] = catalogue_reader_acquire(c);
+        err = readers[i] ? err : -ENOMEM;
+    }
+    for (size_t i = 0; i < array_count(readers); i++) {
+        if (readers[i])
+            end_snapshot(readers[i]);
+        catalogue_reader_release(readers[i]);
+    }
+    return err;
 }
 
 static struct catalogue_reader *take_pool(struct catalogue *c)

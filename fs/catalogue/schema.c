@@ -49,12 +49,14 @@ static const char tables[] =
     "CREATE TABLE link(link INTEGER PRIMARY KEY AUTOINCREMENT,"
     " place TEXT NOT NULL, name TEXT NOT NULL, target TEXT NOT NULL,"
     " created_s INT NOT NULL, UNIQUE(place, name)) STRICT;"
+    "CREATE TABLE picture(row INTEGER PRIMARY KEY, label INT NOT NULL,"
+    " size_bytes INT NOT NULL, checksum INT NOT NULL) STRICT;"
     "CREATE TABLE state(name TEXT PRIMARY KEY, value INT NOT NULL)"
     " STRICT, WITHOUT ROWID;";
 
 static const char connection[] = "PRAGMA synchronous = NORMAL;"
                                  "PRAGMA temp_store = MEMORY;"
-                                 "PRAGMA mmap_size = 268435456;"
+                                 "PRAGMA mmap_size = 0;"
                                  "PRAGMA wal_autocheckpoint = 0;"
                                  "PRAGMA secure_delete = OFF;"
                                  "PRAGMA trusted_schema = OFF;";

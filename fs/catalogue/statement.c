@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "base/log.h"
 
@@ -98,11 +99,32 @@ static const char *const texts[STATEMENT_COUNT] = {
     [S_UNFINISHED] =
         "SELECT row, created_s, id FROM asset WHERE unfinished = 1 "
         "ORDER BY created_s DESC, row DESC LIMIT ?",
+    [S_PICTURE_GET] =
+        "SELECT label, size_bytes, checksum FROM picture WHERE row = ?",
+    [S_PICTURE_SET] =
+        "INSERT OR REPLACE INTO picture(row, label, size_bytes, checksum) "
+        "SELECT row, ?, ?, ? FROM asset WHERE row = ?",
+    [S_PICTURE_DELETE] = "DELETE FROM picture WHERE row = ?",
+    [S_NEIGHBOURS] =
+        "SELECT row, created_s, id FROM asset WHERE row > ? AND row < ? "
+        "AND type = ? AND fetched_s <= ? AND row <> ? "
+        "AND (picture_url IS NOT NULL OR manifest_url IS NOT NULL) "
+        "ORDER BY abs(row - ?) LIMIT ?",
 };
 
 struct value text_value(const char *text)
 {
     return BYTES(text, text ? strlen(text) : 0);
+}
+
+/* A write past the process's limit (EFBIG): SQLite knows ENOSPC alone for a
+ * full disk, and by the time of the question errno is another's. */
+static bool is_past_limit(int code)
+{
+    struct rlimit limit;
+
+    return code == SQLITE_IOERR_WRITE && getrlimit(RLIMIT_FSIZE, &limit) == 0 &&
+           limit.rlim_cur != RLIM_INFINITY;
 }
 
 static int error_of(sqlite3 *handle, int code)
@@ -124,9 +146,9 @@ static int error_of(sqlite3 *handle, int code)
     case SQLITE_IOERR:
         if (system == EACCES || system == EROFS || system == ENOSPC)
             return -system;
-        if (system == EDQUOT)
+        if (system == EDQUOT || system == EFBIG)
             return -ENOSPC;
-        return -EIO;
+        return is_past_limit(code) ? -ENOSPC : -EIO;
     default:
         return -EIO;
     }

@@ -480,6 +480,8 @@ static int remove_row(struct catalogue *c, int64_t row)
     if (!err)
         err = fields_remove(c, row);
     if (!err)
+        err = db_run(&c->db, S_PICTURE_DELETE, VALUES(INT(row)));
+    if (!err)
         err = db_run(&c->db, S_BODY_DELETE, VALUES(INT(row)));
     return err ? err : db_run(&c->db, S_DELETE, VALUES(INT(row)));
 }

@@ -236,25 +236,13 @@ void entry_media(const struct mount *m, const struct catalogue_entry *asset,
     attr_directory(&m->owner, number, 0555, 2, mtime, &e->attr);
 }
 
-int entry_in_media(const struct mount *m, enum node_kind kind,
-                   const struct catalogue_entry *asset, const struct pin *pin,
-                   struct fuse_entry_param *e)
+void entry_in_media(const struct mount *m, const struct node *n,
+                    int64_t size_bytes, struct timespec mtime,
+                    struct fuse_entry_param *e)
 {
-    if (kind == NODE_PICTURE ? !asset->picture_url : !asset->manifest_url)
-        return -ENOENT;
-    uint64_t number = node_number(kind, 0, asset->row);
-    struct timespec mtime = {.tv_sec = asset->changed_s};
-    int64_t size = 0;
-    begin(e, number, m->refresh_s, 0);
-    if (pin && kind == NODE_PICTURE) {
-        e->attr_timeout = m->refresh_s;
-        size = pin->file->size_bytes;
-        mtime = attr_ns_time(pin->file->fetched_ns);
-    } else if (pin) {
-        e->attr_timeout = PLAYLIST_ATTR_S;
-        size = (int64_t)pin->text_len;
-        mtime.tv_sec = pin->fetched_s;
-    }
-    attr_file(&m->owner, number, 0444, size, mtime, &e->attr);
-    return 0;
+    uint64_t number = node_number(n->kind, 0, n->row);
+    double known_s = n->kind == NODE_PICTURE ? m->refresh_s : PLAYLIST_ATTR_S;
+    begin(e, number, m->refresh_s, size_bytes < 0 ? 0 : known_s);
+    attr_file(&m->owner, number, 0444, size_bytes < 0 ? 0 : size_bytes, mtime,
+              &e->attr);
 }

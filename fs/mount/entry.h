@@ -35,13 +35,13 @@ void entry_lines(const struct mount *m, const struct view *v,
 void entry_fixed(const struct mount *m, enum node_fixed which,
                  struct fuse_entry_param *e);
 
-/* .media/<id> and what is in it. pin NULL: the size isn't known yet, and the
+/* .media/<id> and what is in it. size_bytes -1: it isn't known yet, and the
  * kernel must ask before it believes one. */
 void entry_media(const struct mount *m, const struct catalogue_entry *asset,
                  struct fuse_entry_param *e);
-int entry_in_media(const struct mount *m, enum node_kind kind,
-                   const struct catalogue_entry *asset, const struct pin *pin,
-                   struct fuse_entry_param *e);
+void entry_in_media(const struct mount *m, const struct node *n,
+                    int64_t size_bytes, struct timespec mtime,
+                    struct fuse_entry_param *e);
 
 /* Where a link leads. Appends. -ENOENT where the asset has no such link. */
 int entry_link_target(const struct view *v, enum node_kind kind,

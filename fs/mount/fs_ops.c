@@ -125,8 +125,11 @@ int fs_reply_entry(struct request *r, const struct fuse_entry_param *e)
     bool counted = node_parse(e->ino, &n) && node_is_per_view(n.kind);
     if (counted)
         view_remember(views, n.view, 1);
-    if (fuse_reply_entry(r->req, e) && counted)
+    bool failed = fuse_reply_entry(r->req, e);
+    if (failed && counted)
         view_forget(views, n.view, 1);
+    if (failed && (n.kind == NODE_PICTURE || n.kind == NODE_PLAYLIST))
+        pin_forget(r->mount->pins, e->ino, 1);
     return 0;
 }
 
@@ -210,7 +213,7 @@ static void forget_one(struct mount *m, fuse_ino_t ino, uint64_t count)
     if (!node_parse(ino, &n))
         return;
     if (n.kind == NODE_PICTURE || n.kind == NODE_PLAYLIST)
-        pin_drop(m->pins, ino);
+        pin_forget(m->pins, ino, count);
     if (node_is_per_view(n.kind))
         view_forget(m->views, n.view, count);
 }

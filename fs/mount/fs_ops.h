@@ -40,10 +40,13 @@ int fs_write(struct request *r);
 /* fs_ops_xattr.c */
 int fs_getxattr(struct request *r);
 int fs_listxattr(struct request *r);
-/* fs_ops_media.c: what stands in .media/<id>, sized; with a reference. May
- * park. */
-int fs_media_pin(struct request *r, const struct node *n, bool renew,
-                 struct pin **ret_pin);
+/* fs_ops_media.c: what stands in .media/<id>, n a NODE_PICTURE or
+ * NODE_PLAYLIST. GETATTR and READ may park; lookup counts for FORGET. */
+int fs_media_getattr(struct request *r, const struct node *n,
+                     struct fuse_entry_param *e);
+int fs_media_read(struct request *r, const struct node *n);
+int fs_media_lookup(struct mount *m, const struct node *n,
+                    struct fuse_entry_param *e);
 
 /* The node of an inode number and its view, held; -ESTALE when it isn't
  * there. */
@@ -63,6 +66,8 @@ int fs_acquire_covering(struct request *r, const struct view *v,
 
 /* Replies a name's node, counting it to its view. 0. */
 int fs_reply_entry(struct request *r, const struct fuse_entry_param *e);
+/* Replies the part of a text that a READ asks for. 0. */
+int fs_reply_part(struct request *r, const char *text, size_t len);
 /* Replies that there is no such name, for so long. 0. */
 int fs_reply_negative(struct request *r, double timeout_s);
 

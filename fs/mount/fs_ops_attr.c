@@ -53,25 +53,6 @@ static int attr_of_saved(const struct mount *m, int64_t number,
     return err == -ENOENT ? -ESTALE : err;
 }
 
-/* Its size is learnt here: by fetching the picture, by making the playlist. */
-static int attr_of_media(struct request *r, const struct node *n,
-                         struct fuse_entry_param *e)
-{
-    struct mount *m = r->mount;
-    struct pin *pin;
-    int err = fs_media_pin(r, n, true, &pin);
-    if (err)
-        return err;
-    cleanup(release_reader) struct catalogue_reader *reader =
-        catalogue_reader_acquire(m->catalogue);
-    struct catalogue_entry asset;
-    err = reader ? catalogue_get(reader, n->row, &asset) : -ENOMEM;
-    if (!err)
-        err = entry_in_media(m, n->kind, &asset, pin, e);
-    pin_unref(m->pins, pin);
-    return err == -ENOENT ? -ESTALE : err;
-}
-
 static int attr_of_lines(const struct mount *m, const struct node *n,
                          const struct view *v, struct fuse_entry_param *e)
 {
@@ -87,24 +68,6 @@ static int attr_of_lines(const struct mount *m, const struct node *n,
     entry_lines(m, v, s, e);
     selection_close(m->selections, s);
     return 0;
-}
-
-/* As it was measured, if it was; the kernel asks again before it reads. */
-static int entry_of_media(const struct mount *m, const struct node *n,
-                          struct fuse_entry_param *e)
-{
-    cleanup(release_reader) struct catalogue_reader *reader =
-        catalogue_reader_acquire(m->catalogue);
-    if (!reader)
-        return -ENOMEM;
-    struct catalogue_entry asset;
-    int err = catalogue_get(reader, n->row, &asset);
-    if (!err) {
-        struct pin *pin = pin_get(m->pins, node_number(n->kind, 0, n->row));
-        err = entry_in_media(m, n->kind, &asset, pin, e);
-        pin_unref(m->pins, pin);
-    }
-    return err == -ENOENT ? -ESTALE : err;
 }
 
 int fs_entry(struct request *r, const struct node *n, const struct view *v,
@@ -127,7 +90,7 @@ int fs_entry(struct request *r, const struct node *n, const struct view *v,
         return attr_of_lines(m, n, v, e);
     case NODE_PICTURE:
     case NODE_PLAYLIST:
-        return entry_of_media(m, n, e);
+        return fs_media_lookup(m, n, e);
     default:
         return attr_of_asset(m, n, v, e);
     }
@@ -141,7 +104,7 @@ int fs_getattr(struct request *r)
     int result = fs_node(r->mount, r->ino, &n, &hold);
     if (!result)
         result = n.kind == NODE_PICTURE || n.kind == NODE_PLAYLIST
-                     ? attr_of_media(r, &n, &e)
+                     ? fs_media_getattr(r, &n, &e)
                      : fs_entry(r, &n, hold.view, &e);
     if (!result)
         (void)fuse_reply_attr(r->req, &e.attr, e.attr_timeout);

@@ -439,9 +439,11 @@ static int read_media(struct dir *d, int64_t row)
     for (int64_t i = after < 2 ? 0 : after - 2; more && i < 2; i++) {
         char name[ENTRY_PICTURE_SIZE] = "manifest.m3u8";
         struct fuse_entry_param e;
-        if (entry_in_media(d->mount, kinds[i], &asset, NULL, &e) ||
-            (kinds[i] == NODE_PICTURE && entry_picture_name(&asset, name)))
+        if (kinds[i] == NODE_PICTURE ? entry_picture_name(&asset, name) != 0
+                                     : !asset.manifest_url)
             continue;
+        entry_in_media(d->mount, &(struct node){.kind = kinds[i], .row = row},
+                       -1, (struct timespec){0}, &e);
         e.ino = 0;
         more = dir_add(d, name, &e, offset(OFFSET_FIXED, i + 3));
     }

@@ -332,9 +332,7 @@ static int lookup_in_media(struct request *r, int64_t row)
         kind = NODE_PLAYLIST;
     else
         return fs_reply_negative(r, m->refresh_s);
-    struct pin *pin = pin_get(m->pins, node_number(kind, 0, row));
-    err = entry_in_media(m, kind, &asset, pin, &e);
-    pin_unref(m->pins, pin);
+    err = fs_media_lookup(m, &(struct node){.kind = kind, .row = row}, &e);
     return err ? err : fs_reply_entry(r, &e);
 }
 

@@ -12,8 +12,7 @@
 #define TEXT_MAX_BYTES (256u << 20) /* of one object, rendered */
 #define LINK_MAX_BYTES 4096
 
-/* The part of a text that a READ asks for. */
-static int reply_part(struct request *r, const char *text, size_t len)
+int fs_reply_part(struct request *r, const char *text, size_t len)
 {
     size_t begin = r->off < 0 || (uint64_t)r->off > len ? len : (size_t)r->off;
     size_t size = len - begin < r->size ? len - begin : r->size;
@@ -50,7 +49,7 @@ static int read_file(struct request *r, const struct node *n)
     if (err)
         return err == -ENOENT ? -ESTALE : err;
     fs_push_wanted(r->mount);
-    return reply_part(r, buf_str(&text), text.len);
+    return fs_reply_part(r, buf_str(&text), text.len);
 }
 
 static int read_lines(struct request *r, const struct node *n,
@@ -77,52 +76,17 @@ static int read_lines(struct request *r, const struct node *n,
     return 0;
 }
 
-static int read_picture(struct request *r, const struct media_file *file)
-{
-    cleanup(free_ptr) char *bytes = malloc(r->size ? r->size : 1);
-    if (!bytes)
-        return -ENOMEM;
-    size_t got = 0;
-    while (got < r->size) {
-        ssize_t n =
-            pread(file->fd, bytes + got, r->size - got, r->off + (off_t)got);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return -EIO;
-        if (n == 0)
-            break;
-        got += (size_t)n;
-    }
-    (void)fuse_reply_buf(r->req, bytes, got);
-    return 0;
-}
-
-static int read_media(struct request *r, const struct node *n)
-{
-    struct mount *m = r->mount;
-    struct pin *pin = NULL;
-    /* GETATTR looked whether the URL is fresh; this is what it measured. */
-    int err = fs_media_pin(r, n, false, &pin);
-    if (err)
-        return err;
-    err = pin->file ? read_picture(r, pin->file)
-                    : reply_part(r, pin->text, pin->text_len);
-    pin_unref(m->pins, pin);
-    return err;
-}
-
 static int read_fixed(struct request *r, int64_t which)
 {
     if (which == NODE_FIXED_REFRESH)
-        return reply_part(r, "", 0);
+        return fs_reply_part(r, "", 0);
     if (which == NODE_FIXED_IGNORE)
-        return reply_part(r, ATTR_IGNORE_TEXT, sizeof(ATTR_IGNORE_TEXT) - 1);
+        return fs_reply_part(r, ATTR_IGNORE_TEXT, sizeof(ATTR_IGNORE_TEXT) - 1);
     if (which != NODE_FIXED_STATUS)
         return -EISDIR;
     char text[ATTR_STATUS_BYTES];
     int err = status_text(r->mount, text);
-    return err ? err : reply_part(r, text, sizeof(text));
+    return err ? err : fs_reply_part(r, text, sizeof(text));
 }
 
 int fs_read(struct request *r)
@@ -141,7 +105,7 @@ int fs_read(struct request *r)
         return read_lines(r, &n, hold.view);
     case NODE_PICTURE:
     case NODE_PLAYLIST:
-        return read_media(r, &n);
+        return fs_media_read(r, &n);
     case NODE_FIXED:
         return read_fixed(r, n.row);
     default:

@@ -106,14 +106,14 @@ struct request {
     off_t off;
     int64_t deadline_ms;     /* 0 until it first waits */
     unsigned asked;          /* bits: 1 << enum sync_want, REQUEST_ASKED_… */
+    unsigned fetches;        /* of pictures, for it, so far */
     bool tolerant;           /* run also when the answer is an error */
     int answer;              /* of the last question */
     struct media_file *file; /* of a picture that was asked for */
     struct parked *parked;   /* the copy that waits; NULL on the stack */
 };
 
-#define REQUEST_ASKED_PICTURE (1u << 31)
-#define REQUEST_ASKED_FLUSH   (1u << 30)
+#define REQUEST_ASKED_FLUSH (1u << 30)
 
 static inline bool request_has_asked(const struct request *r,
                                      enum sync_want want)

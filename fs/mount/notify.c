@@ -368,6 +368,15 @@ void notify_pages(struct notify *n, int64_t row)
     (void)pthread_cond_signal(&n->more);
 }
 
+void notify_name(struct notify *n, uint64_t directory, const char *name)
+{
+    guard_mutex(&n->lock);
+    if (!n->running)
+        return;
+    add(n, ITEM_ENTRY, directory, 0, name);
+    (void)pthread_cond_signal(&n->more);
+}
+
 void notify_written(struct notify *n, uint64_t file)
 {
     guard_mutex(&n->lock);

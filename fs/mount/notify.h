@@ -86,6 +86,8 @@ void notify_views(struct notify *n);
 void notify_go_on(struct notify *n);
 /* The pages of an asset's files may be older than the catalogue. */
 void notify_pages(struct notify *n, int64_t row);
+/* A name leads to something else now, or may. */
+void notify_name(struct notify *n, uint64_t directory, const char *name);
 /* The kernel may hold what somebody wrote to a file that can't be written. */
 void notify_written(struct notify *n, uint64_t file);
 

@@ -304,7 +304,7 @@ int park_fetch(struct request *r, const char *id)
     int err = begin(r, TICKET_MEDIA, &k);
     if (err)
         return err;
-    k->request.asked |= REQUEST_ASKED_PICTURE;
+    k->request.fetches++;
     err = media_fetch(k->park->media, id, k->request.deadline_ms, on_picture, k,
                       &ticket);
     return settle(r, k, err, ticket);

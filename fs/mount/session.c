@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "mount/device.h"
+#include "mount/entry.h"
 #include "mount/fs_ops.h"
 #include "mount/mount.h"
 
@@ -197,16 +198,18 @@ void mount_free(struct mount *m)
     free(m);
 }
 
-/* A picture with another URL is another file of another size. */
-static void drop_pins(struct mount *m, const struct catalogue_diff *diff)
+/* A picture may be another now: the kernel, where it knows one, looks anew. */
+static void tell_pictures(struct mount *m, const struct catalogue_diff *diff)
 {
     for (size_t i = 0; i < diff->count; i++) {
         const struct catalogue_change *c = &diff->changes[i];
-        if (c->kind == CATALOGUE_REMOVED || c->kind == CATALOGUE_CHANGED ||
-            c->kind == CATALOGUE_MOVED) {
-            pin_drop(m->pins, node_number(NODE_PICTURE, 0, c->row));
-            pin_drop(m->pins, node_number(NODE_PLAYLIST, 0, c->row));
-        }
+        char name[ENTRY_PICTURE_SIZE];
+        if (c->kind == CATALOGUE_ADDED || c->kind == CATALOGUE_RENEWED ||
+            !c->old_extension[0] ||
+            !pin_is_known(m->pins, node_number(NODE_PICTURE, 0, c->row)))
+            continue;
+        (void)snprintf(name, sizeof(name), "thumbnail.%s", c->old_extension);
+        notify_name(m->notify, node_number(NODE_MEDIA, 0, c->row), name);
     }
 }
 
@@ -219,8 +222,8 @@ void mount_committed(void *ctx, const struct catalogue_diff *diff)
         m->other_shown = other;
         notify_other(m->notify, other, m->long_negatives);
     }
-    drop_pins(m, diff);
     notify_commit(m->notify, diff, m->long_negatives);
+    tell_pictures(m, diff);
 }
 
 /* ---- serving ------------------------------------------------------------ */

@@ -105,9 +105,9 @@ static int begin(struct sync *s, struct waiter *w)
     case SYNC_NAME:
         return ask_name(s, w);
     case SYNC_ID:
-        return s->complete ? 0 : or_walk(narrow_id(s, w, w->text, false));
+        return s->complete ? 0 : or_walk(narrow_id(s, w, w->text));
     case SYNC_RENEW:
-        return narrow_id(s, w, w->text, true);
+        return renew_ask(s, w);
     case SYNC_POLL:
         w->owner = &s->poll_number;
         return QUESTION_WAITS;
@@ -118,6 +118,8 @@ static int begin(struct sync *s, struct waiter *w)
                                   clock_wall_s(), &link);
     case SYNC_LINK_REMOVE:
         return catalogue_link_remove(s->catalogue, w->place, w->text);
+    case SYNC_PICTURE:
+        return catalogue_picture_set(s->catalogue, w->row, &w->picture);
     }
     return -EINVAL;
 }

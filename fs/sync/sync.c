@@ -440,6 +440,7 @@ void sync_free(struct sync *s)
     search_done(s);
     poll_done(s);
     narrow_done(s);
+    renew_free(s);
     unfinished_free(s);
     (void)pthread_cond_destroy(&s->wake);
     (void)pthread_mutex_destroy(&s->lock);

@@ -21,6 +21,7 @@ struct walk;
 struct poll;
 struct narrow;
 struct search;
+struct renewal;
 struct unfinished;
 
 /* ---- errands: requests whose answers come to the sync thread ---- */
@@ -65,6 +66,8 @@ struct waiter {
     struct query query;
     char *text, *place, *target;
     int64_t after_row;
+    int64_t row;
+    struct catalogue_picture picture;
     int64_t deadline_ms;
     sync_answer_fn *answer;
     void *ctx;
@@ -236,8 +239,9 @@ struct sync {
     bool sweeping;
     struct recent recent;
     struct unfinished *unfinished;
-    struct search *search;  /* NULL when none is under way */
-    struct narrow *narrows; /* under way */
+    struct search *search;   /* NULL when none is under way */
+    struct narrow *narrows;  /* under way */
+    struct renewal *renewal; /* likewise; NULL none */
 };
 
 void walk_start(struct sync *s);
@@ -282,7 +286,12 @@ int64_t sync_known_total(struct sync *s);
  * -EOPNOTSUPP when nothing narrow can be asked, or an error. */
 int narrow_query(struct sync *s, struct waiter *w, const struct query *q);
 int narrow_folder(struct sync *s, struct waiter *w, const char *folder);
-int narrow_id(struct sync *s, struct waiter *w, const char *id, bool renew);
+int narrow_id(struct sync *s, struct waiter *w, const char *id);
+
+/* renew.c: has an asset re-read, soon and together with others. QUESTION_WAITS,
+ * or an error. */
+int renew_ask(struct sync *s, struct waiter *w);
+void renew_free(struct sync *s);
 
 /* The types (1 << enum asset_type) of a query that asks for types alone, all
  * for an empty one; 0 for any other query. */
