@@ -165,11 +165,27 @@ def test_on_a_terminal_it_says_how_far_it_is(standin, tmp_path, point):
     assert re.search(r"mounted; [\d,]+ assets", text), text
 
 
+def test_a_cache_that_had_to_go_elsewhere_is_said(standin, tmp_path, point):
+    env = environment(standin(assets=5), tmp_path)
+    blocked = tmp_path / "file"
+    blocked.write_text("")
+    result = run([BINARY, "-o", f"cache_dir={blocked}/cache", point],
+                 {**env, "TMPDIR": "/tmp"})
+    assert result.returncode == 0
+    line, = result.stderr.splitlines()
+    assert str(blocked) in line and "serves for this run" in line
+
+
 def test_the_service_manager_is_told(standin):
-    with Mount(standin(assets=30), wait=False) as m:
-        words = m.ready.recv(512).decode()
-        assert re.fullmatch(r"READY=1\nSTATUS=mounted; (reading )?30 assets",
-                            words)
+    """That it is usable, that all was read, that it ends."""
+    server = standin(assets=3000)
+    server.fault("stall", match={"kind": "list", "nth": 3})
+    with Mount(server, wait=False) as m:
+        m.ready.settimeout(PATIENCE_S)
+        assert m.ready.recv(512) == (
+            b"READY=1\nSTATUS=mounted; reading 3,000 assets")
+        server.clear_faults()
+        assert m.ready.recv(512) == b"STATUS=mounted; 3,000 assets"
         m.process.send_signal(signal.SIGTERM)
         assert m.process.wait(timeout=PATIENCE_S) == 0
         assert m.ready.recv(512) == b"STOPPING=1"
