@@ -19,6 +19,7 @@ void asset_done(struct asset *a)
 {
     free(a->id);
     free(a->filename);
+    free(a->created_at);
     free(a->picture_url);
     free(a->manifest_url);
     free(a->json);

@@ -31,6 +31,7 @@ struct asset {
     char *filename; /* UTF-8, may hold NULs; a lone surrogate is its three bytes
                        (WTF-8) */
     size_t filename_len;
+    char *created_at;  /* as sent; NULL when absent or no date's length */
     int64_t created_s; /* seconds since 1970, ASSET_NO_TIME when absent or
                           malformed */
     enum asset_type type;
@@ -42,6 +43,10 @@ struct asset {
     char *manifest_url; /* hls.manifest_url: likewise */
     char *json;         /* the object's exact bytes, NUL-terminated */
     size_t json_len;
+    size_t rendered_bytes, line_bytes; /* of it as metadata.json, as a line;
+                                          0: not measured */
+    uint64_t shape; /* which fields it has, as a hash: objects of one shape
+                       have the same; 0: not known */
 };
 
 /* Frees what the fields own and empties them. */

@@ -16,10 +16,10 @@ static int count_two(struct catalogue_reader *r, enum statement strictly,
                      int64_t *ret_count)
 {
     int64_t apart = 0, equal = 0;
-    int err = db_integer(&r->db, strictly, VALUES(INT(created_s)), &apart);
+    int err = db_integer(r->db, strictly, VALUES(INT(created_s)), &apart);
 
     if (!err)
-        err = db_integer(&r->db, equally, VALUES(INT(created_s), INT(row)),
+        err = db_integer(r->db, equally, VALUES(INT(created_s), INT(row)),
                          &equal);
     *ret_count = apart + equal;
     return err;
@@ -31,7 +31,7 @@ int catalogue_rank(struct catalogue_reader *r, int64_t created_s, int64_t row,
                    int64_t *ret_rank)
 {
     int64_t total = 0, count;
-    int err = db_integer(&r->db, S_STATE_GET, VALUES(TEXT("total")), &total);
+    int err = db_integer(r->db, S_STATE_GET, VALUES(TEXT("total")), &total);
 
     if (err && err != -ENOENT)
         return err;
@@ -82,13 +82,13 @@ static int collect(struct catalogue_reader *r, enum statement which,
     int step = reader_bind(r, which, values, count, &s);
 
     if (step >= 0)
-        step = db_step(&r->db, s);
+        step = db_step(r->db, s);
     while (step > 0 && !err) {
         err = append(p, s);
         if (err)
             (void)sqlite3_reset(s);
         else
-            step = db_step(&r->db, s);
+            step = db_step(r->db, s);
     }
     return err ? err : step;
 }
@@ -164,17 +164,17 @@ int catalogue_unfinished(struct catalogue_reader *r, size_t max,
 
 /* The stretch bounds the work: an account may hold many, all read later. */
 int catalogue_neighbours(struct catalogue_reader *r,
-                         const struct catalogue_entry *of, size_t max,
-                         struct catalogue_place **ret_places, size_t *ret_count)
+                         const struct catalogue_entry *of, int64_t latest_s,
+                         size_t max, struct catalogue_place **ret_places,
+                         size_t *ret_count)
 {
     struct places p = {0};
     int64_t row = of->row;
-    int64_t limit = max < INT64_MAX ? (int64_t)max : INT64_MAX;
-    int err =
-        collect(r, S_NEIGHBOURS,
-                VALUES(INT(row - STRETCH), INT(row + STRETCH), INT(of->type),
-                       INT(of->fetched_s), INT(row), INT(row), INT(limit)),
-                &p);
+    int err = collect(r, S_NEIGHBOURS,
+                      VALUES(INT(row - STRETCH), INT(row + STRETCH), INT(row),
+                             INT(latest_s), INT(of->type), INT(row),
+                             INT(limit_of(max))),
+                      &p);
 
     return hand_over(&p, err, ret_places, ret_count);
 }

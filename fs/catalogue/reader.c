@@ -15,19 +15,19 @@
 /* SQLite ends a transaction by itself after some errors: ask it. */
 static bool has_snapshot(const struct catalogue_reader *r)
 {
-    return r->db.handle && !sqlite3_get_autocommit(r->db.handle);
+    return r->db->handle && !sqlite3_get_autocommit(r->db->handle);
 }
 
 static void end_snapshot(struct catalogue_reader *r)
 {
     if (has_snapshot(r))
-        (void)db_run(&r->db, S_COMMIT, VALUES());
+        (void)db_run(r->db, S_COMMIT, VALUES());
 }
 
 static void reader_free(struct catalogue_reader *r)
 {
     end_snapshot(r);
-    db_close(&r->db);
+    db_close(r->db);
     free(r);
 }
 
@@ -38,8 +38,9 @@ static struct catalogue_reader *reader_new(struct catalogue *c)
     if (!r)
         return NULL;
     r->catalogue = c;
-    if (schema_connect(c, &r->db) == 0 &&
-        db_exec(&r->db, "PRAGMA query_only = ON") == 0)
+    r->db = &r->connection;
+    if (schema_connect(c, r->db) == 0 &&
+        db_exec(r->db, "PRAGMA query_only = ON") == 0)
         return r;
     reader_free(r);
     return NULL;
@@ -56,7 +57,7 @@ static int renew_snapshot(struct catalogue_reader *r)
         return 0;
     end_snapshot(r);
     r->commits = commits;
-    return db_run(&r->db, S_BEGIN_READ, VALUES());
+    return db_run(r->db, S_BEGIN_READ, VALUES());
 }
 
 struct catalogue_reader *catalogue_reader_acquire(struct catalogue *c)
@@ -86,12 +87,21 @@ static void drop_pending(struct catalogue_reader *r)
     r->pending = NULL;
 }
 
+struct catalogue_reader *catalogue_reader_of_writer(struct catalogue *c)
+{
+    c->own.catalogue = c;
+    c->own.db = &c->db;
+    return &c->own;
+}
+
 void catalogue_reader_release(struct catalogue_reader *r)
 {
     if (!r)
         return;
     struct catalogue *c = r->catalogue;
     drop_pending(r);
+    if (r == &c->own)
+        return;
     if (atomic_load(&c->short_reads))
         end_snapshot(r);
     (void)pthread_mutex_lock(&c->pool_mutex);
@@ -162,7 +172,7 @@ int reader_bind(struct catalogue_reader *r, enum statement which,
                 sqlite3_stmt **ret_statement)
 {
     drop_pending(r);
-    return db_bind(&r->db, which, values, count, ret_statement);
+    return db_bind(r->db, which, values, count, ret_statement);
 }
 
 int reader_row(struct catalogue_reader *r, enum statement which,
@@ -174,7 +184,7 @@ int reader_row(struct catalogue_reader *r, enum statement which,
 
     if (step < 0)
         return step;
-    step = db_step(&r->db, s);
+    step = db_step(r->db, s);
     if (step <= 0)
         return step < 0 ? step : -ENOENT;
     r->pending = s;
@@ -213,7 +223,7 @@ static int entry(struct catalogue_reader *r, enum statement which,
         .picture_url = (const char *)sqlite3_column_text(s, 10),
         .manifest_url = (const char *)sqlite3_column_text(s, 11),
     };
-    err = db_texts(&r->db);
+    err = db_texts(r->db);
     if (!err)
         *ret_entry = e;
     return err;
@@ -234,7 +244,8 @@ int catalogue_get_by_id(struct catalogue_reader *r, const char *id,
 int catalogue_get_by_folder(struct catalogue_reader *r, const char *folder,
                             struct catalogue_entry *ret_entry)
 {
-    return entry(r, S_GET_BY_FOLDER, VALUES(TEXT(folder)), ret_entry);
+    return entry(r, S_GET_BY_FOLDER,
+                 VALUES(INT(folder_hash(folder)), TEXT(folder)), ret_entry);
 }
 
 int catalogue_body(struct catalogue_reader *r, int64_t row, struct buf *out)
@@ -245,7 +256,7 @@ int catalogue_body(struct catalogue_reader *r, int64_t row, struct buf *out)
     if (err)
         return err;
     const void *json = sqlite3_column_blob(s, 0);
-    err = db_texts(&r->db);
+    err = db_texts(r->db);
     if (!err)
         err = buf_append(out, json ? json : "",
                          (size_t)sqlite3_column_bytes(s, 0));
@@ -266,7 +277,7 @@ int catalogue_list(struct catalogue_reader *r, enum asset_type type,
             : reader_bind(r, S_LIST_TYPE, VALUES(INT(type), INT(after)), &s);
 
     if (step >= 0)
-        step = db_step(&r->db, s);
+        step = db_step(r->db, s);
     while (step > 0) {
         struct catalogue_entry e = {
             .row = sqlite3_column_int64(s, 0),
@@ -275,12 +286,12 @@ int catalogue_list(struct catalogue_reader *r, enum asset_type type,
             .created_s = sqlite3_column_int64(s, 3),
             .id = (const char *)sqlite3_column_text(s, 4),
         };
-        int err = db_texts(&r->db);
+        int err = db_texts(r->db);
         if (err || !fn(ctx, &e)) {
             (void)sqlite3_reset(s);
             return err;
         }
-        step = db_step(&r->db, s);
+        step = db_step(r->db, s);
     }
     return step;
 }
@@ -326,11 +337,11 @@ static int prepare_query(struct catalogue_reader *r, const struct query *q,
     if (!err)
         err = buf_append_str(&sql, after);
     if (!err)
-        err = db_prepare(&r->db, sql.data, ret_statement);
+        err = db_prepare(r->db, sql.data, ret_statement);
     if (err)
         return err;
     int code = bind_query(*ret_statement, &values, row);
-    return code == SQLITE_OK ? 0 : db_fail(&r->db, code, "a query");
+    return code == SQLITE_OK ? 0 : db_fail(r->db, code, "a query");
 }
 
 int catalogue_matches(struct catalogue_reader *r, const struct query *q,
@@ -342,7 +353,7 @@ int catalogue_matches(struct catalogue_reader *r, const struct query *q,
 
     if (err)
         return err;
-    int step = db_step(&r->db, s);
+    int step = db_step(r->db, s);
     (void)sqlite3_reset(s);
     return step > 0 ? 0 : step < 0 ? step : -ENOENT;
 }
@@ -390,12 +401,12 @@ int catalogue_select(struct catalogue_reader *r, const struct query *q,
                             "SELECT a.row, a.line_bytes FROM asset a "
                             "WHERE a.folder IS NOT NULL AND ",
                             " AND a.row > ? ORDER BY a.row", after, &s);
-    int step = err ? err : db_step(&r->db, s);
+    int step = err ? err : db_step(r->db, s);
 
     while (step > 0 && !err) {
         err = selection_add(&sel, sqlite3_column_int64(s, 0),
                             sqlite3_column_int64(s, 1));
-        step = err ? 0 : db_step(&r->db, s);
+        step = err ? 0 : db_step(r->db, s);
     }
     if (err && step >= 0)
         (void)sqlite3_reset(s);
@@ -415,7 +426,7 @@ static int reader_integer(struct catalogue_reader *r, enum statement which,
                           const char *name, int64_t *ret_integer)
 {
     drop_pending(r);
-    return db_integer(&r->db, which, VALUES(TEXT(name)), ret_integer);
+    return db_integer(r->db, which, VALUES(TEXT(name)), ret_integer);
 }
 
 bool catalogue_field_known(void *reader, const char *field)

@@ -106,8 +106,7 @@ int query_fold(const char *text, size_t len, struct buf *out);
  *
  * QUERY_SCAN is for listing (sub-selects that drive the query); QUERY_POINT
  * for asking about one row (correlated EXISTS). Terms of kind RANGE and EXACT
- * read table field, which holds `exact` (query_exact_of below) and `number`
- * per (key, row) for fields that were asked for before. */
+ * read table field, which is complete for fields that were asked for before. */
 enum query_form { QUERY_SCAN, QUERY_POINT };
 struct query_value {
     enum { QUERY_BIND_INT, QUERY_BIND_DOUBLE, QUERY_BIND_TEXT } kind;
@@ -130,6 +129,10 @@ int query_condition(const struct query *q, enum query_form form,
  * -> "#1e1", "-0" -> "#0"), so 2^53+1 keeps its value. Appends; -EINVAL for no
  * scalar. */
 int query_exact_of(const char *token, size_t len, struct buf *out);
+/* Whether a double tells the number that such a text stands for from all others
+ * of which it does: it has at most 15 digits, and isn't out of range. */
+#define QUERY_SHORT_DIGITS 15
+bool query_exact_is_short(const char *exact, size_t len);
 
 /* A saved link's target: a relative path of segments, "a=b/c=d" (one trailing
  * '/' allowed). 0; or -EINVAL, -ENAMETOOLONG, -ENOMEM, with a reason for the

@@ -9,7 +9,8 @@
 #include "base/cleanup.h"
 #include "json/scan.h"
 
-#define EXPONENT_MAX 1000000000000 /* beyond it exponents are alike */
+#define EXPONENT_SHORT 280           /* with 15 digits well within a double's */
+#define EXPONENT_MAX   1000000000000 /* beyond it exponents are alike */
 
 void query_values_done(struct query_values *v)
 {
@@ -131,6 +132,19 @@ int query_exact_of(const char *token, size_t len, struct buf *out)
     return err;
 }
 
+bool query_exact_is_short(const char *exact, size_t len)
+{
+    const char *end = memchr(exact, 'e', len);
+    size_t digits = end ? (size_t)(end - exact) - 1 : 1;
+
+    if (!end)
+        return true; /* "#0" */
+    digits -= exact[1] == '-';
+    int64_t exponent = strtoll(end + 1, NULL, 10);
+    return digits <= QUERY_SHORT_DIGITS && exponent > -EXPONENT_SHORT &&
+           exponent < EXPONENT_SHORT;
+}
+
 /* ---- conditions
  * --------------------------------------------------------------- */
 
@@ -233,51 +247,106 @@ static void put_field(struct condition *c, const char *field)
     put(c, ")");
 }
 
-static void put_range(struct condition *c, const struct query_term *t)
+static void put_number(struct condition *c, double number)
 {
-    /* Of one row the primary key finds the values; '+' says so. */
-    const char *number = c->form == QUERY_SCAN ? "f.number" : "+f.number";
-
-    put_field(c, t->field);
-    if (!isinf(t->low) || t->low > 0) {
-        put(c, " AND ");
-        put(c, number);
-        put(c, " >= ");
-        put_value(c, (struct query_value){.kind = QUERY_BIND_DOUBLE,
-                                          .number = t->low});
-    }
-    if (!isinf(t->high) || t->high < 0) {
-        put(c, " AND ");
-        put(c, number);
-        put(c, " <= ");
-        put_value(c, (struct query_value){.kind = QUERY_BIND_DOUBLE,
-                                          .number = t->high});
-    }
-    put(c, " AND ");
-    put(c, number);
-    put(c, " IS NOT NULL)");
+    put_value(
+        c, (struct query_value){.kind = QUERY_BIND_DOUBLE, .number = number});
 }
 
-/* "10" is the string's text and the number's value. */
-static void put_exact_text(struct condition *c, const char *text)
+/* Texts sort after all numbers. */
+static void put_range(struct condition *c, const struct query_term *t)
 {
-    cleanup(buf_done) struct buf exact;
+    put_field(c, t->field);
+    if (!isinf(t->low) || t->low > 0) {
+        put(c, " AND f.value >= ");
+        put_number(c, t->low);
+    }
+    if (!isinf(t->high) || t->high < 0) {
+        put(c, " AND f.value <= ");
+        put_number(c, t->high);
+    } else {
+        put(c, " AND f.value < ");
+        put_text(c, "", 0);
+    }
+    put(c, ")");
+}
+
+/* What a text of an EXACT term may be meant as: a string or a word, and the
+ * number that it spells. */
+struct meaning {
+    struct buf text, number; /* number: empty where it spells none */
+};
+
+static void meaning_done(struct meaning *m)
+{
+    buf_done(&m->text);
+    buf_done(&m->number);
+}
+
+static int find_meaning(const char *text, struct meaning *m)
+{
     size_t len = strlen(text);
 
-    buf_init(&exact, len + 64);
-    if (buf_append_char(&exact, '=') || buf_append(&exact, text, len)) {
-        c->err = -ENOMEM;
-        return;
-    }
-    put_text(c, exact.data, exact.len);
-    buf_reset(&exact);
-    int err = query_exact_of(text, len, &exact);
+    buf_init(&m->text, len + 1);
+    buf_init(&m->number, len + 64);
+    int err = buf_append_char(&m->text, '=');
+    if (!err)
+        err = buf_append(&m->text, text, len);
+    if (err)
+        return err;
+    err = query_exact_of(text, len, &m->number);
     if (err == -ENOMEM)
-        c->err = err;
-    if (err || exact.data[0] != '#')
-        return;
-    put(c, ", ");
-    put_text(c, exact.data, exact.len);
+        return err;
+    if (err || m->number.data[0] != '#')
+        buf_reset(&m->number);
+    return 0;
+}
+
+static bool is_long(const struct meaning *m)
+{
+    return m->number.len > 0 &&
+           !query_exact_is_short(m->number.data, m->number.len);
+}
+
+/* Each text's values, of those that `exact` tells apart (which are numbers), of
+ * the others, or of all. */
+enum which { WHICH_ALL, WHICH_SHORT };
+
+static void put_values(struct condition *c, const struct query_term *t,
+                       enum which which)
+{
+    const char *separator = "";
+
+    for (size_t i = 0; !c->err && i < t->text_count; i++) {
+        cleanup(meaning_done) struct meaning m = {0};
+        c->err = find_meaning(t->texts[i], &m);
+        if (c->err)
+            return;
+        put(c, separator);
+        put_text(c, m.text.data, m.text.len);
+        separator = ", ";
+        if (m.number.len == 0 || (which == WHICH_SHORT && is_long(&m)))
+            continue;
+        put(c, separator);
+        put_number(c, strtod(t->texts[i], NULL));
+    }
+}
+
+/* Answers whether there are any. */
+static bool put_longs(struct condition *c, const struct query_term *t)
+{
+    bool any = false;
+
+    for (size_t i = 0; !c->err && i < t->text_count; i++) {
+        cleanup(meaning_done) struct meaning m = {0};
+        c->err = find_meaning(t->texts[i], &m);
+        if (c->err || !is_long(&m))
+            continue;
+        put(c, any ? ", " : " AND (f.exact IN (");
+        put_text(c, m.number.data, m.number.len);
+        any = true;
+    }
+    return any;
 }
 
 static void put_exact(struct condition *c, const struct query_term *t)
@@ -286,13 +355,20 @@ static void put_exact(struct condition *c, const struct query_term *t)
 
     put(c, "(");
     put_field(c, t->field);
-    put(c, " AND f.exact IN (");
-    for (size_t i = 0; i < t->text_count; i++) {
-        put(c, i > 0 ? ", " : "");
-        put_exact_text(c, t->texts[i]);
-        null |= strcmp(t->texts[i], "null") == 0;
+    put(c, " AND f.value IN (");
+    put_values(c, t, WHICH_ALL);
+    put(c, ")");
+    bool longs = put_longs(c, t);
+    put(c, longs ? ") OR f.exact = " : " AND f.exact = ");
+    put_text(c, "", 0);
+    if (longs) {
+        put(c, " AND f.value IN (");
+        put_values(c, t, WHICH_SHORT);
+        put(c, "))");
     }
-    put(c, "))");
+    put(c, ")");
+    for (size_t i = 0; i < t->text_count; i++)
+        null |= strcmp(t->texts[i], "null") == 0;
     if (null) {
         put(c, " OR NOT ");
         put_field(c, t->field);

@@ -7,6 +7,8 @@
 #include "base/clock.h"
 #include "sync/sync_internal.h"
 
+#define INDEX_ROWS 512 /* a step of some milliseconds */
+
 static bool has_row(void *ctx, const struct catalogue_entry *e)
 {
     *(bool *)ctx = true;
@@ -75,25 +77,46 @@ static int ask_ready(struct sync *s, struct waiter *w)
     return s->ready ? 0 : s->ready_err ? s->ready_err : QUESTION_WAITS;
 }
 
+static size_t fields_of(const struct query *q, const char **names)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < q->count && count < CATALOGUE_MAX_INDEXED; i++) {
+        const struct query_term *t = &q->terms[i];
+        if (t->kind == QUERY_RANGE || t->kind == QUERY_EXACT)
+            names[count++] = t->field;
+    }
+    return count;
+}
+
 static int index_fields(struct sync *s, const struct query *q)
 {
-    for (size_t i = 0; i < q->count; i++) {
-        const struct query_term *t = &q->terms[i];
-        if (t->kind != QUERY_RANGE && t->kind != QUERY_EXACT)
-            continue;
-        struct catalogue_reader *r = catalogue_reader_acquire(s->catalogue);
-        bool indexed = r && catalogue_field_indexed(r, t->field);
-        catalogue_reader_release(r);
-        int err = indexed ? 0 : catalogue_index_field(s->catalogue, t->field);
+    const char *names[CATALOGUE_MAX_INDEXED];
+    size_t count = fields_of(q, names);
+    bool done = false;
+    int err = 0;
+    while (!err && !done) {
+        err = sync_begin_step(s);
         if (err)
             return err;
+        err = catalogue_fields_index_step(s->catalogue, names, count,
+                                          INDEX_ROWS, &done);
+        err = done ? sync_end(s, err) : sync_end_step(s, err);
     }
-    return 0;
+    return err;
+}
+
+/* What the catalogue commits by itself isn't to wait for what is held. */
+static bool has_own_transaction(const struct waiter *w)
+{
+    return w->want == SYNC_LINK_ADD || w->want == SYNC_LINK_REMOVE;
 }
 
 static int begin(struct sync *s, struct waiter *w)
 {
     int64_t link;
+    int err = has_own_transaction(w) ? sync_flush(s) : 0;
+    if (err)
+        return err;
     switch (w->want) {
     case SYNC_READY:
         return ask_ready(s, w);

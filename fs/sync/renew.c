@@ -1,8 +1,8 @@
 /*
  * renew.c - assets whose URLs are past their time are re-read by id, up to 50
  * in one request: the one that is needed, all others that wait, and those near
- * it in the list whose URLs are as old as its own. Whoever looks at one picture
- * soon looks at the next.
+ * it in the list whose URLs are about as old as its own, of its type first.
+ * Whoever looks at one picture soon looks at the next.
  *
  * One request is under way at a time; who asks meanwhile joins it where it
  * brings his asset too, else waits for the next. A request that the server
@@ -16,12 +16,19 @@
 #include "base/clock.h"
 #include "sync/sync_internal.h"
 
+#define AS_OLD_S 60 /* URLs that came within as much are as old */
+
 struct renewal {
     bool under_way;
     int64_t deadline_ms; /* of what is under way */
+    int64_t run_s;       /* wall time: since then one follows the other */
+    int64_t asked_s;     /* … of the last one */
     struct catalogue_place places[API_IDS_LIMIT];
     size_t count;
-    size_t singly; /* so many requests to come are for one id each */
+    char *done[API_IDS_LIMIT]; /* ids that the last one brought, … */
+    size_t done_count;
+    int64_t done_ms; /* … and when they were committed */
+    size_t singly;   /* so many requests to come are for one id each */
 };
 
 static void renew_start(struct sync *s);
@@ -42,6 +49,23 @@ static void renewal_clear(struct renewal *b)
     for (size_t i = 0; i < b->count; i++)
         free(b->places[i].id);
     b->count = 0;
+}
+
+static void renewal_forget(struct renewal *b)
+{
+    for (size_t i = 0; i < b->done_count; i++)
+        free(b->done[i]);
+    b->done_count = 0;
+}
+
+/* Who asked before the last request's answer was in is answered by it, as if
+ * he had joined it: the thread was busy with it. */
+static bool renewal_answers(const struct renewal *b, const struct waiter *w)
+{
+    for (size_t i = 0; i < b->done_count; i++)
+        if (strcmp(b->done[i], w->text) == 0)
+            return w->asked_ms <= b->done_ms;
+    return false;
 }
 
 /* Takes place.id over. */
@@ -78,6 +102,16 @@ static bool is_plain_id(const char *id)
     return len > 0 && !id[len] && !slice_is_made_id(id);
 }
 
+/* When their URLs came, at the latest. What came since renewing began is no
+ * longer old. */
+static int64_t find_latest(const struct renewal *b, int64_t fetched_s)
+{
+    if (fetched_s >= b->run_s)
+        return fetched_s;
+    return fetched_s + AS_OLD_S < b->run_s ? fetched_s + AS_OLD_S
+                                           : b->run_s - 1;
+}
+
 static int add_neighbours(struct sync *s, struct renewal *b)
 {
     struct catalogue_entry entry;
@@ -88,7 +122,8 @@ static int add_neighbours(struct sync *s, struct renewal *b)
         return -ENOMEM;
     int err = catalogue_get_by_id(r, b->places[0].id, &entry);
     if (!err)
-        err = catalogue_neighbours(r, &entry, API_IDS_LIMIT, &near, &count);
+        err = catalogue_neighbours(r, &entry, find_latest(b, entry.fetched_s),
+                                   API_IDS_LIMIT, &near, &count);
     catalogue_reader_release(r);
     for (size_t i = 0; i < count; i++) {
         if (!is_plain_id(near[i].id))
@@ -182,6 +217,11 @@ static void on_renewed(struct sync *s, void *ctx, int err, struct page *page,
     if (is_refusal(err))
         o.err = -ENOENT;
     waiters_settle(s, renewal_settles, &o);
+    renewal_forget(b);
+    for (size_t i = 0; !err && i < b->count; i++)
+        if (renewal_found(page, b->places[i].id))
+            b->done[b->done_count++] = steal_ptr(b->places[i].id);
+    b->done_ms = clock_mono_ms();
     renewal_clear(b);
     if (o.again)
         b->singly = o.waiting;
@@ -204,6 +244,7 @@ static void renewal_send(struct sync *s, struct renewal *b)
 static void renew_start(struct sync *s)
 {
     struct renewal *b = s->renewal;
+    int64_t now_s = clock_wall_s();
     if (b->under_way)
         return;
     waiters_settle(s, renewal_take, b);
@@ -211,6 +252,9 @@ static void renew_start(struct sync *s)
         b->singly = 0;
         return;
     }
+    if (now_s - b->asked_s > AS_OLD_S)
+        b->run_s = now_s;
+    b->asked_s = now_s;
     if (b->singly)
         b->singly--;
     else
@@ -225,6 +269,8 @@ int renew_ask(struct sync *s, struct waiter *w)
     struct renewal *b = s->renewal;
     if (!b)
         return -ENOMEM;
+    if (renewal_answers(b, w))
+        return 0;
     if (b->under_way) {
         w->owner = renewal_has(b, w->text) ? (const void *)b : &s->renewal;
         return QUESTION_WAITS;
@@ -240,8 +286,10 @@ int renew_ask(struct sync *s, struct waiter *w)
 
 void renew_free(struct sync *s)
 {
-    if (s->renewal)
+    if (s->renewal) {
         renewal_clear(s->renewal);
+        renewal_forget(s->renewal);
+    }
     free(s->renewal);
     s->renewal = NULL;
 }

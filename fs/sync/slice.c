@@ -117,9 +117,7 @@ static int places_within(struct sync *s, const struct slice *slice,
         older.created_s = page->assets[page->count - 1].created_s;
         older.row = INT64_MAX; /* above them all */
     }
-    struct catalogue_reader *r = catalogue_reader_acquire(s->catalogue);
-    if (!r)
-        return -ENOMEM;
+    struct catalogue_reader *r = catalogue_reader_of_writer(s->catalogue);
     int err = catalogue_between(r, first ? NULL : &newer,
                                 last || !page->count ? NULL : &older,
                                 BETWEEN_MAX, ret_places, ret_count);
@@ -221,14 +219,14 @@ static int apply_some(struct sync *s, const struct slice *slice,
     size_t removed = 0;
     int err = ordered ? places_within(s, slice, page, &places, &count) : 0;
     if (!err)
-        err = sync_begin(s);
+        err = slice->step ? sync_begin_step(s) : sync_begin(s);
     if (!err) {
         if (result)
             err = put_all(s, slice, page, answer, result);
         if (!err)
             err =
                 remove_absent(s, page, places, count, answer, false, &removed);
-        err = sync_end(s, err);
+        err = slice->step ? sync_end_step(s, err) : sync_end(s, err);
     }
     catalogue_places_free(places, count);
     if (err)

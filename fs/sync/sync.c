@@ -222,7 +222,7 @@ static size_t cancel_errands(struct sync *s)
 
 /* ---- transactions ---- */
 
-int sync_begin(struct sync *s)
+int sync_begin_step(struct sync *s)
 {
     struct catalogue_reader *r = catalogue_reader_acquire(s->catalogue);
     if (!r)
@@ -231,6 +231,12 @@ int sync_begin(struct sync *s)
         catalogue_total(r) != catalogue_count(s->catalogue, ASSET_TYPE_COUNT);
     catalogue_reader_release(r);
     return catalogue_begin(s->catalogue);
+}
+
+int sync_begin(struct sync *s)
+{
+    int err = sync_flush(s);
+    return err ? err : sync_begin_step(s);
 }
 
 /* Who lists a type while the walk goes on has rows of it to look for. */
@@ -249,22 +255,49 @@ static bool has_more(struct sync *s, struct waiter *w, void *ctx, int *ret_err)
     return false;
 }
 
-int sync_end(struct sync *s, int err)
+/* What the walk had held is gone with a failed transaction. */
+static int note_lost(struct sync *s, int err)
+{
+    if (catalogue_lost_steps(s->catalogue) && s->walk)
+        walk_lost(s, err);
+    return err;
+}
+
+typedef int commit_fn(struct catalogue *c, struct catalogue_diff *ret_diff);
+
+static int end_with(struct sync *s, int err, commit_fn *commit)
 {
     struct catalogue_diff diff = {0};
-    if (err) {
-        catalogue_rollback(s->catalogue);
-        return err;
-    }
-    err = catalogue_commit(s->catalogue, &diff);
     if (err)
-        return err;
+        catalogue_rollback(s->catalogue);
+    else
+        err = commit(s->catalogue, &diff);
+    if (err)
+        return note_lost(s, err);
     if (diff.count) {
         s->committed(s->committed_ctx, &diff);
         waiters_settle(s, has_more, &diff);
     }
     catalogue_diff_done(&diff);
     return 0;
+}
+
+int sync_end(struct sync *s, int err)
+{
+    return end_with(s, err, catalogue_commit);
+}
+
+int sync_end_step(struct sync *s, int err)
+{
+    return end_with(s, err, catalogue_hold);
+}
+
+int sync_flush(struct sync *s)
+{
+    if (catalogue_held_until_ms(s->catalogue) == CLOCK_NEVER_MS)
+        return 0;
+    int err = catalogue_begin(s->catalogue);
+    return err ? err : sync_end(s, 0);
 }
 
 /* ---- clockwork ---- */
@@ -286,6 +319,8 @@ static bool poll_is_wanted(struct sync *s, struct waiter *w, void *ctx,
  * brings what is new. */
 static void run_due(struct sync *s, int64_t now_ms)
 {
+    if (now_ms >= catalogue_held_until_ms(s->catalogue))
+        (void)sync_flush(s); /* a failure is the walk's: walk_lost */
     if (now_ms >= s->walk_at_ms)
         walk_start(s);
     if (!s->complete)
@@ -306,6 +341,8 @@ static void run_due(struct sync *s, int64_t now_ms)
 static int64_t next_due(const struct sync *s, int64_t deadline_ms)
 {
     int64_t due = deadline_ms;
+    if (catalogue_held_until_ms(s->catalogue) < due)
+        due = catalogue_held_until_ms(s->catalogue);
     if (s->walk_at_ms < due)
         due = s->walk_at_ms;
     if (s->complete && !s->poll && s->poll_at_ms < due)

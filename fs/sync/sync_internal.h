@@ -68,6 +68,7 @@ struct waiter {
     int64_t after_row;
     int64_t row;
     struct catalogue_picture picture;
+    int64_t asked_ms;
     int64_t deadline_ms;
     sync_answer_fn *answer;
     void *ctx;
@@ -139,6 +140,7 @@ struct slice {
     int page_limit;
     bool named;    /* new assets may be given their folder name */
     bool crossing; /* another part's answers may come between asking and this */
+    bool step;     /* one of many; it needn't be committed at once */
 };
 
 struct slice_result {
@@ -185,6 +187,11 @@ int slice_apply_ids(struct sync *s, const struct catalogue_place *places,
  * who waited for rows. */
 int sync_begin(struct sync *s);
 int sync_end(struct sync *s, int err);
+/* Of one of many that may be committed together (catalogue_hold). What is held
+ * is committed by sync_flush: before any other transaction, and in time. */
+int sync_begin_step(struct sync *s);
+int sync_end_step(struct sync *s, int err);
+int sync_flush(struct sync *s);
 
 /* ---- parts ---- */
 
@@ -246,6 +253,8 @@ struct sync {
 
 void walk_start(struct sync *s);
 void walk_done(struct sync *s);
+/* What it had joined but not committed is gone: it begins from the start. */
+void walk_lost(struct sync *s, int err);
 /* Under way, or about to begin (again). */
 bool walk_is_due(const struct sync *s);
 /* None is under way, and after some in vain none will be soon. */

@@ -74,8 +74,10 @@ int tape_join(struct sync *s, struct held *h)
         return -EAGAIN;
     }
     int err = joint == JOINT_PRESUMED ? note_border(w, h) : 0;
-    const struct slice slice = {
-        .page = h->number, .page_limit = API_PAGE_LIMIT, .named = true};
+    const struct slice slice = {.page = h->number,
+                                .page_limit = API_PAGE_LIMIT,
+                                .named = true,
+                                .step = true};
     struct slice_result result = {0};
     if (!err && !(planted("skipped_page") && h->number == 2))
         err = slice_apply(s, &slice, &h->page, &h->answer, &result);

@@ -119,6 +119,12 @@ void walk_fail(struct sync *s, int err)
     w->paused = true;
 }
 
+void walk_lost(struct sync *s, int err)
+{
+    s->walk->lost = true;
+    walk_fail(s, err);
+}
+
 void walk_hasten(struct sync *s)
 {
     if (!s->walk || !s->walk->paused)
@@ -264,6 +270,8 @@ static void on_closing(struct sync *s, void *ctx, int err, struct page *page,
 {
     struct walk *w = s->walk;
     w->closing = false;
+    if (w->lost)
+        return;
     if (!err)
         err = check_total(page);
     if (err) {
@@ -276,6 +284,8 @@ static void on_closing(struct sync *s, void *ctx, int err, struct page *page,
     err = open_stretch(w, page);
     if (!err && last)
         err = join_first_page(s, page, answer);
+    if (!err && last)
+        err = sync_flush(s);
     bridges_close(w, proven);
     if (!err && last) {
         bridges_start(s);
@@ -306,6 +316,8 @@ static void on_page(struct sync *s, void *ctx, int err, struct page *page,
     int64_t number = asked->number;
     asked->number = 0;
     w->in_flight--;
+    if (w->lost)
+        return;
     if (!err && page->total_results < 0)
         err = -EIO;
     if (err) {
@@ -479,6 +491,13 @@ static void on_first(struct sync *s, void *ctx, int err, struct page *page,
 void walk_start(struct sync *s)
 {
     s->walk_at_ms = CLOCK_NEVER_MS;
+    if (s->walk && s->walk->lost) {
+        if (s->walk->in_flight || s->walk->closing) {
+            s->walk_at_ms = clock_mono_ms() + PAUSE_FIRST_MS;
+            return;
+        }
+        walk_done(s);
+    }
     if (!s->walk)
         s->walk = calloc(1, sizeof(*s->walk));
     if (!s->walk) {

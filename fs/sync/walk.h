@@ -48,6 +48,7 @@ struct walk {
     bool paused;
     int64_t failed_ms; /* when it paused */
     bool anew;         /* start over once nothing is under way */
+    bool lost;         /* likewise: what was joined isn't in the catalogue */
     bool closing;      /* page 1 is asked for */
     bool bridging, judging;
     int64_t total;    /* as last heard */

@@ -2,7 +2,7 @@
  * ending_memory.h - every allocation fails once, in turn.
  *
  * The linker hands malloc and the like to the functions here (meson.build);
- * cJSON and SQLite take their memory through hooks of theirs. Work is then
+ * SQLite takes its memory through hooks of its own. Work is then
  * done or -ENOMEM, nothing is lost, and afterwards all is as if nothing had
  * been asked. (That nothing leaks is counted for work that keeps nothing; for
  * the catalogue a sanitizer says so at the end.)
@@ -22,7 +22,6 @@
 
 #include <cmocka.h>
 
-#include <cjson/cJSON.h>
 #include <sqlite3.h>
 
 /* ---- memory that ends ------------------------------------------------- */
@@ -159,8 +158,6 @@ static void *sqlite_realloc(void *old, int size)
 __attribute__((unused)) static int hook_libraries(void **state)
 {
     (void)state;
-    cJSON_Hooks hooks = {.malloc_fn = __wrap_malloc, .free_fn = __wrap_free};
-    cJSON_InitHooks(&hooks);
     if (sqlite3_config(SQLITE_CONFIG_GETMALLOC, &plain) != SQLITE_OK)
         return -1;
     sqlite3_mem_methods ending = plain;

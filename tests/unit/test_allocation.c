@@ -50,8 +50,8 @@ static int parse_error(void)
 static void a_page_is_whole_or_refused(void **state)
 {
     (void)state;
-    fail_each(parse_page, 30);
-    fail_each(parse_asset, 10);
+    fail_each(parse_page, 10);
+    fail_each(parse_asset, 4);
     for (unsigned long n = 1; n < 30; n++) {
         bool reached;
         assert_int_equal(run_failing(parse_error, n, &reached), 0);
