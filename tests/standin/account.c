@@ -410,3 +410,42 @@ int account_set_status(struct account *a, const char *id,
     pthread_rwlock_unlock(&a->lock);
     return err;
 }
+
+/* The history takes the text of a record that goes: what comes back needs
+ * one of its own. */
+static int show_record(struct account *a, uint32_t n, bool shown)
+{
+    struct record *r = &a->record[n];
+    struct record was = *r;
+    struct order_key key = {r->at, n};
+    if (r->alive == shown)
+        return 0;
+    char *text = r->own ? malloc(r->own->len + 1) : NULL;
+    if (history_reserve(a) || !r->own || !text) {
+        free(text);
+        return r->own ? -ENOMEM : -ENOENT;
+    }
+    memcpy(text, r->own->text, r->own->len);
+    struct own *own = own_new(text, r->own->len);
+    if (!own || (shown && order_insert(&a->order, key))) {
+        own_free(own);
+        return -ENOMEM;
+    }
+    if (!shown)
+        order_remove(&a->order, key);
+    history_push(a, n, &was);
+    r->own = own;
+    r->alive = shown;
+    a->version++;
+    return 0;
+}
+
+int account_show(struct account *a, const char *id, bool shown)
+{
+    pthread_rwlock_wrlock(&a->lock);
+    int64_t n = generate_number(&a->gen, id);
+    int err = n < 0 || n >= a->nrecords ? -ENOENT
+                                        : show_record(a, (uint32_t)n, shown);
+    pthread_rwlock_unlock(&a->lock);
+    return err;
+}

@@ -88,6 +88,9 @@ int account_edit(struct account *a, const char *id, struct slice patch);
 /* With patch members on top; ready brings what readiness brings. */
 int account_set_status(struct account *a, const char *id,
                        enum asset_status status, struct slice patch);
+/* Takes an asset out of every list and answer, or brings it back, as it was:
+ * 0, -ENOENT, -ENOMEM. By its internal id. */
+int account_show(struct account *a, const char *id, bool shown);
 /* The id at a place, 0 = newest: 0, -ENOENT. */
 int account_id_at(struct account *a, size_t place, char ret_id[ID_LENGTH + 1]);
 

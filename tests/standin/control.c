@@ -149,6 +149,43 @@ static void get_help(struct call *c)
     quirks_help(&c->answer->body);
 }
 
+static void get_uploads(struct call *c)
+{
+    intake_json(c->request->server->intake, &c->answer->body);
+}
+
+static void get_sessions(struct call *c)
+{
+    sessions_json(c->request->server->sessions, &c->answer->body);
+}
+
+static void settle(struct call *c)
+{
+    intake_settle(c->request->server->intake, true);
+    control_result(c->answer, 0);
+}
+
+static void expire_sessions(struct call *c)
+{
+    control_result(c->answer, sessions_expire(c->request->server->sessions,
+                                              control_text(c, "upload_id")));
+}
+
+static void expire_urls(struct call *c)
+{
+    sessions_expire_urls(c->request->server->sessions);
+    control_result(c->answer, 0);
+}
+
+static void set_in_use(struct call *c)
+{
+    const char *id = control_text(c, "id");
+    const cJSON *on = cJSON_GetObjectItemCaseSensitive(c->json, "on");
+    control_result(c->answer, id ? intake_refer(c->request->server->intake, id,
+                                                !cJSON_IsFalse(on))
+                                 : -EINVAL);
+}
+
 static void set_latency(struct call *c)
 {
     atomic_store(&c->request->server->latency_ms,
@@ -261,6 +298,12 @@ static const struct {
     {"GET", "/control/quirks", get_quirks},
     {"POST", "/control/quirks", set_quirks},
     {"DELETE", "/control/quirks", clear_quirks},
+    {"GET", "/control/uploads", get_uploads},
+    {"GET", "/control/sessions", get_sessions},
+    {"POST", "/control/settle", settle},
+    {"POST", "/control/sessions/expire", expire_sessions},
+    {"POST", "/control/urls/expire", expire_urls},
+    {"POST", "/control/in_use", set_in_use},
     {"POST", "/control/ratelimit", set_ratelimit},
     {"POST", "/control/latency", set_latency},
     {"POST", "/control/offline", set_offline},

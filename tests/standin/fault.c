@@ -45,10 +45,6 @@ static const char *const names[FAULT_KINDS] = {
     [FAULT_LATE_ANSWER] = "late_answer",
 };
 
-static const char *const kinds[KIND_COUNT] = {
-    "list", "retrieve", "picture", "manifest", "segment", "other",
-};
-
 const char *fault_name(enum fault_kind kind)
 {
     return names[kind];
@@ -166,7 +162,7 @@ static bool names_request(const cJSON *match, enum origin origin,
     if (text && strcmp(text, origins[origin]) != 0)
         return false;
     text = text_of(match, "kind");
-    if (text && strcmp(text, kinds[kind]) != 0)
+    if (text && strcmp(text, stats_kind_name(kind)) != 0)
         return false;
     text = text_of(match, "method");
     if (text && strcmp(text, method) != 0)

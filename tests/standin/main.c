@@ -23,7 +23,9 @@
  *        (-1: not answered yet), fault, agent. The last 100,000 are kept.
  *   GET  /control/wait?counter=C&at_least=N&timeout_ms=T
  *        answers once counter C has reached N, or with 408. Counters: list,
- *        retrieve, picture, manifest, segment, other (requests that arrived),
+ *        retrieve, picture, manifest, segment, create, delete, metadata,
+ *        session_create, session_list, session_status, report, urls, chunk
+ *        (a presigned PUT), other (requests that arrived),
  *        answered.list … (answers begun), requests, answered, key_leaks,
  *        unauthorised, status.503 …
  *   POST /control/reset            zeroes counters; account and log stay
@@ -31,6 +33,11 @@
  *        were there when the mark was MARK: the ones that stood throughout
  *   GET  /control/assets/ID/raw    an object's exact text (never signed)
  *   GET  /control/dump             all of them, one a line, newest first
+ *   GET  /control/uploads          what arrived whole: asset_id, bytes,
+ *        sha256, method, filename, part_filename, part_type, parts (the
+ *        form's, in order), upload_id
+ *   GET  /control/sessions         multipart sessions: upload_id, asset_id,
+ *        status, completed, sha256, chunks (puts, bytes, sha256, reported)
  *
  * Changing
  *   POST /control/create  {"count":1, "status":"ready", "created_at":
@@ -42,6 +49,11 @@
  *   POST /control/edit    {"id":…,"merge":{…}}  merge patch: null removes
  *   POST /control/status  {"id":…,"status":…,"merge":{…}}  ready brings
  *        file_type, size, duration, hls, thumbnail, technical_metadata
+ *   POST /control/settle  {}  what was uploaded gets ready or fails now (or
+ *        after the quirk ready_after_ms)
+ *   POST /control/sessions/expire {"upload_id":…} or {} for all
+ *   POST /control/urls/expire {}   all presigned URLs given so far
+ *   POST /control/in_use  {"id":…,"on":true}  a deletion without force is 409
  *   POST /control/churn   {"per_second":50,"seconds":60,"seed":1,
  *        "mix":{"create":1,"delete":1,"edit":1}}
  *   GET  /control/churn, POST /control/churn/stop → {"running","steps",
@@ -50,11 +62,11 @@
  * Going wrong
  *   POST /control/faults  {"kind":K, "match":{…}, …}; DELETE clears all and
  *        lets the stalled go on; GET lists rules with "seen" and "applied".
- *        match (all optional): origin api|media, kind list|retrieve|picture|
- *        manifest|segment|other, path_prefix, query_contains (of the raw
- *        query), method, nth (from the nth such request on; count is then
- *        1), count
- *        (how often; -1 without end), probability with seed.
+ *        match (all optional): origin api|media, kind (a counter above),
+ *        path_prefix, query_contains (of the raw query), method, nth (from
+ *        the nth such request on; count is then 1), count (how often; -1
+ *        without end), probability with seed.
+ *
  *        Kinds: status (status, body, headers) | reset | stall (ms, or until
  *        cleared) | stall_body (half the body, then as stall) | truncate
  *        (half of the promised length) | drip (a byte each ms, 200) |
@@ -87,6 +99,10 @@
  *                            match count 1; body "" for an empty one
  *   one category is limited  ratelimit {"limit":0,"category":"create"}
  *   nothing remains          fault headers X-Ratelimit-Remaining 0, -Reset
+ *   an upload's answer lost  fault lost_answer, match kind create; 201 after
+ *                            a minute: late_answer, ms 60000
+ *   5xx although it was done fault status 503, match kind create (what a
+ *                            fault answers is answered after it was done)
  *   CDN trouble              the same faults with match origin media;
  *                            redirect to $CLOSED, playlist, html,
  *                            changing_length
@@ -311,8 +327,11 @@ static bool make(struct server *s, const struct options *o)
     s->quirks = quirks_new();
     if (s->account)
         s->churn = churn_new(s->account);
+    s->sessions = sessions_new();
+    if (s->account)
+        s->intake = intake_new(s->account);
     return s->account && s->faults && s->stats && s->park && s->ratelimit &&
-           s->signer && s->churn && s->quirks;
+           s->signer && s->churn && s->quirks && s->sessions && s->intake;
 }
 
 /* In reverse: nobody may ask for what is gone. */
@@ -321,6 +340,8 @@ static void unmake(struct server *s)
     server_stop(s);
     churn_free(s->churn);
     quirks_free(s->quirks);
+    intake_free(s->intake);
+    sessions_free(s->sessions);
     signer_free(s->signer);
     ratelimit_free(s->ratelimit);
     park_free(s->park);

@@ -12,93 +12,137 @@
 struct definition {
     const char *name;
     const char *help;
-    int64_t otherwise; /* the default */
+    int64_t otherwise; /* the default; of words the first */
     int64_t least;
     int64_t most;
     const char *word[WORDS_MAX + 1]; /* in place of numbers: 0, 1, … */
 };
 
-#define MS_MAX 86400000
+#define MS_MAX    86400000
+#define COUNT_MAX 100000000
+#define BYTES_MAX 10000000000000
+
+#define NUMBER(first, lowest, highest)                                         \
+    .otherwise = (first), .least = (lowest), .most = (highest)
+#define WORDS(...)                                                             \
+    .word = {__VA_ARGS__},                                                     \
+    .most = sizeof((const char *[]){__VA_ARGS__}) / sizeof(char *) - 1
 
 static const struct definition definitions[QUIRKS] = {
+    /* The list */
     [QUIRK_TOTAL_LAG_MS] = {"total_lag_ms",
                             "total_results is what it was so long ago",
-                            0,
-                            0,
-                            MS_MAX,
-                            {0}},
+                            NUMBER(0, 0, MS_MAX)},
     [QUIRK_TOTAL_FROZEN] = {"total_frozen",
                             "total_results is what it was when this was set",
-                            0,
-                            0,
-                            1,
-                            {0}},
-    [QUIRK_TOTAL_DELTA] = {"total_delta",
-                           "added to total_results (never < 0)",
-                           0,
-                           -100000000,
-                           100000000,
-                           {0}},
-    [QUIRK_TOTAL_JUMP] = {"total_jump",
-                          "total_results is off by up to this many, either "
-                          "way, anew in each answer",
-                          0,
-                          0,
-                          100000000,
-                          {0}},
-    [QUIRK_TOTAL_FORM] = {"total_form",
-                          "what total_results and total_page are; "
-                          "no_page_info: page_info itself is absent",
-                          TOTAL_NUMBER,
-                          0,
-                          TOTAL_NO_PAGE_INFO,
-                          {"number", "absent", "null", "string", "float",
-                           "no_page_info"}},
-    [QUIRK_TIES] = {"ties",
-                    "the order of assets of one second: that of their "
-                    "creation, another in each answer, another for each "
-                    "query and page_limit",
-                    TIES_STABLE,
-                    0,
-                    TIES_BY_QUERY,
-                    {"stable", "random", "by_query"}},
-    [QUIRK_PAGE_CAP] = {"page_cap",
-                        "pages have at most this many, whatever page_limit "
-                        "asks for; 0: as many as asked",
-                        0,
-                        0,
-                        50,
-                        {0}},
-    [QUIRK_PAGE_CAP_SAYS] = {"page_cap_says",
-                             "limit_per_page under a page_cap",
-                             0,
-                             0,
-                             1,
-                             {"capped", "asked"}},
+                            NUMBER(0, 0, 1)},
+    [QUIRK_TOTAL_DELTA] = {"total_delta", "added to total_results (never < 0)",
+                           NUMBER(0, -COUNT_MAX, COUNT_MAX)},
+    [QUIRK_TOTAL_JUMP] =
+        {"total_jump",
+         "total_results is off by up to this many, either way, anew in"
+         " each answer",
+         NUMBER(0, 0, COUNT_MAX)},
+    [QUIRK_TOTAL_FORM] =
+        {"total_form",
+         "what total_results and total_page are; no_page_info: "
+         "page_info itself is absent",
+         WORDS("number", "absent", "null", "string", "float", "no_page_info")},
+    [QUIRK_TIES] =
+        {"ties",
+         "the order of assets of one second: that of their creation, "
+         "another in each answer, another for each query and "
+         "page_limit",
+         WORDS("stable", "random", "by_query")},
+    [QUIRK_PAGE_CAP] =
+        {"page_cap",
+         "pages have at most this many, whatever page_limit asks for; "
+         "0: as many as asked",
+         NUMBER(0, 0, 50)},
+    [QUIRK_PAGE_CAP_SAYS] = {"page_cap_says", "limit_per_page under a page_cap",
+                             WORDS("capped", "asked")},
     [QUIRK_STALE_MS] = {"stale_ms",
                         "answers are of so long ago (lists and retrievals)",
-                        0,
-                        0,
-                        MS_MAX,
-                        {0}},
+                        NUMBER(0, 0, MS_MAX)},
     [QUIRK_STALE_FROZEN] = {"stale_frozen",
                             "answers are of the moment when this was set",
-                            0,
-                            0,
-                            1,
-                            {0}},
+                            NUMBER(0, 0, 1)},
     [QUIRK_STALE_EVERY] = {"stale_every",
-                           "only every so-manieth answer is stale",
-                           1,
-                           1,
-                           1000,
-                           {0}},
+                           "of so many answers only the last is stale",
+                           NUMBER(1, 1, 1000)},
     [QUIRK_EMPTY_METADATA] = {"empty_metadata",
                               "user_metadata of an asset that has none",
-                              0,
-                              0,
-                              1,
-                              {"object", "absent"}},
+                              WORDS("object", "absent")},
+    /* Writing */
+    [QUIRK_DELETE_ANSWER] = {"delete_answer",
+                             "to a deletion: 204, 200 and nothing, 200 and {}",
+                             WORDS("204", "empty", "object")},
+    [QUIRK_METADATA_ANSWER] =
+        {"metadata_answer",
+         "to PATCH, PUT and DELETE of user-metadata: 200 and nothing, "
+         "200 and {}",
+         WORDS("empty", "object")},
+    [QUIRK_CREATE_STATUS] = {"create_status",
+                             "of what was uploaded, in the answer",
+                             WORDS("processing", "ready")},
+    [QUIRK_READY_AFTER_MS] =
+        {"ready_after_ms",
+         "when it gets ready (or failed) by itself; -1: when POST "
+         "/control/settle says so",
+         NUMBER(-1, -1, MS_MAX)},
+    [QUIRK_REFUSAL] =
+        {"refusal",
+         "of a file whose content or type is none that is taken: 400 "
+         "at once, or an asset that fails later",
+         WORDS("now", "later")},
+    [QUIRK_OVERSIZE] =
+        {"oversize",
+         "of a file that is too large: 400 video_filesize_too_large, "
+         "413 without JSON",
+         WORDS("400", "413")},
+    [QUIRK_NO_CREDIT] =
+        {"no_credit",
+         "every upload is refused: 402, or 400 usage_limit_exceeded",
+         WORDS("off", "402", "400")},
+    [QUIRK_DIRECT_MAX] = {"direct_max", "bytes of a direct upload",
+                          NUMBER(200000000, 1, BYTES_MAX)},
+    [QUIRK_IMAGE_MAX] = {"image_max", "bytes of an image",
+                         NUMBER(32000000, 1, BYTES_MAX)},
+    [QUIRK_MULTIPART_MAX] = {"multipart_max", "bytes of a multipart upload",
+                             NUMBER(10000000000, 1, BYTES_MAX)},
+    [QUIRK_MULTIPART] = {"multipart", "whether the account may; else 403",
+                         WORDS("allowed", "refused")},
+    [QUIRK_MULTIPART_LISTED] =
+        {"multipart_listed",
+         "from when on a multipart upload's asset is in the list",
+         WORDS("session", "complete")},
+    [QUIRK_CHUNK_SIZE] = {"chunk_size", "of new sessions",
+                          NUMBER(5 << 20, 1, 1 << 30)},
+    [QUIRK_FIRST_URLS] = {"first_urls",
+                          "how many URLs a new session brings; 0: all",
+                          NUMBER(10, 0, 100000)},
+    [QUIRK_URL_TTL_S] = {"url_ttl_s", "how long a presigned URL is good",
+                         NUMBER(3600, 0, 604800)},
+    [QUIRK_URL_REUSE] =
+        {"url_reuse", "a second PUT to one URL: 403, or as good as the first",
+         WORDS("refused", "allowed")},
+    [QUIRK_URL_SPENT] =
+        {"url_spent",
+         "what uses a URL up: a PUT that succeeds, or any that begins",
+         WORDS("success", "attempt")},
+    [QUIRK_UPLOAD_HEADERS] =
+        {"upload_headers", "headers that a session names and a PUT must bring",
+         WORDS("none", "required")},
+    [QUIRK_ETAG] =
+        {"etag",
+         "of a chunk: its MD5 in quotes, without, no ETag at all, W/ "
+         "before it",
+         WORDS("quoted", "bare", "absent", "weak")},
+    [QUIRK_SESSION_TTL_S] = {"session_ttl_s", "how long a session lives",
+                             NUMBER(86400, 0, 604800)},
+    [QUIRK_SESSION_LAG] = {"session_lag",
+                           "a session's status is that before the last report",
+                           NUMBER(0, 0, 1)},
 };
 
 struct quirks {

@@ -7,18 +7,39 @@
 #include "clock.h"
 #include "hash.h"
 #include "http.h"
+#include "write.h"
 
-#define LIST_PATH "/v1.3/assets"
+#define UPLOADS "/multipart-uploads"
 
-enum kind route_api_kind(const char *path)
+/* Of what stands behind /assets/multipart-uploads. */
+static enum kind kind_of_upload(const char *method, const char *rest)
 {
-    size_t n = strlen(LIST_PATH);
-    if (!strcmp(path, LIST_PATH))
-        return KIND_LIST;
-    if (!strncmp(path, LIST_PATH "/", n + 1) && path[n + 1] &&
-        !strchr(path + n + 1, '/'))
-        return KIND_RETRIEVE;
-    return KIND_OTHER;
+    bool get = !strcmp(method, "GET"), post = !strcmp(method, "POST");
+    if (!*rest || !strcmp(rest, "/"))
+        return post ? KIND_SESSION_CREATE : KIND_SESSION_LIST;
+    const char *slash = strchr(rest + 1, '/');
+    if (!slash)
+        return get ? KIND_SESSION_STATUS : KIND_REPORT;
+    return !strcmp(slash, "/presigned-urls") ? KIND_URLS : KIND_OTHER;
+}
+
+enum kind route_api_kind(const char *method, const char *path)
+{
+    size_t n = strlen(ASSETS_PATH);
+    bool get = !strcmp(method, "GET");
+    if (!strcmp(path, ASSETS_PATH))
+        return !strcmp(method, "POST") ? KIND_CREATE : KIND_LIST;
+    if (strncmp(path, ASSETS_PATH "/", n + 1) != 0 || !path[n + 1])
+        return KIND_OTHER;
+    const char *rest = path + n;
+    if (!strncmp(rest, UPLOADS, strlen(UPLOADS)) &&
+        (!rest[strlen(UPLOADS)] || rest[strlen(UPLOADS)] == '/'))
+        return kind_of_upload(method, rest + strlen(UPLOADS));
+    const char *slash = strchr(rest + 1, '/');
+    if (!slash)
+        return get || strcmp(method, "DELETE") != 0 ? KIND_RETRIEVE
+                                                    : KIND_DELETE;
+    return !strcmp(slash, "/user-metadata") ? KIND_METADATA : KIND_OTHER;
 }
 
 /* The parameters of a list request; ids and needle are owned. */
@@ -239,8 +260,7 @@ static void route_retrieve(struct request *r, struct answer *a)
 {
     struct server *s = r->server;
     struct buf id BUF_SCOPE = {0}, text BUF_SCOPE = {0};
-    const char *raw = r->path + strlen(LIST_PATH) + 1;
-    path_decode(raw, strlen(raw), &id);
+    request_asset_id(r, &id);
     if (id.failed || find_asset(s, id.data, &text)) {
         answer_error(a, 404, "resource_not_exist",
                      "Asset with id %.100s does not exist.",
@@ -276,7 +296,7 @@ static enum category category_of(const struct request *r)
         return CATEGORY_READ;
     if (strcmp(r->method, "POST") != 0)
         return CATEGORY_CHANGE;
-    return r->kind == KIND_LIST ? CATEGORY_CREATE : CATEGORY_MULTIPART;
+    return r->kind == KIND_CREATE ? CATEGORY_CREATE : CATEGORY_MULTIPART;
 }
 
 /* The budget's headers; false when it is used up. */
@@ -303,6 +323,29 @@ static bool within_budget(struct request *r, struct answer *a)
     return false;
 }
 
+static const struct route {
+    void (*run)(struct request *r, struct answer *a);
+    const char *methods; /* as Allow lists them */
+} routes[KIND_COUNT] = {
+    [KIND_LIST] = {route_list, "GET, POST"},
+    [KIND_RETRIEVE] = {route_retrieve, "GET, DELETE"},
+    [KIND_CREATE] = {route_create, "GET, POST"},
+    [KIND_DELETE] = {route_delete, "GET, DELETE"},
+    [KIND_METADATA] = {route_metadata, "PATCH, PUT, DELETE"},
+    [KIND_SESSION_CREATE] = {route_session_create, "GET, POST"},
+    [KIND_SESSION_LIST] = {route_session_list, "GET, POST"},
+    [KIND_SESSION_STATUS] = {route_session_status, "GET, POST"},
+    [KIND_REPORT] = {route_report, "GET, POST"},
+    [KIND_URLS] = {route_urls, "POST"},
+};
+
+static bool allows(const struct route *route, const char *method)
+{
+    const char *found = strstr(route->methods, method);
+    size_t n = strlen(method);
+    return found && n > 2 && (found[n] == ',' || !found[n]);
+}
+
 void route_api(struct request *r, struct answer *a)
 {
     const char *key = request_header(r, "x-api-key");
@@ -316,16 +359,16 @@ void route_api(struct request *r, struct answer *a)
     }
     if (!within_budget(r, a))
         return;
-    if (r->kind == KIND_OTHER) {
+    intake_settle(r->server->intake, false);
+    const struct route *route = &routes[r->kind];
+    if (!route->run) {
         answer_error(a, 404, "resource_not_exist",
                      "The resource %.200s does not exist.", r->path);
-    } else if (strcmp(r->method, "GET") != 0) {
+    } else if (!allows(route, r->method)) {
         answer_error(a, 405, "api_not_allowed", "Method %s is not allowed.",
                      r->method);
-        answer_header(a, "Allow", "GET");
-    } else if (r->kind == KIND_LIST) {
-        route_list(r, a);
+        answer_header(a, "Allow", "%s", route->methods);
     } else {
-        route_retrieve(r, a);
+        route->run(r, a);
     }
 }

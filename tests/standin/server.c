@@ -85,6 +85,8 @@ static void on_done(void *cls, struct MHD_Connection *connection,
     end_request(r, 0);
     fault_done(&r->fault);
     answer_done(&r->late);
+    form_free(r->form);
+    put_free(r->put);
     buf_done(&r->body);
     free(r->target);
     free(r->path);
@@ -111,6 +113,28 @@ static enum MHD_Result look_for_key(void *cls, enum MHD_ValueKind kind,
     return MHD_YES;
 }
 
+/* Where the body will go, if it is one that streams. */
+static void begin_body(struct request *r)
+{
+    const struct server *s = r->server;
+    if (r->kind == KIND_CREATE)
+        r->form = form_new(r->connection);
+    else if (r->kind == KIND_CHUNK)
+        r->put = put_new(s->sessions, r->path, r->query,
+                         quirk_get(s->quirks, QUIRK_URL_REUSE),
+                         quirk_get(s->quirks, QUIRK_URL_SPENT));
+}
+
+static void take_body(struct request *r, const char *bytes, size_t n)
+{
+    if (r->form)
+        form_feed(r->form, bytes, n);
+    else if (r->put)
+        put_feed(r->put, bytes, n);
+    else if (r->kind != KIND_CREATE && r->kind != KIND_CHUNK)
+        buf_add(&r->body, bytes, n);
+}
+
 static void begin(struct request *r, struct MHD_Connection *connection,
                   const char *method)
 {
@@ -126,8 +150,9 @@ static void begin(struct request *r, struct MHD_Connection *connection,
     path_decode(r->target, strlen(r->target), &plain);
     if (search.found || (plain.data && strstr(plain.data, s->key)))
         stats_key_leak(s->stats);
-    r->kind = r->origin == ORIGIN_API ? route_api_kind(r->path)
-                                      : route_media_kind(r->path);
+    r->kind = r->origin == ORIGIN_API ? route_api_kind(r->method, r->path)
+                                      : route_media_kind(r->method, r->path);
+    begin_body(r);
     r->seq = stats_begin(s->stats, r->origin, r->kind, r->method, r->target,
                          request_header(r, "User-Agent"));
     faults_match(s->faults, r->origin, r->kind, r->method, r->target,
@@ -250,7 +275,7 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *connection,
         return MHD_YES;
     }
     if (*upload_size) {
-        buf_add(&r->body, upload, *upload_size);
+        take_body(r, upload, *upload_size);
         *upload_size = 0;
         return MHD_YES;
     }

@@ -8,9 +8,11 @@
 #include "account.h"
 #include "churn.h"
 #include "fault.h"
+#include "intake.h"
 #include "park.h"
 #include "quirk.h"
 #include "ratelimit.h"
+#include "session.h"
 #include "sign.h"
 #include "stats.h"
 
@@ -24,6 +26,8 @@ struct server {
     struct signer *signer;
     struct churn *churn;
     struct quirks *quirks;
+    struct intake *intake;
+    struct sessions *sessions;
     const char *key; /* borrowed */
     char *clip;      /* an MPEG-TS segment, NULL without one */
     size_t clip_size;

@@ -323,6 +323,34 @@ class Standin:
         return [json.loads(line.decode("utf-8", "replace"), strict=False)
                 for line in self.dump().split(b"\n") if line]
 
+    # What clients wrote
+
+    def uploads(self):
+        """Each that arrived whole: asset_id, bytes, sha256, method, filename,
+        part_filename, part_type, parts (names in order), upload_id."""
+        return self.control("uploads")
+
+    def sessions(self):
+        """Multipart sessions: upload_id, asset_id, status, completed, sha256
+        and chunks (puts, bytes, sha256, reported)."""
+        return self.control("sessions")
+
+    def settle(self):
+        """What is in processing gets ready, or fails, now."""
+        return self.control("settle", {})
+
+    def expire_sessions(self, upload_id=None):
+        return self.control("sessions/expire",
+                            {"upload_id": upload_id} if upload_id else {})
+
+    def expire_urls(self):
+        """Every presigned URL given so far is refused from now on."""
+        return self.control("urls/expire", {})
+
+    def in_use(self, asset_id, on=True):
+        """Whether others refer to it: a deletion without force is a 409."""
+        return self.control("in_use", {"id": asset_id, "on": on})
+
     def churn(self, per_second=50, seconds=60, seed=1, mix=None):
         body = {"per_second": per_second, "seconds": seconds, "seed": seed}
         if mix:
