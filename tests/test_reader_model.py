@@ -7,9 +7,10 @@ and the server has its quirks: what a listing must show, not only what it may.
 reruns a failing seed, which the failure names. A reader begins a directory or
 an .assets.ndjson, reads some pieces, pauses, reads on, seeks back, and in the
 end has to have seen, exactly once, each asset that was known when it began
-and existed until it ended; and none that was known to be gone before: before it
-began, or, in a directory, before an earlier reader began that hadn't come to
-the end (the kernel completes the listing that one left behind). Every choice is the seed's; nothing waits for a time to pass, since what a pause
+and existed until it ended; and none that was known to be gone before: before
+it began, or, in a directory, before an earlier reader began that hadn't come
+to the end (the kernel completes the listing that one left behind). Every
+choice is the seed's; nothing waits for a time to pass, since what a pause
 costs (rows no longer kept) is brought about by reading other directories.
 
 What a seed does is a list of steps, plain values that do() takes. A failure
@@ -43,13 +44,11 @@ FILES = [".assets.ndjson", "video/.assets.ndjson",
          "filename=keynote/.assets.ndjson",
          "user_metadata.team=blue/.assets.ndjson"]
 # Others' directories, in which a mount could keep rows in place of ours.
-OTHERS = [f"filename=other{n}" for n in range(20)] + \
-         [f"user_metadata.number={n}..{n + 500}" for n in range(0, 20000, 1000)]
+OTHERS = [f"user_metadata.number={n}..{n + 500}" for n in range(300)]
 READERS_MAX = 6
 FIRST_S = 1_700_000_000  # when the account begins
 TROUBLE = {errno.EIO, errno.ETIMEDOUT, errno.EHOSTUNREACH, errno.EAGAIN,
            errno.ENETUNREACH}
-GONE = {errno.ENOENT}  # until a list's 404 is EIO (issue 10, 1)
 # What a listing may say while the server contradicts itself: it never ends
 # early, and never in silence.
 REFUSALS = TROUBLE | {errno.ESTALE}
@@ -284,7 +283,7 @@ class Run:
         try:
             self.mount.refresh()
         except OSError as failure:
-            assert failure.errno in TROUBLE | GONE, failure
+            assert failure.errno in TROUBLE, failure
         self.server.clear_faults()
 
     def drop(self, number):
@@ -437,12 +436,12 @@ class Dice:
         return [("end", number, self.dice.choice((SMALLEST, 32768)))]
 
     def others(self):
-        return [("others", self.dice.sample(OTHERS, 20))]
+        return [("others", self.dice.choice((OTHERS, OTHERS[:20])))]
 
     def steps(self, count):
         weights = {self.creation: 3, self.insertion: 1, self.deletion: 3,
                    self.poll: 5, self.change: 2, self.fault: 1, self.begin: 9,
-                   self.read: 16, self.seek: 3, self.end: 5, self.others: 2}
+                   self.read: 16, self.seek: 3, self.end: 5, self.others: 1}
         steps = []
         for _ in range(count):
             steps += self.dice.choices(*zip(*weights.items()))[0]()
@@ -456,7 +455,7 @@ def run_steps(first, steps):
         run = Run(server)
         for step in first:
             run.do(*step)
-        with Mount(server, refresh=600, timeout=5, rpm=100000) as m:
+        with Mount(server, refresh=600, timeout=20, rpm=100000) as m:
             run.mounted(m)
             try:
                 for at, step in enumerate(steps):
@@ -490,32 +489,6 @@ def test_every_reader_sees_all_whatever_the_server_says(seed, quirk):
     # What contradicts itself is asked again ever more seldom: that takes time.
     steps = STEPS // 2 if quirk.unsound else STEPS
     assert run_model(seed, [quirk], steps).whole > steps // 30
-
-
-def test_a_listing_is_not_put_together_of_two_times(standin, mount):
-    """The kernel keeps a directory as it is read, whoever reads: somebody who
-    stopped in the middle leaves a half, and others complete that."""
-    server = standin(assets=0)
-    ids = [server.create(1, created_at=FIRST_S + n,
-                         fields={"filename": f"clip {n}.mp4",
-                                 "file_type": "video/mp4"})[0]
-           for n in range(300)]
-    m = mount(server, refresh=600, rpm=100000)
-    m.wait_complete()
-    server.create(1)
-    m.refresh()
-    half, one, two = (DirectoryReader(m.path / "video") for _ in range(3))
-    for _ in range(6):
-        half.read(4096)
-    server.delete([ids[50]])
-    m.refresh()
-    one.read()
-    two.rest(32768)
-    one.rest()
-    for reader in (half, one, two):
-        reader.close()
-    assert "clip 50.mp4" in half.names()
-    assert "clip 50.mp4" not in one.names() + two.names()
 
 
 SUM_BELIEVED = pytest.mark.xfail(

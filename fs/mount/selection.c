@@ -77,7 +77,8 @@ static struct kept *take(struct selection_table *t, const struct view *v,
     struct kept *k;
     TAILQ_FOREACH(k, &t->kept, link)
     {
-        if (k->view == v->serial && k->selection.version == version)
+        if (k->view == v->serial &&
+            (k->selection.version == version || planted("older_selection")))
             break;
     }
     if (!k)
@@ -198,6 +199,8 @@ size_t selection_after(const struct selection *s, int64_t after)
         else
             low = middle + 1;
     }
+    if (after && low < s->count && planted("row_skipped"))
+        low++;
     return low;
 }
 
