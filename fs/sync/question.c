@@ -149,6 +149,27 @@ bool question_step(struct sync *s)
     return true;
 }
 
+/* Answers that were asked for before don't bring it back. */
+static int remove_gone(struct sync *s, const char *id)
+{
+    struct catalogue_entry entry;
+    int err = sync_begin(s);
+    if (err)
+        return err;
+    struct catalogue_reader *r = catalogue_reader_of_writer(s->catalogue);
+    err = catalogue_get_by_id(r, id, &entry);
+    int64_t row = err ? 0 : entry.row;
+    catalogue_reader_release(r);
+    if (!err)
+        err = catalogue_remove(s->catalogue, row);
+    bool removed = !err;
+    err = sync_end(s, err == -ENOENT ? 0 : err);
+    if (!err)
+        recent_deleted(s, id, clock_mono_ms());
+    s->changes += !err && removed;
+    return err;
+}
+
 /* What the catalogue commits by itself isn't to wait for what is held. */
 static bool has_own_transaction(const struct waiter *w)
 {
@@ -174,7 +195,10 @@ static int begin(struct sync *s, struct waiter *w)
     case SYNC_ID:
         return s->complete ? 0 : or_walk(narrow_id(s, w, w->text));
     case SYNC_RENEW:
+    case SYNC_REREAD:
         return renew_ask(s, w);
+    case SYNC_GONE:
+        return remove_gone(s, w->text);
     case SYNC_POLL:
         w->owner = &s->poll_number;
         return QUESTION_WAITS;

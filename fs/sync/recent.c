@@ -31,17 +31,30 @@ static uint64_t hash(const char *id)
     return hash_bytes(id, strlen(id), 0);
 }
 
-void recent_removed(struct sync *s, const char *id, int64_t seen_ms)
+static void note_removal(struct sync *s, const char *id, int64_t seen_ms,
+                         bool deleted)
 {
     struct recent *r = &s->recent;
     size_t at = r->next_removed++ % array_count(r->removed);
     r->removed[at].id_hash = hash(id);
     r->removed[at].seen_ms = seen_ms;
+    r->removed[at].deleted = deleted;
     if (seen_ms > r->last_removed_ms)
         r->last_removed_ms = seen_ms;
 }
 
-bool recent_is_gone(const struct sync *s, const char *id, int64_t asked_ms)
+void recent_removed(struct sync *s, const char *id, int64_t seen_ms)
+{
+    note_removal(s, id, seen_ms, false);
+}
+
+void recent_deleted(struct sync *s, const char *id, int64_t seen_ms)
+{
+    note_removal(s, id, seen_ms, true);
+}
+
+static bool is_among(const struct sync *s, const char *id, int64_t asked_ms,
+                     bool deleted)
 {
     const struct recent *r = &s->recent;
     if (asked_ms > r->last_removed_ms || !r->next_removed)
@@ -49,7 +62,18 @@ bool recent_is_gone(const struct sync *s, const char *id, int64_t asked_ms)
     uint64_t id_hash = hash(id);
     for (size_t i = 0; i < array_count(r->removed); i++)
         if (r->removed[i].id_hash == id_hash &&
-            r->removed[i].seen_ms >= asked_ms)
+            r->removed[i].seen_ms >= asked_ms &&
+            (r->removed[i].deleted || !deleted))
             return true;
     return false;
+}
+
+bool recent_is_gone(const struct sync *s, const char *id, int64_t asked_ms)
+{
+    return is_among(s, id, asked_ms, false);
+}
+
+bool recent_was_deleted(const struct sync *s, const char *id, int64_t asked_ms)
+{
+    return is_among(s, id, asked_ms, true);
 }

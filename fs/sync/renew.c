@@ -269,10 +269,12 @@ int renew_ask(struct sync *s, struct waiter *w)
     struct renewal *b = s->renewal;
     if (!b)
         return -ENOMEM;
-    if (renewal_answers(b, w))
+    bool joins = w->want == SYNC_RENEW;
+    if (joins && renewal_answers(b, w))
         return 0;
     if (b->under_way) {
-        w->owner = renewal_has(b, w->text) ? (const void *)b : &s->renewal;
+        w->owner =
+            joins && renewal_has(b, w->text) ? (const void *)b : &s->renewal;
         return QUESTION_WAITS;
     }
     struct catalogue_place needed = {.id = strdup(w->text)};

@@ -172,6 +172,8 @@ int slice_put(struct sync *s, const struct asset *a, bool named, bool crossing,
 {
     struct put_outcome *out = ret_outcome;
     *out = (struct put_outcome){0};
+    if ((out->gone = recent_was_deleted(s, a->id, answer->asked_ms)))
+        return 0;
     if (crossing && s->complete &&
         (out->gone = recent_is_gone(s, a->id, answer->asked_ms)))
         return 0;

@@ -113,7 +113,8 @@ struct recent {
     struct {
         uint64_t id_hash;
         int64_t seen_ms;
-    } removed[1024]; /* a ring; what it forgets a poll finds once more */
+        bool deleted; /* by us: every part's answers may cross that */
+    } removed[1024];  /* a ring; what it forgets a poll finds once more */
     size_t next_removed;
     int64_t last_removed_ms;
 };
@@ -123,6 +124,8 @@ void recent_added(struct sync *s, int64_t row, int64_t seen_ms);
 void recent_removed(struct sync *s, const char *id, int64_t seen_ms);
 /* Whether an answer that was asked for then may be older than the row. */
 bool recent_may_be_newer(const struct sync *s, int64_t row, int64_t asked_ms);
+void recent_deleted(struct sync *s, const char *id, int64_t seen_ms);
+bool recent_was_deleted(const struct sync *s, const char *id, int64_t asked_ms);
 /* Whether it may be older than what showed that this id is gone. */
 bool recent_is_gone(const struct sync *s, const char *id, int64_t asked_ms);
 

@@ -84,6 +84,41 @@ static void who_asks_for_what_is_under_way_joins_it(void **state)
     assert_int_equal(w->requests[API_CAUSE_RENEW], 1);
 }
 
+/* Its answer may be older than what made somebody ask for it anew. */
+static void who_asks_for_it_anew_joins_nothing_older(void **state)
+{
+    struct world *w = &world;
+    char id[32];
+    walked(w, 1000, true);
+    world_change(w, w->held = true);
+    ask(w, 500);
+    await_renewals(w, 1);
+    world_id(500, id);
+    (void)world_ask_query(w, SYNC_REREAD, NULL, id, SOON_MS);
+    world_change(w, w->held = false);
+    await_answers(&counted, 2);
+    assert_int_equal(counted.last, 0);
+    assert_int_equal(w->requests[API_CAUSE_RENEW], 2);
+    /* … nor one that has just come */
+    assert_int_equal(world_ask(w, SYNC_REREAD, id), 0);
+    assert_int_equal(w->requests[API_CAUSE_RENEW], 3);
+}
+
+static void who_was_deleted_is_out_of_the_catalogue(void **state)
+{
+    struct world *w = &world;
+    char id[32];
+    struct catalogue_entry entry;
+    walked(w, 1000, true);
+    world_id(500, id);
+    assert_int_equal(world_ask(w, SYNC_GONE, id), 0);
+    struct catalogue_reader *r = catalogue_reader_acquire(w->catalogue);
+    assert_int_equal(catalogue_get_by_id(r, id, &entry), -ENOENT);
+    catalogue_reader_release(r);
+    assert_int_equal(world_ask(w, SYNC_GONE, id), 0);
+    assert_int_equal(w->requests[API_CAUSE_RENEW], 0);
+}
+
 /* One of them may be what the server doesn't take: each is asked alone. */
 static void a_refusal_costs_only_its_own(void **state)
 {
@@ -134,6 +169,8 @@ int main(void)
         world_test(whoever_waits_is_renewed_together),
         world_test(neighbours_come_along),
         world_test(who_asks_for_what_is_under_way_joins_it),
+        world_test(who_asks_for_it_anew_joins_nothing_older),
+        world_test(who_was_deleted_is_out_of_the_catalogue),
         world_test(a_refusal_costs_only_its_own),
         world_test(an_error_is_every_waiters),
         world_test(who_is_gone_is_told_so_and_nobody_else),
