@@ -1,31 +1,32 @@
 #include "command.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <sys/vfs.h>
-#include <unistd.h>
 
 #include "base/cleanup.h"
-#include "mount/command.h"
-
-#define MAGIC_FUSE 0x65735546
+#include "command_ask.h"
+#include "deleted_command.h"
+#include "tag_command.h"
 
 struct verb {
     const char *name;
     unsigned long number;
     size_t words; /* after the directory */
     const char *usage;
+    /* Takes the arguments by itself; NULL: a question with its words. */
+    enum exit_status (*run)(int argc, char **argv, struct buf *error);
 };
 
 static const struct verb verbs[] = {
-    {"status", COMMAND_STATUS, 0, "status [--json] MOUNT"},
-    {"refresh", COMMAND_REFRESH, 0, "refresh MOUNT"},
-    {"save", COMMAND_SAVE, 2, "save DIRECTORY NAME QUERY"},
-    {"forget", COMMAND_FORGET, 1, "forget DIRECTORY NAME"},
+    {"status", COMMAND_STATUS, 0, "status [--json] MOUNT", NULL},
+    {"refresh", COMMAND_REFRESH, 0, "refresh MOUNT", NULL},
+    {"save", COMMAND_SAVE, 2, "save DIRECTORY NAME QUERY", NULL},
+    {"forget", COMMAND_FORGET, 1, "forget DIRECTORY NAME", NULL},
+    {.name = "tag", .run = tag_command_run},
+    {.name = "deleted", .run = deleted_command_run},
 };
 
 static const struct verb *find_verb(const char *word)
@@ -46,73 +47,6 @@ bool command_is(int argc, char **argv)
     return true;
 }
 
-static enum exit_status status_of(int err)
-{
-    switch (err) {
-    case ENETUNREACH:
-    case EHOSTUNREACH:
-    case ETIMEDOUT:
-    case EIO:
-        return EXIT_NETWORK;
-    case EACCES:
-        return EXIT_KEY_REFUSED;
-    case ENOTTY:
-    case ENOTDIR:
-    case ENOENT:
-    case ENOTCONN:
-        return EXIT_MOUNT_POINT;
-    default:
-        return EXIT_INTERNAL;
-    }
-}
-
-/* The directory's descriptor; -1 with a line in error. */
-static int open_directory(const char *path, struct buf *error)
-{
-    struct statfs st;
-    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0) {
-        (void)buf_appendf(error, "%s: %s", path, strerror(errno));
-        return -1;
-    }
-    if (fstatfs(fd, &st) < 0 || (unsigned long)st.f_type != MAGIC_FUSE) {
-        (void)buf_appendf(error, "%s: not in a twelvefs mount", path);
-        (void)close(fd);
-        return -1;
-    }
-    return fd;
-}
-
-/* The question's words, each with its NUL. */
-static bool put_words(struct command *question, char **words, size_t count)
-{
-    size_t at = 0;
-    for (size_t i = 0; i < count; i++) {
-        size_t size = strlen(words[i]) + 1;
-        if (size > sizeof(question->text) - at)
-            return false;
-        memcpy(question->text + at, words[i], size);
-        at += size;
-    }
-    question->length = (uint32_t)at;
-    return true;
-}
-
-/* What an ioctl's errno means here. */
-static void explain(const char *path, int err, struct buf *error)
-{
-    const char *why = strerror(err);
-    if (err == ENOTTY || err == EINVAL)
-        why = "no twelvefs of this version serves it";
-    else if (err == EPERM)
-        why = "only the mount's owner may ask";
-    else if (err == EACCES)
-        why = "the API refuses the key";
-    else if (err == ETIMEDOUT)
-        why = "it takes longer than timeout=, and goes on";
-    (void)buf_appendf(error, "%s: %s", path, why);
-}
-
 static enum exit_status ask(const struct verb *verb, unsigned long number,
                             char **operands, struct buf *error)
 {
@@ -121,18 +55,16 @@ static enum exit_status ask(const struct verb *verb, unsigned long number,
         (void)buf_append_str(error, "out of memory");
         return EXIT_INTERNAL;
     }
-    command->version = COMMAND_VERSION;
-    if (!put_words(command, operands + 1, verb->words)) {
+    if (!command_put_words(command, operands + 1, verb->words)) {
         (void)buf_appendf(error, "%s: too long", verb->name);
         return EXIT_USAGE;
     }
-    cleanup(close_fd) int fd = open_directory(operands[0], error);
+    cleanup(close_fd) int fd = command_open(operands[0], error);
     if (fd < 0)
         return EXIT_MOUNT_POINT;
     if (ioctl(fd, number, command) < 0) {
         int err = errno;
-        explain(operands[0], err, error);
-        return status_of(err);
+        return command_explain(operands[0], err, error);
     }
     size_t len = command->length < sizeof(command->text)
                      ? command->length
@@ -150,6 +82,8 @@ static enum exit_status ask(const struct verb *verb, unsigned long number,
 enum exit_status command_run(int argc, char **argv, struct buf *error)
 {
     const struct verb *verb = find_verb(argv[1]);
+    if (verb->run)
+        return verb->run(argc - 1, argv + 1, error);
     unsigned long number = verb->number;
     int at = 2;
     if (at < argc && strcmp(argv[at], "--json") == 0 &&

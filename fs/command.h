@@ -1,6 +1,7 @@
 /*
- * command.h - `twelvefs status|refresh|save|forget …`: asks a mount's daemon
- * (mount/command.h) and prints what it says. No key, no network, no threads.
+ * command.h - `twelvefs status|refresh|save|forget|tag|deleted …`: asks a
+ * mount's daemon (mount/command.h) and prints what it says. No key, no network,
+ * no threads.
  */
 #ifndef TWELVEFS_COMMAND_H
 #define TWELVEFS_COMMAND_H

@@ -58,7 +58,11 @@ const char options_help[] =
     "  uid=, gid=      whose files they seem to be (yours)\n"
     "  umask=077       permissions that nobody has\n"
     "  allow_other     let other users in\n"
-    "  rw              let queries be saved with ln -s, forgotten with rm\n"
+    "  rw              let queries be saved with ln -s, forgotten with rm,\n"
+    "                  assets be tagged with setfattr or twelvefs tag\n"
+    "  delete=safe     with rw: rmdir deletes an asset that nothing refers "
+    "to;\n"
+    "                  delete=force: any (delete_rate=60 a minute at most)\n"
     "  io_uring        take requests by rings, where that is possible\n"
     "  wait            as --wait\n"
     "  log_level=info  error, warning, info or debug\n"
@@ -268,6 +272,7 @@ static enum exit_status set_defaults(struct options *o, struct buf *error)
     o->sweep_ms = 60000;
     o->picture_cache_bytes = 1000000000;
     o->pictures = true;
+    o->delete_rpm = 60;
     o->uid = getuid();
     o->gid = getgid();
     o->log_level = LOG_LEVEL_INFO;
@@ -479,6 +484,9 @@ enum exit_status options_parse(int argc, char **argv, struct options *ret,
             status = take_surroundings(&o, error);
         if (status == EXIT_MOUNTED)
             status = take_options(&o, buf_str(&a.words), error);
+        if (status == EXIT_MOUNTED && o.deletion != DELETION_REFUSED &&
+            !o.read_write)
+            status = usage(error, "delete=: nothing can be deleted without rw");
         if (status == EXIT_MOUNTED)
             options_settle(&o);
     }

@@ -40,6 +40,13 @@ struct key_source {
     char *key_command;
 };
 
+/* What becomes of an asset whose folder is removed with rmdir. */
+enum deletion {
+    DELETION_REFUSED,
+    DELETION_SAFE,  /* deleted, unless others refer to it */
+    DELETION_FORCED /* deleted */
+};
+
 struct options {
     bool foreground;
     bool help;
@@ -47,6 +54,8 @@ struct options {
     bool allow_other;
     bool pictures;   /* they are fetched */
     bool read_write; /* changes by ln -s and rm; else a read-only superblock */
+    enum deletion deletion;
+    int delete_rpm; /* deletions a minute */
     bool io_uring;
     bool wait;        /* return only when the first walk is through */
     bool remount;     /* change the kernel's flags of a mount, no more */

@@ -171,6 +171,23 @@ static int option_parse_level(const char *text, const char *base, void *field)
     return -EINVAL;
 }
 
+static int option_parse_deletion(const char *text, const char *base,
+                                 void *field)
+{
+    static const char *const names[] = {
+        [DELETION_REFUSED] = "no",
+        [DELETION_SAFE] = "safe",
+        [DELETION_FORCED] = "force",
+    };
+    for (size_t i = 0; i < array_count(names); i++) {
+        if (strcmp(text, names[i]) != 0)
+            continue;
+        *(enum deletion *)field = (enum deletion)i;
+        return 0;
+    }
+    return -EINVAL;
+}
+
 static int option_parse_path(const char *text, const char *base, void *field)
 {
     if (!*text)
@@ -231,6 +248,10 @@ static const struct option_kind {
     {"sweep=", DURATION, .offset = FIELD(sweep_ms)},
     {"rpm=", option_parse_rpm, FIELD(rpm), "number of requests", "60",
      "1 to 100000"},
+    {"delete=", option_parse_deletion, FIELD(deletion), "way",
+     "safe, force, no", NULL},
+    {"delete_rate=", option_parse_rpm, FIELD(delete_rpm), "number of deletions",
+     "60", "1 to 100000"},
     {"picture_cache=", option_parse_bytes, FIELD(picture_cache_bytes),
      "number of bytes", "500M, 1G", "0 to 9000T"},
     {"cache_dir=", option_parse_path, FIELD(cache_dir), "directory",

@@ -16,6 +16,7 @@
 #include "base/directory.h"
 #include "base/log.h"
 #include "catalogue/catalogue.h"
+#include "change/change.h"
 #include "explain.h"
 #include "holder.h"
 #include "media/media.h"
@@ -47,6 +48,7 @@ struct service {
     struct api *api;
     struct sync *sync;
     struct media *media;
+    struct change *change; /* NULL: a read-only mount */
     struct mount *mount;
     char *notice; /* what whoever mounts should know, or NULL */
     void (*when_complete)(void *ctx);
@@ -181,6 +183,7 @@ static int start_network(struct service *s, const struct options *o,
         .key = key,
         .timeout_ms = o->timeout_ms,
         .rpm = o->rpm,
+        .delete_rpm = o->delete_rpm,
     };
     int err = http_new(&limits, &s->http);
     return err ? err : api_new(s->http, &config, &s->api);
@@ -195,6 +198,15 @@ static int make_sync(struct service *s, const struct options *o)
         .walk_parallel = WALK_PARALLEL,
     };
     return sync_new(s->catalogue, s->api, &config, on_commit, s, &s->sync);
+}
+
+static int make_change(struct service *s, const struct options *o)
+{
+    const struct change_config config = {
+        .directory = s->directory,
+        .force = o->deletion == DELETION_FORCED,
+    };
+    return o->read_write ? change_new(&config, s->sync, s->api, &s->change) : 0;
 }
 
 static int make_mount(struct service *s, const struct options *o)
@@ -216,12 +228,13 @@ static int make_mount(struct service *s, const struct options *o)
         .umask = o->umask,
         .fuse_options = o->fuse_options,
         .read_write = o->read_write,
+        .deletes = o->deletion != DELETION_REFUSED,
         .no_pictures = !o->pictures,
         .refresh_ms = o->refresh_ms,
         .timeout_ms = o->timeout_ms,
     };
     return mount_new(&config, s->catalogue, s->sync, s->media, s->api,
-                     &s->mount);
+                     s->change, &s->mount);
 }
 
 static enum exit_status stopped(const struct options *o, struct buf *error)
@@ -261,12 +274,20 @@ static enum exit_status wire(struct service *s, const struct options *o,
         return stopped(o, error);
     if (err)
         return explain_cache(err, s->directory, &fault, error);
+    if (s->temporary && o->deletion != DELETION_REFUSED) {
+        (void)buf_append_str(error, "delete=: what is deleted is noted in the "
+                                    "cache, which must be one that stays; give "
+                                    "another -o cache_dir=");
+        return EXIT_CACHE;
+    }
     holder_forget(s->directory); /* whoever came before */
     err = start_network(s, o, key);
     if (err == -EINVAL)
         return explain_base_url(o, error);
     if (!err)
         err = make_sync(s, o);
+    if (!err)
+        err = make_change(s, o);
     if (!err)
         err = make_mount(s, o);
     return err ? explain_internal(err, error) : EXIT_MOUNTED;
@@ -396,6 +417,7 @@ void service_free(struct service *s)
     if (!s)
         return;
     media_free(s->media);
+    change_free(s->change);
     sync_free(s->sync);
     api_free(s->api);
     http_free(s->http);

@@ -3,7 +3,7 @@
  * mount. Started bottom up, taken down in reverse.
  *
  * Shutdown order, which sync's and media's callbacks into the mount dictate:
- * the mount's threads end first; media and sync answer whoever still waits;
+ * the mount's threads end first; media, change and sync answer whoever waits;
  * then api and http; the mount's tables after them, since those last answers
  * used them; the catalogue last.
  */

@@ -21,6 +21,7 @@ BUILD = pathlib.Path(os.environ.get("TWELVEFS_BUILD", "build")).resolve()
 BINARY = BUILD / "twelvefs"
 COMMAND = struct.Struct("=IiI16000s")  # fs/mount/command.h
 REFRESH, STATUS, STATUS_JSON, SAVE, FORGET = range(1, 6)
+TAG = 16
 PATIENCE_S = 60  # how long a test waits before it calls a thing hung
 
 

@@ -16,7 +16,7 @@ import random
 
 import pytest
 
-from mounting import Mount
+from mounting import Mount, TAG
 
 STEPS = int(os.environ.get("TWELVEFS_MODEL_STEPS", "400"))
 SEEDS = [int(s) for s in
@@ -156,10 +156,48 @@ class Run:
                                 min(count, len(self.model.now)))
         self.server.delete(gone)
         for one in gone:
-            self.model.delete(one)
-            del self.assets[one]
-            for reader in self.readers:
-                reader.deleted(one)
+            self.forget(one)
+
+    def forget(self, one):
+        self.model.delete(one)
+        del self.assets[one]
+        for reader in self.readers:
+            reader.deleted(one)
+
+    def remove(self):
+        """By rmdir: what succeeds is gone from the account, whatever fails has
+        changed nothing."""
+        if not self.model.allowed:
+            return
+        one = self.dice.choice(sorted(self.model.allowed))
+        try:
+            os.rmdir(self.m.path / ".id" / one)
+        except FileNotFoundError:
+            assert None in self.model.allowed[one]
+            return
+        assert one not in self.server.ids()
+        if one in self.model.now:
+            self.forget(one)
+
+    def tag(self):
+        """Once it is done it is what everybody sees."""
+        if not self.model.allowed:
+            return
+        one = self.dice.choice(sorted(self.model.allowed))
+        self.notes += 1
+        note = f"note {self.notes}"
+        try:
+            self.m.command(TAG, json.dumps({"note": note}),
+                           place=f".id/{one}")
+        except OSError as failure:
+            assert failure.errno == errno.ENOENT
+            assert None in self.model.allowed[one]
+            return
+        assert one in self.model.now
+        self.model.now[one] = note
+        self.model.allowed[one] = {note}
+        stored = json.loads(self.server.raw(one))["user_metadata"]
+        assert stored["note"] == note
 
     def edit(self):
         if not self.model.now:
@@ -273,6 +311,7 @@ class Run:
         actions = [(self.create, 5), (self.delete, 3), (self.edit, 4),
                    (self.poll, 6), (self.fault, 1), (self.listing, 8),
                    (self.by_id, 8), (self.query, 3), (self.hold, 4),
+                   (self.remove, 3), (self.tag, 4),
                    (self.look_at_held, 4), (self.begin, 3), (self.go_on, 8)]
         for step in range(count):
             action = self.dice.choices([a for a, _ in actions],
@@ -289,7 +328,8 @@ def test_every_reading_is_allowed(seed):
     from standin import Standin
     with Standin(assets=0, seed=seed) as server:
         run = Run(server, seed)
-        with Mount(server, refresh=600, timeout=3, rpm=100000) as m:
+        with Mount(server, refresh=600, timeout=3, rpm=100000, rw=True,
+                   delete="safe", delete_rate=100000) as m:
             run.mounted(m)
             try:
                 run.steps(STEPS)

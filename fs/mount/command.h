@@ -40,6 +40,12 @@ struct command {
  * forgets one (one word). */
 #define COMMAND_SAVE   COMMAND_NUMBER(4)
 #define COMMAND_FORGET COMMAND_NUMBER(5)
+/* On an asset's folder: changes its user_metadata by a patch (one word, see
+ * json/tag.h). Answers when the kernel was told of what came of it. */
+#define COMMAND_TAG COMMAND_NUMBER(16)
+/* Text of the journal of deletions, from an offset (one word) on; its end where
+ * it is empty. */
+#define COMMAND_DELETED COMMAND_NUMBER(17)
 
 _Static_assert(sizeof(struct command) < 1 << _IOC_SIZEBITS,
                "an ioctl's number holds its size");

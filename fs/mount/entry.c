@@ -81,8 +81,9 @@ void entry_view(const struct mount *m, const struct view *v,
                                             : ATTR_DAY_S;
     begin(e, number, timeout_s, timeout_s);
     e->generation = v->generation;
-    /* Writable by their owner, for ln -s. */
-    mode_t mode = m->read_write && view_is_listing(v) ? 0755 : 0555;
+    /* Writable by their owner, for ln -s and rmdir. */
+    bool writable = view_is_listing(v) ? m->read_write : m->deletes;
+    mode_t mode = writable ? 0755 : 0555;
     attr_directory(&m->owner, number, mode, count_links(m, v), view_time(m, v),
                    &e->attr);
 }
@@ -105,7 +106,10 @@ void entry_folder(const struct mount *m, const struct view *v,
     double timeout_s = entry_timeout(m, v);
     begin(e, number, timeout_s, timeout_s);
     e->generation = v->generation;
-    attr_directory(&m->owner, number, 0555, 2, attr_folder_time(v, asset),
+    /* Writable by their owner, for setfattr; and so that we hear of whoever
+     * would remove what is in there. */
+    mode_t mode = m->change ? 0755 : 0555;
+    attr_directory(&m->owner, number, mode, 2, attr_folder_time(v, asset),
                    &e->attr);
 }
 

@@ -6,7 +6,7 @@
 
 #include "base/cleanup.h"
 
-#define BESIDE_MAX 6
+#define BESIDE_MAX 12
 
 /* Every caller can bear these: they say that it failed, and nothing else. */
 static const int anywhere[] = {
@@ -18,7 +18,8 @@ static const int anywhere[] = {
  *  ENOENT    LOOKUP has a reply of its own for an absence that was seen; to
  *            GETATTR, READ and READLINK it is a file that went meanwhile, which
  *            find, tar, rsync and realpath pass over; READDIR's is the end
- *  EAGAIN    in READ: Python takes it for the end, others poll for ever
+ *  EAGAIN    in READ: Python takes it for the end, others poll for ever; in
+ *            SETXATTR the kernel takes it for want of a handler: EOPNOTSUPP
  *  EINVAL    in READLINK: not a link, says realpath, and is content
  *  EISDIR    in READ: grep passes over it
  *  ENOTCONN  anywhere: the daemon died, say mount tools, and unmount */
@@ -29,7 +30,10 @@ static const int beside[FS_OPERATION_COUNT][BESIDE_MAX] = {
     [FS_READDIR] = {EAGAIN},
     [FS_XATTR] = {ENODATA, EOPNOTSUPP, ERANGE, E2BIG},
     [FS_COMMAND] = {ENOENT, EEXIST, EAGAIN},
-    [FS_CHANGE] = {ENOENT, EEXIST, EROFS, EAGAIN, ENAMETOOLONG},
+    [FS_CHANGE] = {ENOENT, EEXIST, EROFS, EAGAIN, ENAMETOOLONG, EPERM, EBUSY,
+                   EINVAL, EDQUOT},
+    [FS_TAG] = {ENOENT, EEXIST, EROFS, EBUSY, ENODATA, EPERM, EINVAL,
+                EOPNOTSUPP, ERANGE, E2BIG, EDQUOT},
 };
 
 enum fs_operation fs_operation(unsigned opcode)
@@ -52,6 +56,9 @@ enum fs_operation fs_operation(unsigned opcode)
     case FUSE_GETXATTR:
     case FUSE_LISTXATTR:
         return FS_XATTR;
+    case FUSE_SETXATTR:
+    case FUSE_REMOVEXATTR:
+        return FS_TAG;
     case FUSE_IOCTL:
         return FS_COMMAND;
     default:
@@ -64,7 +71,7 @@ int fs_errno(enum fs_operation operation, int err)
     int number = -err;
     /* What EAGAIN says (the API's limit, too many that wait), by a word that
      * isn't read as "not yet". */
-    if (operation == FS_READ && number == EAGAIN)
+    if ((operation == FS_READ || operation == FS_TAG) && number == EAGAIN)
         number = EBUSY;
     for (size_t i = 0; i < array_count(anywhere); i++)
         if (anywhere[i] == number)

@@ -20,7 +20,8 @@ enum fs_operation {
     FS_READDIR, /* and READDIRPLUS */
     FS_STATFS,
     FS_XATTR,   /* GETXATTR and LISTXATTR */
-    FS_CHANGE,  /* SYMLINK, UNLINK, WRITE */
+    FS_CHANGE,  /* SYMLINK, UNLINK, RMDIR, WRITE */
+    FS_TAG,     /* SETXATTR, REMOVEXATTR */
     FS_COMMAND, /* IOCTL */
     FS_OPERATION_COUNT
 };

@@ -358,9 +358,14 @@ static void op_unlink(fuse_req_t req, fuse_ino_t parent, const char *name)
 
 static void op_rmdir(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
-    (void)parent;
-    (void)name;
-    count_op(req, FUSE_RMDIR);
+    struct request r = begin(req, FUSE_RMDIR, parent, fs_rmdir);
+    r.name = name;
+    request_serve(&r);
+}
+
+static void refuse(fuse_req_t req, unsigned opcode)
+{
+    count_op(req, opcode);
     (void)fuse_reply_err(req, EROFS);
 }
 
@@ -368,7 +373,7 @@ static void op_mkdir(fuse_req_t req, fuse_ino_t parent, const char *name,
                      mode_t mode)
 {
     (void)mode;
-    op_rmdir(req, parent, name);
+    refuse(req, FUSE_MKDIR);
 }
 
 static void op_mknod(fuse_req_t req, fuse_ino_t parent, const char *name,
@@ -376,7 +381,7 @@ static void op_mknod(fuse_req_t req, fuse_ino_t parent, const char *name,
 {
     (void)mode;
     (void)device;
-    op_rmdir(req, parent, name);
+    refuse(req, FUSE_MKNOD);
 }
 
 static void op_create(fuse_req_t req, fuse_ino_t parent, const char *name,
@@ -384,7 +389,7 @@ static void op_create(fuse_req_t req, fuse_ino_t parent, const char *name,
 {
     (void)mode;
     (void)fi;
-    op_rmdir(req, parent, name);
+    refuse(req, FUSE_CREATE);
 }
 
 static void op_rename(fuse_req_t req, fuse_ino_t parent, const char *name,
@@ -394,23 +399,29 @@ static void op_rename(fuse_req_t req, fuse_ino_t parent, const char *name,
     (void)new_parent;
     (void)new_name;
     (void)flags;
-    op_rmdir(req, parent, name);
+    refuse(req, FUSE_RENAME);
 }
 
 static void op_link(fuse_req_t req, fuse_ino_t ino, fuse_ino_t parent,
                     const char *name)
 {
     (void)ino;
-    op_rmdir(req, parent, name);
+    refuse(req, FUSE_LINK);
 }
 
 static void op_setxattr(fuse_req_t req, fuse_ino_t ino, const char *name,
                         const char *value, size_t size, int flags)
 {
-    (void)value;
-    (void)size;
-    (void)flags;
-    op_rmdir(req, ino, name);
+    struct request r = begin(req, FUSE_SETXATTR, ino, NULL);
+    r.name = name;
+    fs_setxattr(&r, value, size, flags);
+}
+
+static void op_removexattr(fuse_req_t req, fuse_ino_t ino, const char *name)
+{
+    struct request r = begin(req, FUSE_REMOVEXATTR, ino, NULL);
+    r.name = name;
+    fs_setxattr(&r, NULL, 0, 0);
 }
 
 static void op_ioctl(fuse_req_t req, fuse_ino_t ino, unsigned number, void *arg,
@@ -444,7 +455,7 @@ const struct fuse_lowlevel_ops fs_ops = {
     .getxattr = op_getxattr,
     .listxattr = op_listxattr,
     .setxattr = op_setxattr,
-    .removexattr = op_rmdir,
+    .removexattr = op_removexattr,
     .symlink = op_symlink,
     .unlink = op_unlink,
     .rmdir = op_rmdir,

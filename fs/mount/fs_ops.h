@@ -48,9 +48,22 @@ int fs_write(struct request *r);
 /* fs_ops_command.c: serves an ioctl; r->run is NULL before. */
 void fs_command(struct request *r, unsigned number, const void *bytes,
                 size_t size);
+/* fs_ops_delete.c */
+int fs_rmdir(struct request *r);
+/* Somebody wanted a file of ours gone: whoever deletes a tree goes on so. */
+void fs_note_refusal(struct mount *m);
+int caution_new(struct caution **ret_caution);
+void caution_free(struct caution *c); /* NULL is fine */
+/* Whether a folder goes, or has gone, by an rmdir that the kernel knows of. */
+bool caution_has(struct caution *c, uint64_t directory, uint64_t folder);
 /* fs_ops_xattr.c */
 int fs_getxattr(struct request *r);
 int fs_listxattr(struct request *r);
+/* Serves SETXATTR, or with value NULL REMOVEXATTR; r->run is NULL before. */
+void fs_setxattr(struct request *r, const char *value, size_t size, int flags);
+/* Asks for a change of an asset's user_metadata; -ESTALE where r->ino isn't an
+ * asset's folder any more, -ENOTDIR where it never was. */
+int fs_tag(struct request *r, const char *patch);
 /* fs_ops_media.c: what stands in .media/<id>, n a NODE_PICTURE or
  * NODE_PLAYLIST. GETATTR and READ may park; lookup counts for FORGET. */
 int fs_media_getattr(struct request *r, const struct node *n,

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "json/tag.h"
 #include "mount/command.h"
 #include "mount/status.h"
 
@@ -138,6 +139,46 @@ static int run_forget(struct request *r)
                                                .text = r->name});
 }
 
+static const char not_changed[] = "the mount is read-only: mount it with -o rw";
+
+static int run_tag(struct request *r)
+{
+    const char *words = r->words && r->words[0] ? r->words : NULL;
+    if (!r->mount->change)
+        return refuse(r, -EROFS, not_changed);
+    if (r->asked & REQUEST_ASKED_FLUSH)
+        return reply(r, 0, "", 0);
+    if (r->asked & REQUEST_ASKED_CHANGE && !r->answer)
+        return park_flush(r);
+    if (r->asked & REQUEST_ASKED_CHANGE)
+        return r->answer == -EINTR || r->answer == -ESHUTDOWN
+                   ? r->answer
+                   : refuse(r, r->answer, words ? words : strerror(-r->answer));
+    if (!tag_is_patch(r->name, strlen(r->name)))
+        return refuse(r, -EINVAL, "no keys and values that the API can keep");
+    r->tolerant = true;
+    int err = fs_tag(r, r->name);
+    return err == -ENOTDIR ? refuse(r, err, "not an asset's folder") : err;
+}
+
+static int run_deleted(struct request *r)
+{
+    struct mount *m = r->mount;
+    char *end;
+    long long offset = strtoll(r->name, &end, 10);
+    if (!m->change)
+        return refuse(r, -EROFS, not_changed);
+    if (*end || offset < 0)
+        return -EINVAL;
+    cleanup(free_ptr) char *text = malloc(COMMAND_TEXT_BYTES);
+    size_t count;
+    if (!text)
+        return -ENOMEM;
+    int err = change_read_journal(m->change, offset, text, COMMAND_TEXT_BYTES,
+                                  &count);
+    return err ? err : reply(r, 0, text, count);
+}
+
 /* Points at the question's words; false when they aren't there. */
 static bool take_words(const struct command *question, const char **words,
                        size_t count)
@@ -173,7 +214,9 @@ void fs_command(struct request *r, unsigned number, const void *bytes,
                     {COMMAND_STATUS, run_status, 0},
                     {COMMAND_STATUS_JSON, run_status_json, 0},
                     {COMMAND_SAVE, run_save, 2},
-                    {COMMAND_FORGET, run_forget, 1}};
+                    {COMMAND_FORGET, run_forget, 1},
+                    {COMMAND_TAG, run_tag, 1},
+                    {COMMAND_DELETED, run_deleted, 1}};
     const struct command *question = bytes;
     const char *words[2] = {NULL, NULL};
     size_t i = 0;

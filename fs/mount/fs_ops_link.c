@@ -67,14 +67,17 @@ int fs_link_check(struct request *r, const struct view *v, const char **ret_why)
     return err;
 }
 
-/* The view that a name is changed in, held; -EROFS where nothing can be. */
+/* The view that a name is changed in, held; where nothing can be -EROFS, in an
+ * asset's folder -EPERM. */
 static int begin_change(struct request *r, struct view_hold *hold)
 {
     struct node n;
     int err = fs_node(r->mount, r->ino, &n, hold);
     if (err)
         return err;
-    return n.kind == NODE_VIEW && view_is_listing(hold->view) ? 0 : -EROFS;
+    if (n.kind == NODE_VIEW && view_is_listing(hold->view))
+        return 0;
+    return n.kind == NODE_FOLDER ? -EPERM : -EROFS;
 }
 
 void fs_link_changed(struct mount *m, const struct view *v)
@@ -129,7 +132,7 @@ int fs_symlink(struct request *r)
     return fs_reply_entry(r, &e);
 }
 
-int fs_unlink(struct request *r)
+static int unlink_saved(struct request *r)
 {
     struct mount *m = r->mount;
     cleanup(view_hold_done) struct view_hold hold = {0};
@@ -153,6 +156,14 @@ int fs_unlink(struct request *r)
     return park_ask(r, &(struct sync_question){.want = SYNC_LINK_REMOVE,
                                                .place = v->place,
                                                .text = r->name});
+}
+
+int fs_unlink(struct request *r)
+{
+    int result = unlink_saved(r);
+    if (result == -EPERM || result == -EROFS)
+        fs_note_refusal(r->mount);
+    return result;
 }
 
 /* It fails; but one through a mapping is in the page that all read by then. */

@@ -5,13 +5,19 @@
 #include <linux/limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/xattr.h>
 
 #include "json/scan.h"
+#include "json/tag.h"
 
-/* user.twelvelabs.<field> on folders: each top-level scalar by its text, and
- * the id. */
+/* user.twelvelabs.<field> on folders: each top-level scalar by its text, the
+ * id, and of user_metadata each key, which can be set. */
 #define PREFIX     "user.twelvelabs."
 #define PREFIX_LEN (sizeof(PREFIX) - 1)
+#define TAGS       "user_metadata"
+#define TAG        PREFIX TAGS "."
+#define TAG_LEN    (sizeof(TAG) - 1)
+#define PATCH_MAX  (2u << 20) /* of one value, escaped */
 #define BODY_MAX   (256u << 20)
 
 static int read_asset(struct request *r, struct buf *body, struct buf *id)
@@ -63,6 +69,24 @@ static int reply_bytes(struct request *r, const struct buf *bytes)
     return 0;
 }
 
+/* An attribute's value in an object, exact. 0, or -ENODATA, -EBADMSG. */
+static int find_value(const struct buf *body, const char *name,
+                      const char **ret_token, size_t *ret_len)
+{
+    const char *field = name + PREFIX_LEN;
+    const char *object = buf_str(body);
+    size_t len = body->len;
+    int err =
+        scan_member(object, len, field, strlen(field), ret_token, ret_len);
+    if (err == -ENOENT && strncmp(name, TAG, TAG_LEN) == 0) {
+        err = scan_member(object, len, TAGS, strlen(TAGS), &object, &len);
+        if (!err)
+            err = scan_member(object, len, name + TAG_LEN,
+                              strlen(name + TAG_LEN), ret_token, ret_len);
+    }
+    return err == -ENOENT ? -ENODATA : err;
+}
+
 int fs_getxattr(struct request *r)
 {
     /* ENODATA would make ls ask again for every file of the mount. */
@@ -81,12 +105,11 @@ int fs_getxattr(struct request *r)
         return reply_bytes(r, &id);
     const char *token;
     size_t len;
-    err = scan_member(buf_str(&body), body.len, field, strlen(field), &token,
-                      &len);
+    err = find_value(&body, r->name, &token, &len);
     if (!err)
         err = scalar_text(token, len, &value);
     if (err)
-        return err == -ENOENT || err == -EBADMSG ? -ENODATA : err;
+        return err == -EBADMSG ? -ENODATA : err;
     return reply_bytes(r, &value);
 }
 
@@ -94,26 +117,30 @@ int fs_getxattr(struct request *r)
  * a look-up by the name finds. */
 static int append_name(const char *object, size_t object_len,
                        const struct scan_token *key, const char *value,
-                       struct buf *out)
+                       const char *prefix, struct buf *out)
 {
+    size_t prefix_len = strlen(prefix);
+    bool is_tag = prefix_len > PREFIX_LEN;
     cleanup(free_ptr) char *name = malloc(key->len);
     if (!name)
         return -ENOMEM;
     size_t len = scan_unescape(key->text, key->len, name);
     const char *found;
     size_t found_len;
-    if (len == 0 || len > XATTR_NAME_MAX - PREFIX_LEN ||
-        memchr(name, '\0', len) || (len == 2 && memcmp(name, "id", 2) == 0) ||
+    if (len == 0 || len > XATTR_NAME_MAX - prefix_len ||
+        memchr(name, '\0', len) ||
+        (!is_tag && len == 2 && memcmp(name, "id", 2) == 0) ||
         scan_member(object, object_len, name, len, &found, &found_len) ||
         found != value)
         return 0;
-    int err = buf_append(out, PREFIX, PREFIX_LEN);
+    int err = buf_append(out, prefix, prefix_len);
     if (!err)
         err = buf_append(out, name, len);
     return err ? err : buf_append(out, "", 1);
 }
 
-static int append_names(const char *object, size_t len, struct buf *out)
+static int append_names(const char *object, size_t len, const char *prefix,
+                        struct buf *out)
 {
     struct scan s;
     struct scan_token token;
@@ -134,7 +161,7 @@ static int append_names(const char *object, size_t len, struct buf *out)
         if (!err)
             err = scan_value(&s, &value, &value_len);
         if (!err && *value != '{' && *value != '[')
-            err = append_name(object, len, &key, value, out);
+            err = append_name(object, len, &key, value, prefix, out);
         if (err)
             return err;
     }
@@ -151,6 +178,89 @@ int fs_listxattr(struct request *r)
     if (!err)
         err = buf_append(&names, PREFIX "id", sizeof(PREFIX "id"));
     if (!err)
-        err = append_names(buf_str(&body), body.len, &names);
-    return err ? err : reply_bytes(r, &names);
+        err = append_names(buf_str(&body), body.len, PREFIX, &names);
+    const char *tags;
+    size_t len;
+    if (!err && scan_member(buf_str(&body), body.len, TAGS, strlen(TAGS), &tags,
+                            &len) == 0)
+        err = append_names(tags, len, TAG, &names);
+    return err == -EBADMSG ? -EIO : err ? err : reply_bytes(r, &names);
+}
+
+/* ---- set ---- */
+
+/* XATTR_CREATE and XATTR_REPLACE; what isn't there can't be removed. */
+static int check_presence(const struct request *r, const struct buf *body)
+{
+    const char *token;
+    size_t len;
+    bool absent = find_value(body, r->name, &token, &len) != 0;
+    if (r->operation_flags & XATTR_CREATE)
+        return absent ? 0 : -EEXIST;
+    return absent && r->operation_flags & XATTR_REPLACE ? -ENODATA : 0;
+}
+
+static int run_setxattr(struct request *r)
+{
+    if (r->asked & REQUEST_ASKED_CHANGE) {
+        (void)fuse_reply_err(r->req, 0);
+        return 0;
+    }
+    cleanup(buf_done) struct buf body = {.max = BODY_MAX};
+    cleanup(buf_done) struct buf id = {.max = XATTR_SIZE_MAX};
+    int err = read_asset(r, &body, &id);
+    if (!err)
+        err = check_presence(r, &body);
+    if (err)
+        return err;
+    return park_change(r, r->mount->change,
+                       &(struct change_question){.kind = CHANGE_TAG,
+                                                 .id = buf_str(&id),
+                                                 .patch = r->text});
+}
+
+/* Whether an attribute can be set here. */
+static int check_settable(const struct request *r)
+{
+    struct node n;
+    if (!r->mount->change)
+        return -EROFS;
+    if (strncmp(r->name, PREFIX, PREFIX_LEN) != 0)
+        return -EOPNOTSUPP;
+    if (!node_parse(r->ino, &n))
+        return -ESTALE;
+    return n.kind == NODE_FOLDER && strncmp(r->name, TAG, TAG_LEN) == 0
+               ? 0
+               : -EPERM;
+}
+
+void fs_setxattr(struct request *r, const char *value, size_t size, int flags)
+{
+    cleanup(buf_done) struct buf patch = {.max = PATCH_MAX};
+    int err = check_settable(r);
+    if (!err)
+        err = tag_append(&patch, r->name + TAG_LEN, value, size);
+    if (!err)
+        err = tag_end(&patch);
+    if (err) {
+        (void)fuse_reply_err(r->req, fs_errno(r->operation, err));
+        return;
+    }
+    r->text = buf_str(&patch);
+    r->operation_flags = value ? flags : XATTR_REPLACE;
+    r->run = run_setxattr;
+    request_serve(r);
+}
+
+int fs_tag(struct request *r, const char *patch)
+{
+    cleanup(buf_done) struct buf body = {.max = BODY_MAX};
+    cleanup(buf_done) struct buf id = {.max = XATTR_SIZE_MAX};
+    int err = read_asset(r, &body, &id);
+    if (err)
+        return err == -ENODATA ? -ENOTDIR : err;
+    return park_change(r, r->mount->change,
+                       &(struct change_question){.kind = CHANGE_TAG,
+                                                 .id = buf_str(&id),
+                                                 .patch = patch});
 }

@@ -22,6 +22,7 @@
 
 #include "base/cleanup.h"
 #include "catalogue/catalogue.h"
+#include "change/change.h"
 #include "media/media.h"
 #include "mount/attr.h"
 #include "mount/device.h"
@@ -52,6 +53,8 @@ struct mount {
     struct sync *sync;
     struct media *media;
     struct api *api;
+    struct change *change; /* NULL: nothing is changed */
+    bool deletes;          /* by rmdir */
 
     struct attr_owner owner;
     double refresh_s;
@@ -81,6 +84,8 @@ struct mount {
     _Atomic bool other_shown;    /* the root has other/ */
     _Atomic bool other_offered;  /* it was listed while it might yet come */
     _Atomic bool long_negatives; /* the kernel may hold day-long absences */
+
+    struct caution *caution; /* fs_ops_delete.c's */
 
     pthread_mutex_t push_lock; /* held by the one thread that pushes */
     _Atomic int push_credit;   /* folders whose files are worth a push */
@@ -113,17 +118,20 @@ struct request {
     const char *text; /* likewise */
     size_t size;
     off_t off;
+    int operation_flags; /* of SETXATTR */
     int64_t deadline_ms; /* 0 until it first waits */
     unsigned asked;      /* bits: 1 << enum sync_want, REQUEST_ASKED_… */
     unsigned fetches;    /* of pictures, for it, so far */
     bool tolerant;       /* run also when the answer is an error */
     int answer;          /* of the last question */
+    const char *words;   /* why a change failed; "" or NULL */
     struct history_mark since; /* of a refresh: when it was asked for */
     struct media_file *file;   /* of a picture that was asked for */
     struct parked *parked;     /* the copy that waits; NULL on the stack */
 };
 
-#define REQUEST_ASKED_FLUSH (1u << 30)
+#define REQUEST_ASKED_FLUSH  (1u << 30)
+#define REQUEST_ASKED_CHANGE (1u << 29)
 
 static inline bool request_has_asked(const struct request *r,
                                      enum sync_want want)

@@ -28,6 +28,7 @@
 
 #include <errno.h>
 #include <linux/fuse.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -42,7 +43,7 @@ enum parked_state {
 };
 
 /* Who was asked, and can be told to forget it. */
-enum ticket_kind { TICKET_SYNC, TICKET_MEDIA, TICKET_NOTIFY };
+enum ticket_kind { TICKET_SYNC, TICKET_MEDIA, TICKET_CHANGE, TICKET_NOTIFY };
 
 /* Everything but `request` is guarded by the park's lock. */
 struct parked {
@@ -57,6 +58,7 @@ struct parked {
     int answer;
     struct media_file *file;
     char *name, *text;
+    char words[256];
 };
 
 struct park {
@@ -154,6 +156,8 @@ static void cancel(struct park *p, struct parked *k, int answer)
         cancelled = sync_cancel(p->sync, k->ticket);
     else if (k->kind == TICKET_MEDIA)
         cancelled = media_cancel(p->media, k->ticket);
+    else if (k->kind == TICKET_CHANGE)
+        cancelled = change_cancel(k->request.mount->change, k->ticket);
     if (cancelled)
         make_ready(p, k, answer);
 }
@@ -179,6 +183,16 @@ static void on_picture(void *ctx, int err, struct media_file *file)
     {
         guard_mutex(&k->park->lock);
         k->file = file;
+    }
+    on_answer(k, err);
+}
+
+static void on_changed(void *ctx, int err, const char *words)
+{
+    struct parked *k = ctx;
+    {
+        guard_mutex(&k->park->lock);
+        (void)snprintf(k->words, sizeof(k->words), "%s", words);
     }
     on_answer(k, err);
 }
@@ -315,6 +329,20 @@ int park_fetch(struct request *r, const char *id)
     return settle(r, k, err, ticket);
 }
 
+int park_change(struct request *r, struct change *change,
+                const struct change_question *question)
+{
+    struct parked *k;
+    uint64_t ticket = 0;
+    int err = begin(r, TICKET_CHANGE, &k);
+    if (err)
+        return err;
+    k->request.asked |= REQUEST_ASKED_CHANGE;
+    err = change_ask(change, question, k->request.deadline_ms, on_changed, k,
+                     &ticket);
+    return settle(r, k, err, ticket);
+}
+
 static void on_flushed(void *ctx)
 {
     on_answer(ctx, 0);
@@ -355,6 +383,7 @@ struct request *park_take(struct park *p)
     media_file_unref(k->request.file);
     k->request.file = steal_ptr(k->file);
     k->request.answer = k->answer;
+    k->request.words = k->words;
     return &k->request;
 }
 

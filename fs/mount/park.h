@@ -1,5 +1,5 @@
 /*
- * park.h - requests that wait for sync or media, without a thread.
+ * park.h - requests that wait for sync, media or change, without a thread.
  *
  * park_ask and park_fetch copy the request, arm FUSE's interrupt and hand the
  * question on. The answer, an interrupt or park_close moves it to the queue
@@ -17,6 +17,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "change/change.h"
 #include "media/media.h"
 #include "sync/sync.h"
 
@@ -37,6 +38,9 @@ void park_free(struct park *p);
 int park_ask(struct request *r, const struct sync_question *question);
 /* The picture of an asset: r->file when it is taken up again. */
 int park_fetch(struct request *r, const char *id);
+/* A change of the account; r->words says why it failed. */
+int park_change(struct request *r, struct change *change,
+                const struct change_question *question);
 /* Until the kernel was told of every commit so far. */
 int park_flush(struct request *r);
 

@@ -103,6 +103,9 @@ static int tell_expiry(void *ctx, uint64_t parent, const char *name)
 static int tell_deletion(void *ctx, uint64_t parent, uint64_t child,
                          const char *name)
 {
+    struct mount *m = ctx;
+    if (caution_has(m->caution, parent, child))
+        return 0;
     return kernel_delete_entry(told_fd(ctx), parent, child, name);
 }
 
@@ -126,6 +129,8 @@ static int make_tables(struct mount *m)
         err = selection_table_new(&m->selections);
     if (!err)
         err = pin_table_new(&m->pins);
+    if (!err)
+        err = caution_new(&m->caution);
     if (!err)
         err = history_new(&m->history);
     if (!err)
@@ -152,6 +157,7 @@ static int fill(struct mount *m, const struct mount_config *config)
     m->other_shown = catalogue_count(m->catalogue, ASSET_OTHER) > 0;
     m->read_write = config->read_write;
     m->no_pictures = config->no_pictures;
+    m->deletes = m->change && config->deletes;
     m->wants_rings = config->io_uring;
     m->mountpoint = strdup(config->mountpoint);
     m->source = strdup(config->source);
@@ -163,7 +169,7 @@ static int fill(struct mount *m, const struct mount_config *config)
 
 int mount_new(const struct mount_config *config, struct catalogue *catalogue,
               struct sync *sync, struct media *media, struct api *api,
-              struct mount **ret_mount)
+              struct change *change, struct mount **ret_mount)
 {
     struct mount *m = calloc(1, sizeof(*m));
     if (!m)
@@ -172,6 +178,7 @@ int mount_new(const struct mount_config *config, struct catalogue *catalogue,
     m->sync = sync;
     m->media = media;
     m->api = api;
+    m->change = change;
     m->stop_fd = -1;
     (void)pthread_mutex_init(&m->push_lock, NULL);
     int err = fill(m, config);
@@ -195,6 +202,7 @@ void mount_free(struct mount *m)
     status_table_free(m->statuses);
     history_free(m->history);
     pin_table_free(m->pins);
+    caution_free(m->caution);
     selection_table_free(m->selections);
     view_table_free(m->views);
     (void)pthread_mutex_destroy(&m->push_lock);

@@ -21,6 +21,7 @@
 
 #include "base/buf.h"
 #include "catalogue/catalogue.h"
+#include "change/change.h"
 #include "media/media.h"
 #include "sync/sync.h"
 #include "wire/api.h"
@@ -37,16 +38,17 @@ struct mount_config {
     mode_t umask;             /* bits that their modes lack */
     const char *fuse_options; /* more -o options, comma separated, or NULL */
     bool read_write;          /* not a read-only superblock */
+    bool deletes;             /* rmdir deletes an asset */
     bool no_pictures;         /* none is fetched: reading one is -EACCES */
     int64_t refresh_ms; /* how long what nobody notifies may be believed */
     int64_t timeout_ms; /* of an operation that waits */
 };
 
-/* Borrows everything until mount_free; the config is copied. -ENOMEM, or
- * -errno for want of an eventfd. */
+/* Borrows everything until mount_free; change may be NULL; the config is
+ * copied. -ENOMEM, or -errno for want of an eventfd. */
 int mount_new(const struct mount_config *config, struct catalogue *catalogue,
               struct sync *sync, struct media *media, struct api *api,
-              struct mount **ret_mount);
+              struct change *change, struct mount **ret_mount);
 
 /* A sync_committed_fn (ctx is the mount): tells the kernel what changed. Any
  * time between mount_new and mount_free; quick. */

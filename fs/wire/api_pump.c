@@ -263,8 +263,10 @@ int64_t api_pump(void *ctx)
 void api_call_count(struct api_call *c, int change)
 {
     struct api *a = c->api;
-    *(c->picture ? &a->pictures_in_flight
-                 : &a->categories[c->category].in_flight) += change;
+    if (c->picture)
+        a->pictures_in_flight += change;
+    else
+        a->categories[c->category].in_flight += change;
     if (c->picture && c->host)
         c->host->pictures_in_flight += change;
 }

@@ -25,14 +25,16 @@ static void only_an_unlink_says_that_something_is_gone(void **state)
 {
     (void)state;
     for (int o = 0; o < FS_OPERATION_COUNT; o++)
-        assert_int_equal(fs_errno((enum fs_operation)o, -ENOENT),
-                         o == FS_CHANGE || o == FS_COMMAND ? ENOENT : EIO);
+        assert_int_equal(
+            fs_errno((enum fs_operation)o, -ENOENT),
+            o == FS_CHANGE || o == FS_TAG || o == FS_COMMAND ? ENOENT : EIO);
 }
 
 static void a_reader_is_told_nothing_that_it_takes_for_the_end(void **state)
 {
     (void)state;
     assert_int_equal(fs_errno(FS_READ, -EAGAIN), EBUSY);
+    assert_int_equal(fs_errno(FS_TAG, -EAGAIN), EBUSY);
     assert_int_equal(fs_errno(FS_READ, -EISDIR), EIO);
     assert_int_equal(fs_errno(FS_READLINK, -EINVAL), EIO);
 }

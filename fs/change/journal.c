@@ -1,0 +1,167 @@
+#include "change/journal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "json/metadata.h"
+
+#define LINE_MAX_BYTES (512u << 20) /* an object in a page is never as long */
+
+int journal_init(struct journal *j, const char *directory)
+{
+    *j = (struct journal){.fd = -1};
+    char *path;
+    if (asprintf(&path, "%s/" JOURNAL_NAME, directory) < 0)
+        return -ENOMEM;
+    j->path = path;
+    return 0;
+}
+
+void journal_done(struct journal *j)
+{
+    close_fd(&j->fd);
+    free(j->path);
+    *j = (struct journal){.fd = -1};
+}
+
+/* The file's name must be on the disk, too. */
+static int sync_directory(const char *path)
+{
+    cleanup(free_ptr) char *directory = strdup(path);
+    if (!directory)
+        return -ENOMEM;
+    *strrchr(directory, '/') = '\0';
+    cleanup(close_fd) int fd = open(directory, O_RDONLY | O_CLOEXEC);
+    return fd < 0 || fsync(fd) < 0 ? -errno : 0;
+}
+
+static int journal_open(struct journal *j)
+{
+    if (j->fd >= 0)
+        return 0;
+    cleanup(close_fd) int fd = open(
+        j->path, O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (fd < 0)
+        return -errno;
+    int err = sync_directory(j->path);
+    if (!err)
+        j->fd = steal_fd(&fd);
+    return err;
+}
+
+/* Whether a line was cut short by whoever wrote last. */
+static bool ends_amid_line(int fd)
+{
+    struct stat st;
+    char last;
+    return fstat(fd, &st) == 0 && st.st_size > 0 &&
+           pread(fd, &last, 1, st.st_size - 1) == 1 && last != '\n';
+}
+
+static int write_all(int fd, const char *bytes, size_t len)
+{
+    while (len > 0) {
+        ssize_t count = write(fd, bytes, len);
+        if (count < 0 && errno == EINTR)
+            continue;
+        if (count <= 0)
+            return count < 0 ? -errno : -EIO;
+        bytes += count;
+        len -= (size_t)count;
+    }
+    return 0;
+}
+
+static int append_line(struct journal *j, const struct buf *line)
+{
+    int err = journal_open(j);
+    if (!err && ends_amid_line(j->fd))
+        err = write_all(j->fd, "\n", 1);
+    if (!err)
+        err = write_all(j->fd, line->data, line->len);
+    if (!err && fdatasync(j->fd) < 0)
+        err = -errno;
+    return err;
+}
+
+static int append_string(struct buf *out, const char *text)
+{
+    int err = buf_append_char(out, '"');
+    for (; !err && *text; text++) {
+        unsigned char c = (unsigned char)*text;
+        if (c == '"' || c == '\\' || c < 0x20)
+            err = buf_appendf(out, "\\u%04x", c);
+        else
+            err = buf_append_char(out, (char)c);
+    }
+    return err ? err : buf_append_char(out, '"');
+}
+
+static int append_head(struct buf *out, const char *verb, const char *id)
+{
+    char at[CLOCK_RFC3339_SIZE];
+    clock_format_rfc3339(clock_wall_s(), at);
+    int err = buf_appendf(out, "{\"%s\":", verb);
+    if (!err)
+        err = append_string(out, id);
+    return err ? err : buf_appendf(out, ",\"at\":\"%s\"", at);
+}
+
+int journal_begin(struct journal *j, const char *id, const char *folder,
+                  bool force, const char *body, size_t body_bytes)
+{
+    cleanup(buf_done) struct buf line = {.max = LINE_MAX_BYTES};
+    int err = append_head(&line, "deleting", id);
+    if (!err)
+        err = buf_append_str(&line, ",\"folder\":");
+    if (!err)
+        err = append_string(&line, folder);
+    if (!err)
+        err = buf_appendf(
+            &line, ",\"force\":%s,\"metadata\":", force ? "true" : "false");
+    if (!err)
+        err = metadata_line(body, body_bytes, &line);
+    if (err)
+        return err;
+    buf_truncate(&line, line.len - 1); /* the object's own line end */
+    err = buf_append_str(&line, "}\n");
+    return err ? err : append_line(j, &line);
+}
+
+int journal_end(struct journal *j, const char *id, enum journal_outcome outcome,
+                const char *words)
+{
+    static const char *const names[] = {"gone", "kept", "unknown"};
+    cleanup(buf_done) struct buf line = {.max = LINE_MAX_BYTES};
+    int err = append_head(&line, "deleted", id);
+    if (!err)
+        err = buf_appendf(&line,
+                          ",\"outcome\":\"%s\",\"words\":", names[outcome]);
+    if (!err)
+        err = append_string(&line, words);
+    if (!err)
+        err = buf_append_str(&line, "}\n");
+    return err ? err : append_line(j, &line);
+}
+
+int journal_read(const struct journal *j, int64_t offset, char *out,
+                 size_t size, size_t *ret_count)
+{
+    *ret_count = 0;
+    cleanup(close_fd) int fd = open(j->path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return errno == ENOENT ? 0 : -errno;
+    ssize_t count = pread(fd, out, size, offset);
+    if (count < 0)
+        return -errno;
+    *ret_count = (size_t)count;
+    return 0;
+}

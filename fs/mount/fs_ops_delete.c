@@ -1,0 +1,227 @@
+/*
+ * fs_ops_delete.c - rmdir of an asset's folder deletes the asset (delete=), as
+ * rmdir does in cgroupfs: what is in the folder goes with it.
+ *
+ * Only who means one asset may. Two kinds of programs don't:
+ *
+ *  Who deletes a tree wants the files first, is refused, and some then try the
+ *  directories all the same (find -delete, shutil.rmtree(ignore_errors=True)).
+ *  So after a file was refused no directory goes for CAUTION_MS, and every
+ *  further attempt prolongs that: none of them gets through.
+ *
+ *  Who repeats what failed halfway (a deadline, a lost answer) would meet
+ *  another asset: of several with one name the next takes the name that became
+ *  free. So that name deletes nothing for CAUTION_MS.
+ *
+ * The kernel holds the directory's lock until we reply, and takes the name out
+ * itself. It needn't be told of that, nor may it be: the thread that tells it
+ * would wait for the next rmdir in line, which has the lock by then; and were
+ * we killed in that moment, the two would wait for each other for good.
+ */
+#include "mount/fs_ops.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/hash.h"
+#include "base/log.h"
+
+#define CAUTION_MS   60000
+#define NAMES_KEPT   1024
+#define BODY_MAX     (256u << 20)
+#define QUOTED_BYTES 200
+
+struct caution {
+    pthread_mutex_t lock;
+    int64_t until_ms; /* under lock, as is all that follows */
+    struct {
+        uint64_t hash;
+        int64_t until_ms;
+    } names[NAMES_KEPT]; /* a ring */
+    size_t next;
+    struct {
+        uint64_t directory, folder; /* inode numbers */
+    } own[NAMES_KEPT];              /* a ring: what rmdir removes, or has */
+    size_t next_own;
+};
+
+int caution_new(struct caution **ret_caution)
+{
+    struct caution *c = calloc(1, sizeof(*c));
+    if (!c)
+        return -ENOMEM;
+    (void)pthread_mutex_init(&c->lock, NULL);
+    *ret_caution = c;
+    return 0;
+}
+
+void caution_free(struct caution *c)
+{
+    if (c)
+        (void)pthread_mutex_destroy(&c->lock);
+    free(c);
+}
+
+void fs_note_refusal(struct mount *m)
+{
+    struct caution *c = m->caution;
+    int64_t now_ms = clock_mono_ms();
+    bool news;
+    if (!m->deletes)
+        return;
+    {
+        guard_mutex(&c->lock);
+        news = c->until_ms <= now_ms;
+        c->until_ms = now_ms + CAUTION_MS;
+    }
+    if (news)
+        log_warning("a file of an asset can't be removed; in case a whole tree "
+                    "is to be, no asset is deleted for a minute");
+}
+
+/* Whether a tree is being deleted; then it goes on being refused. */
+static bool is_on_guard(struct mount *m)
+{
+    struct caution *c = m->caution;
+    int64_t now_ms = clock_mono_ms();
+    guard_mutex(&c->lock);
+    if (c->until_ms <= now_ms)
+        return false;
+    c->until_ms = now_ms + CAUTION_MS;
+    return true;
+}
+
+static void keep_name(struct mount *m, const char *name)
+{
+    struct caution *c = m->caution;
+    guard_mutex(&c->lock);
+    c->names[c->next % NAMES_KEPT].hash = hash_bytes(name, strlen(name), 0);
+    c->names[c->next++ % NAMES_KEPT].until_ms = clock_mono_ms() + CAUTION_MS;
+}
+
+static bool has_changed_hands(struct mount *m, const char *name)
+{
+    struct caution *c = m->caution;
+    uint64_t hash = hash_bytes(name, strlen(name), 0);
+    int64_t now_ms = clock_mono_ms();
+    guard_mutex(&c->lock);
+    for (size_t i = 0; i < NAMES_KEPT; i++)
+        if (c->names[i].hash == hash && c->names[i].until_ms > now_ms)
+            return true;
+    return false;
+}
+
+/* A folder goes by rmdir; or it didn't. */
+static void keep_own(struct mount *m, uint64_t directory, uint64_t folder)
+{
+    struct caution *c = m->caution;
+    guard_mutex(&c->lock);
+    c->own[c->next_own % NAMES_KEPT].directory = directory;
+    c->own[c->next_own++ % NAMES_KEPT].folder = folder;
+}
+
+/* The kernel may have been told nothing of it, and must be. */
+static void give_up_own(struct mount *m, uint64_t directory, const char *name)
+{
+    struct caution *c = m->caution;
+    {
+        guard_mutex(&c->lock);
+        for (size_t i = 0; i < NAMES_KEPT; i++)
+            if (c->own[i].directory == directory)
+                c->own[i].directory = 0;
+    }
+    notify_name(m->notify, directory, name);
+}
+
+bool caution_has(struct caution *c, uint64_t directory, uint64_t folder)
+{
+    guard_mutex(&c->lock);
+    for (size_t i = 0; i < NAMES_KEPT; i++)
+        if (c->own[i].directory == directory && c->own[i].folder == folder)
+            return true;
+    return false;
+}
+
+/* What a name in a directory of assets stands for. */
+static int find_asset(struct catalogue_reader *reader, const struct view *v,
+                      const char *name, struct catalogue_entry *ret)
+{
+    char id[NAME_SIZE];
+    if (v->number == VIEW_ID)
+        return name_to_id(name, id) ? -ENOENT
+                                    : catalogue_get_by_id(reader, id, ret);
+    int err = catalogue_get_by_folder(reader, name, ret);
+    return !err && ret->type != v->type ? -ENOENT : err;
+}
+
+static int ask_deletion(struct request *r, const struct view *v)
+{
+    struct mount *m = r->mount;
+    struct catalogue_entry asset;
+    cleanup(buf_done) struct buf body = {.max = BODY_MAX};
+    cleanup(free_ptr) char *id = NULL;
+    cleanup(release_reader) struct catalogue_reader *reader =
+        catalogue_reader_acquire(m->catalogue);
+    if (!reader)
+        return -ENOMEM;
+    int err = find_asset(reader, v, r->name, &asset);
+    if (err)
+        return err;
+    id = strdup(asset.id); /* the entry is borrowed from the reader */
+    if (!id)
+        return -ENOMEM;
+    err = catalogue_body(reader, asset.row, &body);
+    if (err)
+        return err;
+    keep_own(m, r->ino, node_number(NODE_FOLDER, v->number, asset.row));
+    r->tolerant = true;
+    return park_change(r, m->change,
+                       &(struct change_question){.kind = CHANGE_DELETE,
+                                                 .id = id,
+                                                 .folder = r->name,
+                                                 .body = buf_str(&body),
+                                                 .body_bytes = body.len});
+}
+
+/* Where a folder is an asset's own place: not in a query, which is a question;
+ * nor is anything but folders removed. */
+static bool has_assets(const struct node *n, const struct view *v)
+{
+    return n->kind == NODE_VIEW &&
+           (v->number == VIEW_ID || v->type != ASSET_TYPE_COUNT) &&
+           !view_is_query(v);
+}
+
+int fs_rmdir(struct request *r)
+{
+    struct mount *m = r->mount;
+    struct node n;
+    char quoted[QUOTED_BYTES];
+    cleanup(view_hold_done) struct view_hold hold = {0};
+    if (r->asked & REQUEST_ASKED_CHANGE && r->answer) {
+        give_up_own(m, r->ino, r->name);
+        return r->answer;
+    }
+    if (r->asked & REQUEST_ASKED_CHANGE) {
+        keep_name(m, r->name);
+        (void)fuse_reply_err(r->req, 0);
+        return 0;
+    }
+    if (!m->change)
+        return -EROFS;
+    int err = fs_node(m, r->ino, &n, &hold);
+    if (err)
+        return err;
+    if (!m->deletes || !has_assets(&n, hold.view) || is_on_guard(m))
+        return -EPERM;
+    if (has_changed_hands(m, r->name)) {
+        log_warning(
+            "%s was deleted a moment ago, and what has its name now "
+            "isn't it: try again in a minute",
+            log_quote(r->name, strlen(r->name), quoted, sizeof(quoted)));
+        return -EBUSY;
+    }
+    return ask_deletion(r, hold.view);
+}

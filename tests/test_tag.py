@@ -1,0 +1,242 @@
+"""user_metadata is set and cleared: by setfattr, and for many by twelvefs tag."""
+import concurrent.futures
+import errno
+import json
+import os
+import subprocess
+
+import pytest
+
+from mounting import BINARY, Mount, PATIENCE_S
+from waiting import within
+
+TAG = "user.twelvelabs.user_metadata."
+
+
+def names(m):
+    return sorted(n for n in os.listdir(m.path / "video")
+                  if not n.startswith("."))
+
+
+def one(server, **fields):
+    """The id of an asset in video/ under a name of its own."""
+    return server.create(fields={"filename": "the one.mp4",
+                                 "file_type": "video/mp4",
+                                 "user_metadata": {"kept": "as it is"},
+                                 **fields})[0]
+
+
+@pytest.fixture
+def tagged(standin, mount):
+    server = standin(assets=20)
+    asset = one(server)
+    m = mount(server, rw=True, refresh=600)
+    m.wait_complete()
+    return server, m, asset, m.path / "video" / "the one.mp4"
+
+
+def stored(server, asset):
+    return json.loads(server.raw(asset)).get("user_metadata", {})
+
+
+def changes(server):
+    return server.stats()["requests"]["metadata"]
+
+
+def errno_of(function, *arguments):
+    try:
+        function(*arguments)
+    except OSError as error:
+        return error.errno
+    return 0
+
+
+def tag(*words, env=None):
+    return subprocess.run([BINARY, "tag", *map(str, words)], text=True,
+                          capture_output=True, timeout=PATIENCE_S)
+
+
+@pytest.mark.parametrize("value,kept", [
+    ("sports", "sports"), ("12", 12), ("-0.5", -0.5), ("true", True),
+    ("9007199254740993", 9007199254740993), ('"12"', "12"), ("007", "007"),
+    ("null", "null"), ("é \"q\" \\ \n", "é \"q\" \\ \n")])
+def test_a_value_is_stored_with_its_kind_and_shows_at_once(tagged, value, kept):
+    server, m, asset, folder = tagged
+    os.setxattr(folder, TAG + "new key", value.encode())
+    got = stored(server, asset)
+    assert got == {"kept": "as it is", "new key": kept}
+    assert type(got["new key"]) is type(kept)
+    assert os.getxattr(folder, TAG + "new key").decode() == \
+        (value if not value.startswith('"') else kept)
+    assert TAG + "new key" in os.listxattr(folder)
+    within(PATIENCE_S, lambda: json.loads(
+        (folder / "metadata.json").read_text())["user_metadata"] == got)
+    assert changes(server) == 1
+    assert server.stats()["key_leaks"] == 0
+
+
+def test_a_key_is_removed_alone(tagged):
+    server, m, asset, folder = tagged
+    os.setxattr(folder, TAG + "a", b"1")
+    os.removexattr(folder, TAG + "a")
+    assert stored(server, asset) == {"kept": "as it is"}
+    assert errno_of(os.getxattr, folder, TAG + "a") == errno.ENODATA
+    assert errno_of(os.removexattr, folder, TAG + "a") == errno.ENODATA
+    assert changes(server) == 2
+
+
+def test_what_cannot_be_set_is_said(tagged):
+    server, m, asset, folder = tagged
+    before = changes(server)
+
+    def set_it(name, value=b"v", where=folder, flags=0):
+        return errno_of(os.setxattr, where, name, value, flags)
+
+    assert set_it(TAG + "k", b"") == errno.EINVAL
+    assert set_it(TAG + "k", b'""') == errno.EINVAL
+    assert set_it(TAG + "k", b"\xff") == errno.EINVAL
+    assert set_it(TAG + "k", b"a\0b") == errno.EINVAL
+    assert set_it("user.twelvelabs.filename") == errno.EPERM
+    assert set_it("user.twelvelabs.id") == errno.EPERM
+    assert set_it("user.other") == errno.EOPNOTSUPP
+    assert set_it(TAG + "k", where=m.path / "video") == errno.EPERM
+    assert set_it(TAG + "k", where=folder / "metadata.json") in (
+        errno.EPERM, errno.EACCES)
+    assert set_it(TAG + "kept", flags=os.XATTR_CREATE) == errno.EEXIST
+    assert set_it(TAG + "k", flags=os.XATTR_REPLACE) == errno.ENODATA
+    assert changes(server) == before
+    assert stored(server, asset) == {"kept": "as it is"}
+
+
+def test_without_rw_nothing_is_set(standin, mount):
+    server = standin(assets=3)
+    one(server)
+    m = mount(server, refresh=600)
+    m.wait_complete()
+    folder = m.path / "video" / "the one.mp4"
+    assert errno_of(os.setxattr, folder, TAG + "k", b"v") == errno.EROFS
+    assert errno_of(os.rmdir, folder) == errno.EROFS
+    assert "rw" in tag(folder, "k=v").stderr
+    assert changes(server) == 0
+
+
+@pytest.mark.parametrize("quirk", ["empty", "object"])
+def test_either_answer_to_a_patch_is_a_success(tagged, quirk):
+    server, m, asset, folder = tagged
+    server.quirk(metadata_answer=quirk)
+    os.setxattr(folder, TAG + "k", b"v")
+    assert stored(server, asset)["k"] == "v"
+
+
+@pytest.mark.parametrize("status,number", [
+    (400, errno.EINVAL), (401, errno.EACCES), (403, errno.EACCES),
+    (404, errno.ENOENT), (402, errno.EDQUOT)])
+def test_a_refusal_is_the_right_errno_with_the_apis_words(tagged, status,
+                                                          number):
+    server, m, asset, folder = tagged
+    server.fault("status", {"kind": "metadata"}, status=status,
+                 body=json.dumps({"code": "c", "message": "words of it"}))
+    assert errno_of(os.setxattr, folder, TAG + "k", b"v") == number
+    assert "words of it" in m.log()
+    said = tag(folder, "k=v")
+    assert said.returncode != 0
+    assert "words of it" in said.stderr
+    assert said.stdout == "tagged 0 of 1\n"
+
+
+def test_a_days_limit_is_told_and_is_none_on_the_list(tagged):
+    server, m, asset, folder = tagged
+    server.refuse(retry_after=86400, count=-1, kind="metadata")
+    assert errno_of(os.setxattr, folder, TAG + "k", b"v") == errno.EBUSY
+    assert "HTTP 429" in m.log()
+    server.create(fields={"filename": "late.mp4", "file_type": "video/mp4"})
+    assert errno_of(m.refresh) == 0
+    assert "late.mp4" in names(m)
+    assert m.status()["background_pause_ms"] == 0
+
+
+def test_an_answer_that_is_lost_is_asked_for_again(tagged):
+    server, m, asset, folder = tagged
+    server.fault("lost_answer", {"kind": "metadata", "count": 1})
+    os.setxattr(folder, TAG + "k", b"v")
+    assert stored(server, asset)["k"] == "v"
+    assert os.getxattr(folder, TAG + "k") == b"v"
+
+
+def test_many_are_tagged_under_limits_and_none_twice(standin, mount):
+    """1,000 by one command, most requests refused at first."""
+    server = standin(assets=1200)
+    m = mount(server, rw=True, refresh=600)
+    m.wait_complete()
+    folders = [m.path / kind / n for kind in ("video", "image", "audio")
+               for n in sorted(os.listdir(m.path / kind))][:1000]
+    assert len(folders) == 1000
+    server.fault("status", {"kind": "metadata", "probability": 0.1, "seed": 1},
+                 status=429, headers={"retry-after-ms": "5"})
+    server.fault("status", {"kind": "metadata", "probability": 0.02, "seed": 2},
+                 status=503)
+    seq = server.seq()
+    said = subprocess.run([BINARY, "tag", *folders, "season=2026", "gone-"],
+                          text=True, capture_output=True, timeout=300)
+    assert said.returncode == 0, said.stderr
+    assert said.stdout == "tagged 1000 of 1000\n"
+    tagged = [a for a in server.assets()
+              if a.get("user_metadata", {}).get("season") == 2026]
+    assert len(tagged) == 1000
+    done = [r["path"] for r in server.log(seq)
+            if r["kind"] == "metadata" and r["status"] == 200]
+    assert len(done) == len(set(done)) == 1000
+    assert os.getxattr(folders[0], TAG + "season") == b"2026"
+
+
+def test_the_command_works_in_a_query_and_says_what_is_wrong(tagged):
+    server, m, asset, folder = tagged
+    query = m.path / "filename=the one"
+    said = tag(*[query / n for n in os.listdir(query)], "a=x=y", "kept-")
+    assert (said.returncode, said.stdout) == (0, "tagged 1 of 1\n")
+    assert stored(server, asset) == {"a": "x=y"}
+    before = changes(server)
+    assert tag().returncode == 2
+    assert tag(folder).returncode == 2
+    assert "neither a folder" in tag(folder, "word").stderr
+    assert tag(folder, "k=").returncode == 2
+    assert "no such folder" in tag(folder, m.path / "filename=x/y", "k=v").stderr
+    assert "no such folder" in tag("video/none.mp4", "k=v").stderr
+    assert "not an asset's folder" in tag(m.path / "video", "k=v").stderr
+    assert changes(server) == before
+    assert tag(folder, "--", "url=http://x/y").returncode == 0
+    assert stored(server, asset)["url"] == "http://x/y"
+
+
+def test_one_that_fails_fails_the_command_and_no_other(tagged):
+    server, m, asset, folder = tagged
+    others = [m.path / "video" / n for n in names(m) if n != "the one.mp4"]
+    server.fault("status", {"path_prefix": f"/v1.3/assets/{asset}/"}, status=403)
+    said = tag(folder, *others, "k=v")
+    assert said.returncode == 1
+    assert said.stdout == f"tagged {len(others)} of {len(others) + 1}\n"
+    assert str(folder) in said.stderr
+
+
+def test_who_is_impatient_is_let_go_and_the_tag_arrives(tagged):
+    """Ctrl-C ends the wait; what was sent goes on, and the catalogue hears."""
+    server, m, asset, folder = tagged
+    server.fault("late_answer", {"kind": "metadata"}, ms=60000)
+    process = subprocess.Popen(["setfattr", "-n", TAG + "k", "-v", "v", folder])
+    server.wait("metadata", 1)
+    process.terminate()
+    assert process.wait(PATIENCE_S) != 0
+    server.clear_faults()  # the answer comes
+    within(PATIENCE_S, lambda: TAG + "k" in os.listxattr(folder))
+    assert stored(server, asset)["k"] == "v"
+
+
+def test_a_mount_that_ends_meanwhile_ends(tagged):
+    server, m, asset, folder = tagged
+    server.fault("stall", {"kind": "metadata"})
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        result = pool.submit(errno_of, os.setxattr, folder, TAG + "k", b"v")
+        server.wait("metadata", 1)
+        m.stop()
+        assert result.result(PATIENCE_S) in (
+            errno.ESHUTDOWN, errno.EINTR, errno.ENOTCONN, errno.ECONNABORTED)
