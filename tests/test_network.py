@@ -1,6 +1,5 @@
 """What the environment says of the way to the API: certificates, proxies,
 names; and servers of names that don't answer."""
-import os
 import pathlib
 import signal
 import socket

@@ -293,8 +293,6 @@ def test_a_cold_query_equals_the_warm_one(standin, mount):
         assert under(m, query) == names
 
 
-@pytest.mark.skipif(sanitizing.sanitizers_of(BUILD) != "none",
-                    reason="sanitizers keep what was freed for a while")
 def test_a_cold_query_waits_for_keys_not_seen_yet(standin, mount):
     server = standin(assets=2000)
     server.edit(server.ids()[1000], user_metadata={"rare": "yes"}, novel="v")
@@ -314,6 +312,8 @@ def test_a_cold_malformed_query_waits_for_nothing(standin, mount):
     assert m.status()["complete"] is False
 
 
+@pytest.mark.skipif(sanitizing.sanitizers_of(BUILD) != "none",
+                    reason="sanitizers keep what was freed for a while")
 def test_ten_thousand_views_are_forgotten(plain):
     _, m, _ = plain
 

@@ -1,5 +1,6 @@
 """Mounted means mounted: what a start says, and what ends a mount without
 anybody's asking."""
+import contextlib
 import os
 import pathlib
 import subprocess
@@ -154,3 +155,17 @@ def test_a_libfuse_that_refuses_our_hook_is_done_without(standin, tmp_path):
         m.wait_complete()
         expected = False if mended else True
         assert m.status()["uses"]["parallel_dirops"] is expected
+
+
+def test_every_line_of_the_log_is_ours(standin):
+    """libfuse prints what the kernel answers to a notification: that a folder
+    with a file that somebody has open is "not empty", for one."""
+    server = standin(assets=20)
+    with Mount(server, refresh=600) as m, contextlib.ExitStack() as held:
+        for path in m.path.glob("*/*/metadata.json"):
+            held.enter_context(path.open())
+        server.delete(random=10, seed=1)
+        m.refresh()
+        assert m.status()["assets"]["all"] == 10
+        assert [line for line in m.log().splitlines()
+                if not line.startswith("twelvefs: ")] == []

@@ -187,6 +187,8 @@ static int open_and_load(struct catalogue *c, char left)
     if (!err)
         err = load_counters(c);
     if (!err)
+        err = folder_load(c);
+    if (!err)
         err = fields_load(c);
     return err;
 }

@@ -18,7 +18,7 @@
  *  4. The list order is (created_s, row), newest first. It predicts the
  *     server's order; among equal created_s it is a guess.
  *
- * Schema (query.c writes conditions over it):
+ * Schema (condition.c writes conditions over it):
  *   asset(row INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT UNIQUE, type INT,
  *         created_s INT, created TEXT, changed_s INT, folder TEXT NULL,
  *         folder_hash INT NULL, fold TEXT, unfinished INT, metadata_bytes INT,
@@ -33,7 +33,7 @@
  *         most 10,000 of them); indexed: table field is complete for it
  *   field(key INT, row INT, value ANY, exact TEXT, PRIMARY KEY (key, row,
  *         value, exact)) WITHOUT ROWID
- *         value: a number, or a text that begins with '=' (query_exact_of);
+ *         value: a number, or a text that begins with '=' (condition_exact_of);
  *         exact: '', or the text of a number that a double doesn't tell apart;
  *         a scalar element of an array counts as a value of the array's field;
  *         an object or array as a value '{' or '[' of its own

@@ -8,7 +8,7 @@
  * writer.c     transactions, put, remove, marks, state
  * folder.c     folder names and who inherits the bare one
  * changes.c    rows touched by a transaction, and its difference
- * renewal.c    whether two objects differ in signatures alone
+ * condition.c  queries as SQL conditions
  * field.c      field names seen, values of the fields asked for
  * reader.c     the pool of readers; entries, listings, queries
  * place.c      the predicted list
@@ -59,6 +59,8 @@ enum statement {
     S_FETCHED,
     S_DELETE,
     S_BODY_DELETE,
+    S_FIRST_ROW,
+    S_LAST_ROW,
     S_NAME_FIND,
     S_NAMESAKE_ADD,
     S_NAMESAKE_DELETE,
@@ -271,7 +273,12 @@ int fields_remove(struct catalogue *c, int64_t row);
 
 /* ---- folder.c --------------------------------------------------------- */
 
+/* The index of names is one for each block of rows (folder.c). */
+#define FOLDER_BLOCK_BITS 18
 int64_t folder_hash(const char *folder);
+/* Which blocks there are: as kept, and with a new row. */
+int folder_load(struct catalogue *c);
+void folder_note_row(struct catalogue *c, int64_t row);
 
 struct folder_name {
     char text[NAME_SIZE];
@@ -294,19 +301,14 @@ int folder_take(struct catalogue *c, int64_t row, const char *folder);
 /* Whether a folder name was made from this safe name. */
 bool folder_is_of(const char *folder, const char *safe);
 
-/* ---- renewal.c -------------------------------------------------------- */
-
-/* Whether two objects differ in nothing but the query strings of URLs within
- * their hls and thumbnail members. */
-bool renewal_is(const char *a, size_t a_len, const char *b, size_t b_len);
-
 /* ---- checkpoint.c ----------------------------------------------------- */
 
 int checkpoint_start(struct catalogue *c);
 void checkpoint_stop(struct catalogue *c);
 /* After a commit, with the log's length in pages. */
 void checkpoint_poke(struct catalogue *c, int pages);
-bool checkpoint_is_wanted(struct catalogue *c);
+/* Waits for the writer's lock, or has it. */
+bool checkpoint_is_cutting(struct catalogue *c);
 /* Before a transaction: lets a cut of the log, a matter of milliseconds,
  * end. */
 void checkpoint_let(struct catalogue *c);
@@ -376,6 +378,8 @@ struct catalogue {
 
     struct checkpoint checkpoint;
     _Atomic bool short_reads; /* a checkpoint waits: end at release */
+
+    _Atomic int64_t first_block, last_block; /* of rows, for their names */
 
     /* published after each commit */
     _Atomic uint64_t commits; /* any, of this process */

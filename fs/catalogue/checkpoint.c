@@ -34,10 +34,10 @@ void checkpoint_let(struct catalogue *c)
         (void)pthread_cond_wait(&k->wake, &k->mutex);
 }
 
-bool checkpoint_is_wanted(struct catalogue *c)
+bool checkpoint_is_cutting(struct catalogue *c)
 {
     guard_mutex(&c->checkpoint.mutex);
-    return c->checkpoint.wanted;
+    return c->checkpoint.cutting;
 }
 
 /* True when the log is empty. */

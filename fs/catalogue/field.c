@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "catalogue/condition.h"
 #include "json/leaves.h"
 #include "json/scan.h"
 
@@ -121,7 +122,7 @@ static bool is_small_integer(const struct scan_token *t, int64_t *ret_integer)
 {
     int64_t n = 0;
 
-    if (t->kind != SCAN_NUMBER || t->len > QUERY_SHORT_DIGITS)
+    if (t->kind != SCAN_NUMBER || t->len > CONDITION_SHORT_DIGITS)
         return false;
     for (size_t i = 0; i < t->len; i++) {
         if (t->text[i] < '0' || t->text[i] > '9')
@@ -138,7 +139,7 @@ static int add_any_value(struct catalogue *c, int64_t key, int64_t row,
     cleanup(buf_done) struct buf exact;
 
     buf_init(&exact, t->len + 64);
-    int err = query_exact_of(t->text, t->len, &exact);
+    int err = condition_exact_of(t->text, t->len, &exact);
     if (err)
         return err == -ENOMEM ? err : 0; /* no value that can be asked for */
     if (t->kind != SCAN_NUMBER)
@@ -146,7 +147,7 @@ static int add_any_value(struct catalogue *c, int64_t key, int64_t row,
             c, key, row,
             BYTES(exact.data, exact.len < EXACT_MAX ? exact.len : EXACT_MAX),
             "", 0);
-    bool is_short = query_exact_is_short(exact.data, exact.len);
+    bool is_short = condition_exact_is_short(exact.data, exact.len);
     return write_value(c, key, row, REAL(strtod(t->text, NULL)),
                        is_short ? "" : exact.data, is_short ? 0 : exact.len);
 }

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "catalogue/condition.h"
 
 #define POOL_MAX   16 /* readers kept when nobody uses them */
 #define POOL_READY 6  /* … and opened at the start */
@@ -244,8 +245,16 @@ int catalogue_get_by_id(struct catalogue_reader *r, const char *id,
 int catalogue_get_by_folder(struct catalogue_reader *r, const char *folder,
                             struct catalogue_entry *ret_entry)
 {
-    return entry(r, S_GET_BY_FOLDER,
-                 VALUES(INT(folder_hash(folder)), TEXT(folder)), ret_entry);
+    /* Newest first. What is newer than the snapshot holds nothing for it. */
+    int64_t first = atomic_load(&r->catalogue->first_block);
+    int64_t block = atomic_load(&r->catalogue->last_block);
+    int64_t hash = folder_hash(folder);
+    int err = -ENOENT;
+
+    for (; err == -ENOENT && block >= first; block--)
+        err = entry(r, S_GET_BY_FOLDER,
+                    VALUES(INT(block), INT(hash), TEXT(folder)), ret_entry);
+    return err;
 }
 
 int catalogue_body(struct catalogue_reader *r, int64_t row, struct buf *out)
@@ -299,17 +308,17 @@ int catalogue_list(struct catalogue_reader *r, enum asset_type type,
 /* ---- queries ---------------------------------------------------------------
  */
 
-static int bind_query(sqlite3_stmt *s, const struct query_values *values,
+static int bind_query(sqlite3_stmt *s, const struct condition_values *values,
                       int64_t last)
 {
     int code = SQLITE_OK;
 
     for (size_t i = 0; code == SQLITE_OK && i < values->count; i++) {
-        const struct query_value *v = &values->items[i];
+        const struct condition_value *v = &values->items[i];
         int at = (int)i + 1;
-        if (v->kind == QUERY_BIND_INT)
+        if (v->kind == CONDITION_BIND_INT)
             code = sqlite3_bind_int64(s, at, v->integer);
-        else if (v->kind == QUERY_BIND_DOUBLE)
+        else if (v->kind == CONDITION_BIND_DOUBLE)
             code = sqlite3_bind_double(s, at, v->number);
         else
             code = sqlite3_bind_text64(s, at, v->text, v->text_len,
@@ -322,18 +331,18 @@ static int bind_query(sqlite3_stmt *s, const struct query_values *values,
 
 /* before, the condition, then `AND a.row <after> ?`, bound to row. */
 static int prepare_query(struct catalogue_reader *r, const struct query *q,
-                         enum query_form form, const char *before,
+                         enum condition_form form, const char *before,
                          const char *after, int64_t row,
                          sqlite3_stmt **ret_statement)
 {
     cleanup(buf_done) struct buf sql;
-    cleanup(query_values_done) struct query_values values = {0};
+    cleanup(condition_values_done) struct condition_values values = {0};
 
     buf_init(&sql, SQL_MAX);
     drop_pending(r);
     int err = buf_append_str(&sql, before);
     if (!err)
-        err = query_condition(q, form, &sql, &values);
+        err = condition_write(q, form, &sql, &values);
     if (!err)
         err = buf_append_str(&sql, after);
     if (!err)
@@ -348,8 +357,9 @@ int catalogue_matches(struct catalogue_reader *r, const struct query *q,
                       int64_t row)
 {
     sqlite3_stmt *s;
-    int err = prepare_query(r, q, QUERY_POINT, "SELECT 1 FROM asset a WHERE ",
-                            " AND a.row = ?", row, &s);
+    int err =
+        prepare_query(r, q, CONDITION_POINT, "SELECT 1 FROM asset a WHERE ",
+                      " AND a.row = ?", row, &s);
 
     if (err)
         return err;
@@ -397,7 +407,7 @@ int catalogue_select(struct catalogue_reader *r, const struct query *q,
 {
     cleanup(selection_done) struct selection sel = {0};
     sqlite3_stmt *s = NULL;
-    int err = prepare_query(r, q, QUERY_SCAN,
+    int err = prepare_query(r, q, CONDITION_SCAN,
                             "SELECT a.row, a.line_bytes FROM asset a "
                             "WHERE a.folder IS NOT NULL AND ",
                             " AND a.row > ? ORDER BY a.row", after, &s);

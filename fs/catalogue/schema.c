@@ -34,7 +34,7 @@ static const char tables[] =
     " line_bytes) WHERE folder IS NOT NULL;"
     "CREATE INDEX asset_scan ON asset(row, type, line_bytes, fold)"
     " WHERE folder IS NOT NULL;"
-    "CREATE INDEX asset_folder ON asset(folder_hash)"
+    "CREATE INDEX asset_folder ON asset(row >> 18, folder_hash)"
     " WHERE folder_hash IS NOT NULL;"
     "CREATE INDEX asset_order ON asset(created_s);"
     "CREATE INDEX asset_unfinished ON asset(created_s) WHERE unfinished = 1;"

@@ -11,6 +11,8 @@
     "a.row, a.type, a.created_s, a.changed_s, a.fetched_s, a.metadata_bytes, " \
     "a.line_bytes, a.version, a.id, a.folder, a.picture_url, a.manifest_url "
 
+#define IS_NAMED "a.row >> 18 = ? AND a.folder_hash = ? AND a.folder = ?"
+
 static const char *const texts[STATEMENT_COUNT] = {
     [S_BEGIN_READ] = "BEGIN",
     [S_BEGIN_WRITE] = "BEGIN IMMEDIATE",
@@ -37,8 +39,10 @@ static const char *const texts[STATEMENT_COUNT] = {
     [S_FETCHED] = "UPDATE asset SET fetched_s = ? WHERE row = ?",
     [S_DELETE] = "DELETE FROM asset WHERE row = ?",
     [S_BODY_DELETE] = "DELETE FROM body WHERE row = ?",
-    [S_NAME_FIND] =
-        "SELECT row FROM asset WHERE folder_hash = ? AND folder = ?",
+    [S_FIRST_ROW] = "SELECT coalesce(min(row), (SELECT coalesce(max(seq), 0) "
+                    "FROM sqlite_sequence WHERE name = 'asset')) FROM asset",
+    [S_LAST_ROW] = "SELECT coalesce(max(row), 0) FROM asset",
+    [S_NAME_FIND] = "SELECT a.row FROM asset a WHERE " IS_NAMED,
     [S_NAMESAKE_ADD] = "INSERT INTO namesake(safe, row) VALUES(?, ?)",
     [S_NAMESAKE_DELETE] = "DELETE FROM namesake WHERE safe = ? AND row = ?",
     [S_NAMESAKE_FIRST] =
@@ -68,8 +72,7 @@ static const char *const texts[STATEMENT_COUNT] = {
         "SELECT row, json FROM body WHERE row > ? ORDER BY row LIMIT ?",
     [S_GET] = "SELECT " ENTRY_COLUMNS "FROM asset a WHERE a.row = ?",
     [S_GET_BY_ID] = "SELECT " ENTRY_COLUMNS "FROM asset a WHERE a.id = ?",
-    [S_GET_BY_FOLDER] = "SELECT " ENTRY_COLUMNS
-                        "FROM asset a WHERE a.folder_hash = ? AND a.folder = ?",
+    [S_GET_BY_FOLDER] = "SELECT " ENTRY_COLUMNS "FROM asset a WHERE " IS_NAMED,
     [S_LIST] = "SELECT row, type, folder, created_s, id FROM asset "
                "WHERE row > ? AND folder IS NOT NULL ORDER BY row",
     [S_LIST_TYPE] = "SELECT row, type, folder, created_s, id FROM asset "

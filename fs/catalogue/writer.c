@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "base/plant.h"
 #include "json/metadata.h"
+#include "json/renewal.h"
 
 #define FETCHED_STALE_S 600 /* a younger fetched_s isn't written anew */
 #define HOLD_ROWS       4096
@@ -199,7 +200,7 @@ int catalogue_hold(struct catalogue *c, struct catalogue_diff *ret_diff)
 {
     assert(c->in_transaction);
     if (c->failed || c->changes.count >= HOLD_ROWS ||
-        clock_mono_ms() >= c->held_until_ms || checkpoint_is_wanted(c))
+        clock_mono_ms() >= c->held_until_ms || checkpoint_is_cutting(c))
         return catalogue_commit(c, ret_diff);
     c->in_transaction = false;
     c->held = true;
@@ -325,6 +326,7 @@ static int insert_row(struct catalogue *c, const struct asset *a,
     int64_t row = sqlite3_last_insert_rowid(c->db.handle);
     if (row >= CATALOGUE_MAX_ROW)
         return -ENOSPC; /* an inode's asset part ends there */
+    folder_note_row(c, row);
     err = changes_touch(c, row, true, NULL);
     if (!err)
         err = write_body(c, a, row);

@@ -100,40 +100,6 @@ int query_ask(const struct query *q, struct buf *out);
  * invalid bytes pass through. Appends. 0, -ENOMEM, -E2BIG. */
 int query_fold(const char *text, size_t len, struct buf *out);
 
-/* The SQL condition over the catalogue's tables (catalogue.h has the schema):
- * appends "1" or terms joined by AND, about the row `a` of table asset. Every
- * value and field name is a `?`; the values come in their order.
- *
- * QUERY_SCAN is for listing (sub-selects that drive the query); QUERY_POINT
- * for asking about one row (correlated EXISTS). Terms of kind RANGE and EXACT
- * read table field, which is complete for fields that were asked for before. */
-enum query_form { QUERY_SCAN, QUERY_POINT };
-struct query_value {
-    enum { QUERY_BIND_INT, QUERY_BIND_DOUBLE, QUERY_BIND_TEXT } kind;
-    int64_t integer;
-    double number;
-    char *text; /* owned */
-    size_t text_len;
-};
-struct query_values {
-    struct query_value *items;
-    size_t count;
-};
-void query_values_done(struct query_values *v);
-int query_condition(const struct query *q, enum query_form form,
-                    struct buf *sql, struct query_values *values);
-
-/* How a JSON scalar compares in an EXACT term, from its exact token: a string
- * is '=' and its unescaped text; true, false and null are '=' and the word; a
- * number is '#' and its canonical decimal ("0.10" -> "#1e-1", "10" and "1e1"
- * -> "#1e1", "-0" -> "#0"), so 2^53+1 keeps its value. Appends; -EINVAL for no
- * scalar. */
-int query_exact_of(const char *token, size_t len, struct buf *out);
-/* Whether a double tells the number that such a text stands for from all others
- * of which it does: it has at most 15 digits, and isn't out of range. */
-#define QUERY_SHORT_DIGITS 15
-bool query_exact_is_short(const char *exact, size_t len);
-
 /* A saved link's target: a relative path of segments, "a=b/c=d" (one trailing
  * '/' allowed). 0; or -EINVAL, -ENAMETOOLONG, -ENOMEM, with a reason for the
  * log. */

@@ -46,7 +46,7 @@
 
 struct notify;
 
-/* The kernel's side, negative errno as libfuse gives it. On the notify
+/* The kernel's side (kernel.h), its negative errno. On the notify
  * thread. inval_inode with off -1 is about the attributes alone. is_held:
  * whether a request is parked that holds the directory's lock. */
 struct notify_kernel {

@@ -16,6 +16,7 @@
 #include "mount/device.h"
 #include "mount/entry.h"
 #include "mount/fs_ops.h"
+#include "mount/kernel.h"
 #include "mount/mount.h"
 #include "mount/status.h"
 
@@ -79,42 +80,33 @@ static int make_options(const struct mount_config *config, char **ret)
     return *ret ? 0 : -ENOMEM;
 }
 
-static int kernel_inval_inode(void *ctx, uint64_t ino, int64_t off)
+static int told_fd(void *ctx)
 {
-    struct mount *m = ctx;
-    return fuse_lowlevel_notify_inval_inode(m->session, ino, off, 0);
+    return fuse_session_fd(((struct mount *)ctx)->session);
 }
 
-static int kernel_inval_entry(void *ctx, uint64_t parent, const char *name)
+static int tell_inode(void *ctx, uint64_t ino, int64_t off)
 {
-    struct mount *m = ctx;
-    return fuse_lowlevel_notify_inval_entry(m->session, parent, name,
-                                            strlen(name));
+    return kernel_inval_inode(told_fd(ctx), ino, off);
 }
 
-/* Kernels before 6.2 can't: there the name is dropped. */
-static int kernel_expire_entry(void *ctx, uint64_t parent, const char *name)
+static int tell_entry(void *ctx, uint64_t parent, const char *name)
 {
-    struct mount *m = ctx;
-#if TWELVEFS_FUSE_EXPIRE_FLAGS
-    int err = fuse_lowlevel_notify_expire_entry(
-        m->session, parent, name, strlen(name), FUSE_LL_EXPIRE_ONLY);
-#else
-    int err = fuse_lowlevel_notify_expire_entry(m->session, parent, name,
-                                                strlen(name));
-#endif
-    return err == -ENOSYS ? kernel_inval_entry(ctx, parent, name) : err;
+    return kernel_inval_entry(told_fd(ctx), parent, name);
 }
 
-static int kernel_delete(void *ctx, uint64_t parent, uint64_t child,
+static int tell_expiry(void *ctx, uint64_t parent, const char *name)
+{
+    return kernel_expire_entry(told_fd(ctx), parent, name);
+}
+
+static int tell_deletion(void *ctx, uint64_t parent, uint64_t child,
                          const char *name)
 {
-    struct mount *m = ctx;
-    return fuse_lowlevel_notify_delete(m->session, parent, child, name,
-                                       strlen(name));
+    return kernel_delete_entry(told_fd(ctx), parent, child, name);
 }
 
-static bool kernel_is_held(void *ctx, uint64_t directory)
+static bool is_held(void *ctx, uint64_t directory)
 {
     struct mount *m = ctx;
     return park_holds(m->park, directory);
@@ -123,11 +115,11 @@ static bool kernel_is_held(void *ctx, uint64_t directory)
 static int make_tables(struct mount *m)
 {
     static const struct notify_kernel kernel = {
-        .is_held = kernel_is_held,
-        .inval_inode = kernel_inval_inode,
-        .inval_entry = kernel_inval_entry,
-        .expire_entry = kernel_expire_entry,
-        .delete_entry = kernel_delete,
+        .is_held = is_held,
+        .inval_inode = tell_inode,
+        .inval_entry = tell_entry,
+        .expire_entry = tell_expiry,
+        .delete_entry = tell_deletion,
     };
     int err = view_table_new(&m->views);
     if (!err)

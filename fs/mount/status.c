@@ -1,7 +1,7 @@
 #include "mount/status.h"
 
+#include <cjson/cJSON.h>
 #include <errno.h>
-#include <inttypes.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,178 +10,189 @@
 #include "mount/mount.h"
 #include "wire/http.h"
 
-/* The text is printable by api.h's word; what JSON can't hold is left out. */
-static int append_string(struct buf *out, const char *text)
+/*
+ * The tree of values that becomes the text. cJSON answers NULL when memory is
+ * short, and takes NULL: so a lack anywhere shows when the tree is printed,
+ * where `lacks` says so.
+ */
+struct object {
+    cJSON *json;
+    bool *lacks;
+};
+
+static void note(struct object o, const void *added)
 {
-    int err = buf_append_char(out, '"');
-    for (; !err && *text; text++)
-        if ((unsigned char)*text >= 0x20 && *text != '"' && *text != '\\')
-            err = buf_append_char(out, *text);
-    return err ? err : buf_append_char(out, '"');
+    if (!added)
+        *o.lacks = true;
 }
 
-static int append_error(struct buf *out, const char *name, int error)
+static struct object add_object(struct object o, const char *name)
 {
-    int err = buf_appendf(out, "  \"%s\": ", name);
-    if (err)
-        return err;
-    err = error ? append_string(out, strerror(error < 0 ? -error : error))
-                : buf_append_str(out, "null");
-    return err ? err : buf_append_str(out, ",\n");
+    struct object added = {cJSON_AddObjectToObject(o.json, name), o.lacks};
+    note(o, added.json);
+    return added;
 }
 
-static int append_time(struct buf *out, const char *name, int64_t seconds)
+static void add_null(struct object o, const char *name)
+{
+    note(o, cJSON_AddNullToObject(o.json, name));
+}
+
+static void add_bool(struct object o, const char *name, bool value)
+{
+    note(o, cJSON_AddBoolToObject(o.json, name, value));
+}
+
+static void add_text(struct object o, const char *name, const char *text)
+{
+    note(o, cJSON_AddStringToObject(o.json, name, text));
+}
+
+/* A count; below 2^53, as no count in here will ever not be. */
+static void add_count(struct object o, const char *name, uint64_t count)
+{
+    note(o, cJSON_AddNumberToObject(o.json, name, (double)count));
+}
+
+/* Negative: not known. */
+static void add_number(struct object o, const char *name, int64_t number)
+{
+    if (number < 0)
+        add_null(o, name);
+    else
+        add_count(o, name, (uint64_t)number);
+}
+
+static void add_time(struct object o, const char *name, int64_t seconds)
 {
     char text[CLOCK_RFC3339_SIZE];
-    if (seconds <= 0)
-        return buf_appendf(out, "  \"%s\": null,\n", name);
-    clock_format_rfc3339(seconds, text);
-    return buf_appendf(out, "  \"%s\": \"%s\",\n", name, text);
-}
-
-static int append_number(struct buf *out, const char *name, int64_t number)
-{
-    return number < 0
-               ? buf_appendf(out, "  \"%s\": null,\n", name)
-               : buf_appendf(out, "  \"%s\": %" PRId64 ",\n", name, number);
-}
-
-static int append_assets(struct buf *out, const struct catalogue *c)
-{
-    int err = buf_appendf(out, "  \"assets\": {\"all\": %" PRId64,
-                          catalogue_count(c, ASSET_TYPE_COUNT));
-    for (int i = 0; !err && i < ASSET_TYPE_COUNT; i++)
-        err = buf_appendf(out, ", \"%s\": %" PRId64,
-                          asset_type_name((enum asset_type)i),
-                          catalogue_count(c, (enum asset_type)i));
-    return err ? err : buf_append_str(out, "},\n");
-}
-
-static int append_sync(struct buf *out, struct sync *sync)
-{
-    struct sync_status s;
-    sync_status(sync, &s);
-    int err = buf_appendf(out, "  \"complete\": %s,\n",
-                          s.complete ? "true" : "false");
-    if (!err)
-        err = append_number(out, "walked", s.walked);
-    if (!err)
-        err = append_number(out, "total", s.total);
-    if (!err)
-        err = append_number(out, "unfinished", s.unfinished);
-    if (!err)
-        err = append_time(out, "polled_at", s.polled_s);
-    if (!err)
-        err = append_number(out, "poll_age_seconds",
-                            s.poll_age_ms < 0 ? -1 : s.poll_age_ms / 1000);
-    if (!err)
-        err = append_time(out, "swept_at", s.swept_s);
-    if (!err)
-        err = append_number(out, "sweep_bound_seconds", s.sweep_bound_s);
-    if (!err)
-        err = append_error(out, "stale_because", s.last_error);
-    if (!err)
-        err = buf_appendf(out,
-                          "  \"polls\": %" PRIu64 ",\n  \"walks\": %" PRIu64
-                          ",\n  \"searches\": %" PRIu64 ",\n",
-                          s.polls, s.walks, s.searches);
-    return err;
-}
-
-static int append_requests(struct buf *out, const struct api_stats *s)
-{
-    uint64_t all = 0;
-    int err = buf_append_str(out, "  \"requests\": {\n");
-    for (int i = 0; !err && i < API_CAUSE_COUNT; i++) {
-        all += s->sent[i];
-        err = buf_appendf(
-            out,
-            "    \"%s\": {\"sent\": %" PRIu64 ", \"failed\": %" PRIu64 "},\n",
-            api_cause_name((enum api_cause)i), s->sent[i], s->failed[i]);
+    if (seconds <= 0) {
+        add_null(o, name);
+        return;
     }
-    return err ? err
-               : buf_appendf(out,
-                             "    \"all\": %" PRIu64 ", \"throttled\": %" PRIu64
-                             "\n  },\n",
-                             all, s->throttled);
+    clock_format_rfc3339(seconds, text);
+    add_text(o, name, text);
 }
 
-static int append_api(struct buf *out, struct api *api)
+static void add_error(struct object o, const char *name, int err)
 {
-    struct api_stats s;
-    api_stats(api, &s);
-    int err = append_requests(out, &s);
-    if (!err)
-        err = append_number(out, "rate_limit", s.limit);
-    if (!err)
-        err = append_number(out, "rate_remaining", s.remaining);
-    if (!err)
-        err = append_time(out, "rate_reset_at", s.reset_s);
-    if (!err)
-        err = append_number(out, "background_pause_ms", s.background_pause_ms);
-    if (!err)
-        err = append_time(out, "answered_at", s.last_success_s);
-    if (!err)
-        err = append_error(out, "last_error", s.last_error);
-    if (!err)
-        err = buf_append_str(out, "  \"last_error_text\": ");
-    if (!err)
-        err = append_string(out, s.last_error_text);
-    return err ? err
-               : buf_appendf(out, ",\n  \"failing_fast\": %s,\n",
-                             s.circuit_open ? "true" : "false");
-}
-
-static int append_operation(void *ctx, const char *name, uint64_t count)
-{
-    return buf_appendf(ctx, ", \"%s\": %" PRIu64, name, count);
-}
-
-/* What the kernel asked; reading this file is some of it. */
-static int append_operations(struct buf *out, struct mount *m)
-{
-    int err =
-        buf_appendf(out, "  \"fuse\": {\"waiting\": %zu", park_count(m->park));
-    if (!err)
-        err = opcount_each(&m->operations, append_operation, out);
-    return err ? err : buf_append_str(out, "},\n");
+    if (err)
+        add_text(o, name, strerror(err < 0 ? -err : err));
+    else
+        add_null(o, name);
 }
 
 /* What this runs on; "parallel_dirops": "mended" where libfuse forgets it. */
-static int append_libraries(struct buf *out, const struct mount *m)
+static void add_libraries(struct object o, const struct mount *m)
 {
     struct mount_features f = mount_features(m);
-    const char *dirops = !f.parallel_dirops ? "false"
-                         : f.mends_init     ? "\"mended\""
-                                            : "true";
-    return buf_appendf(
-        out,
-        "  \"libraries\": {\"libfuse\": \"%s\", \"curl\": \"%s\", "
-        "\"sqlite\": \"%s\"},\n"
-        "  \"uses\": {\"parallel_dirops\": %s, \"expire_only\": %s, "
-        "\"io_uring\": %s},\n",
-        mount_library_version(), http_library_version(),
-        catalogue_library_version(), dirops, f.expire_only ? "true" : "false",
-        f.io_uring ? "true" : "false");
+    struct object libraries = add_object(o, "libraries");
+    add_text(libraries, "libfuse", mount_library_version());
+    add_text(libraries, "curl", http_library_version());
+    add_text(libraries, "sqlite", catalogue_library_version());
+    struct object uses = add_object(o, "uses");
+    if (f.parallel_dirops && f.mends_init)
+        add_text(uses, "parallel_dirops", "mended");
+    else
+        add_bool(uses, "parallel_dirops", f.parallel_dirops);
+    add_bool(uses, "expire_only", f.expire_only);
+    add_bool(uses, "io_uring", f.io_uring);
 }
+
+static void add_sync(struct object o, struct sync *sync)
+{
+    struct sync_status s;
+    sync_status(sync, &s);
+    add_bool(o, "complete", s.complete);
+    add_number(o, "walked", s.walked);
+    add_number(o, "total", s.total);
+    add_number(o, "unfinished", s.unfinished);
+    add_time(o, "polled_at", s.polled_s);
+    add_number(o, "poll_age_seconds",
+               s.poll_age_ms < 0 ? -1 : s.poll_age_ms / 1000);
+    add_time(o, "swept_at", s.swept_s);
+    add_number(o, "sweep_bound_seconds", s.sweep_bound_s);
+    add_error(o, "stale_because", s.last_error);
+    add_count(o, "polls", s.polls);
+    add_count(o, "walks", s.walks);
+    add_count(o, "searches", s.searches);
+}
+
+static void add_assets(struct object o, const struct catalogue *c)
+{
+    struct object assets = add_object(o, "assets");
+    add_number(assets, "all", catalogue_count(c, ASSET_TYPE_COUNT));
+    for (int i = 0; i < ASSET_TYPE_COUNT; i++)
+        add_number(assets, asset_type_name((enum asset_type)i),
+                   catalogue_count(c, (enum asset_type)i));
+}
+
+static void add_requests(struct object o, const struct api_stats *s)
+{
+    uint64_t all = 0;
+    struct object requests = add_object(o, "requests");
+    for (int i = 0; i < API_CAUSE_COUNT; i++) {
+        struct object cause =
+            add_object(requests, api_cause_name((enum api_cause)i));
+        add_count(cause, "sent", s->sent[i]);
+        add_count(cause, "failed", s->failed[i]);
+        all += s->sent[i];
+    }
+    add_count(requests, "all", all);
+    add_count(requests, "throttled", s->throttled);
+}
+
+static void add_api(struct object o, struct api *api)
+{
+    struct api_stats s;
+    api_stats(api, &s);
+    add_requests(o, &s);
+    add_number(o, "rate_limit", s.limit);
+    add_number(o, "rate_remaining", s.remaining);
+    add_time(o, "rate_reset_at", s.reset_s);
+    add_number(o, "background_pause_ms", s.background_pause_ms);
+    add_time(o, "answered_at", s.last_success_s);
+    add_error(o, "last_error", s.last_error);
+    add_text(o, "last_error_text", s.last_error_text);
+    add_bool(o, "failing_fast", s.circuit_open);
+}
+
+static int add_operation(void *ctx, const char *name, uint64_t count)
+{
+    add_count(*(struct object *)ctx, name, count);
+    return 0;
+}
+
+/* What the kernel asked; reading this file is some of it. */
+static void add_operations(struct object o, struct mount *m)
+{
+    struct object operations = add_object(o, "fuse");
+    add_count(operations, "waiting", park_count(m->park));
+    (void)opcount_each(&m->operations, add_operation, &operations);
+}
+
+DEFINE_CLEANUP(delete_json, cJSON *, cJSON_Delete)
+DEFINE_CLEANUP(free_json_text, char *, cJSON_free)
 
 int status_json(struct mount *m, struct buf *out)
 {
-    int err =
-        buf_append_str(out, "{\n  \"version\": \"" TWELVEFS_VERSION "\",\n");
-    if (!err)
-        err = append_libraries(out, m);
-    if (!err)
-        err = append_sync(out, m->sync);
-    if (!err)
-        err = append_assets(out, m->catalogue);
-    if (!err)
-        err = append_api(out, m->api);
-    if (!err)
-        err = append_operations(out, m);
-    return err ? err
-               : buf_appendf(out, "  \"query_directories\": %zu\n}\n",
-                             view_count(m->views));
+    bool lacks = false;
+    cleanup(delete_json) cJSON *json = cJSON_CreateObject();
+    if (!json)
+        return -ENOMEM;
+    struct object o = {json, &lacks};
+    add_text(o, "version", TWELVEFS_VERSION);
+    add_libraries(o, m);
+    add_sync(o, m->sync);
+    add_assets(o, m->catalogue);
+    add_api(o, m->api);
+    add_operations(o, m);
+    add_count(o, "query_directories", view_count(m->views));
+    cleanup(free_json_text) char *text = lacks ? NULL : cJSON_Print(json);
+    if (!text)
+        return -ENOMEM;
+    int err = buf_append_str(out, text);
+    return err ? err : buf_append_char(out, '\n');
 }
 
 /* ---- the file ---- */

@@ -88,21 +88,65 @@ static size_t fields_of(const struct query *q, const char **names)
     return count;
 }
 
-static int index_fields(struct sync *s, const struct query *q)
+/* ---- fields, in steps ---- */
+
+/* question_step answers. */
+static int ask_fields(struct sync *s, struct waiter *w)
 {
     const char *names[CATALOGUE_MAX_INDEXED];
-    size_t count = fields_of(q, names);
-    bool done = false;
-    int err = 0;
-    while (!err && !done) {
-        err = sync_begin_step(s);
-        if (err)
-            return err;
-        err = catalogue_fields_index_step(s->catalogue, names, count,
-                                          INDEX_ROWS, &done);
-        err = done ? sync_end(s, err) : sync_end_step(s, err);
+    w->owner = &s->catalogue;
+    return fields_of(&w->query, names) ? QUESTION_WAITS : 0;
+}
+
+/* Who waits for its fields, and for which: the first of them. */
+struct wanted {
+    uint64_t ticket;
+    struct query query;
+    int err;
+};
+
+static bool find_wanted(struct sync *s, struct waiter *w, void *ctx,
+                        int *ret_err)
+{
+    struct wanted *wanted = ctx;
+    if (!wanted->ticket && w->begun && w->want == SYNC_FIELDS) {
+        wanted->ticket = w->ticket;
+        wanted->err = query_copy(&w->query, &wanted->query);
     }
-    return err;
+    return false;
+}
+
+static bool is_wanted(struct sync *s, struct waiter *w, void *ctx, int *ret_err)
+{
+    const struct wanted *wanted = ctx;
+    *ret_err = wanted->err;
+    return w->ticket == wanted->ticket;
+}
+
+static int index_some(struct sync *s, const struct query *q, bool *ret_done)
+{
+    const char *names[CATALOGUE_MAX_INDEXED];
+    int err = sync_begin_step(s);
+    if (err)
+        return err;
+    err = catalogue_fields_index_step(s->catalogue, names, fields_of(q, names),
+                                      INDEX_ROWS, ret_done);
+    return !err && *ret_done ? sync_end(s, 0) : sync_end_step(s, err);
+}
+
+bool question_step(struct sync *s)
+{
+    struct wanted wanted = {0};
+    bool done = false;
+    waiters_settle(s, find_wanted, &wanted);
+    if (!wanted.ticket)
+        return false;
+    if (!wanted.err)
+        wanted.err = index_some(s, &wanted.query, &done);
+    query_done(&wanted.query);
+    if (wanted.err || done)
+        waiters_settle(s, is_wanted, &wanted);
+    return true;
 }
 
 /* What the catalogue commits by itself isn't to wait for what is held. */
@@ -135,7 +179,7 @@ static int begin(struct sync *s, struct waiter *w)
         w->owner = &s->poll_number;
         return QUESTION_WAITS;
     case SYNC_FIELDS:
-        return index_fields(s, &w->query);
+        return ask_fields(s, w);
     case SYNC_LINK_ADD:
         return catalogue_link_add(s->catalogue, w->place, w->text, w->target,
                                   clock_wall_s(), &link);

@@ -391,6 +391,8 @@ static void *run(void *ctx)
         int64_t deadline_ms = waiters_expire(s, now_ms);
         if (!stopping)
             run_due(s, now_ms);
+        if (!stopping && question_step(s))
+            continue;
         sleep_until(s, stopping ? CLOCK_NEVER_MS : next_due(s, deadline_ms),
                     stopping);
     }

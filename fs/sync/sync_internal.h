@@ -280,6 +280,9 @@ void sweep_note_bound(struct sync *s, int64_t total);
 /* Puts a held waiter's question: its answer where that is known at once, else
  * QUESTION_WAITS, with its owner set. */
 int question_begin(struct sync *s, struct waiter *w);
+/* Some milliseconds of work for questions that wait for nothing else: fields to
+ * be indexed. False when there is none. */
+bool question_step(struct sync *s);
 
 /* search.c: mends the catalogue until it agrees with `total`; done is called
  * once with 0 (found all), -ESTALE (contradicted: walk anew) or an error, and

@@ -209,6 +209,35 @@ static void later_namesakes_have_their_id_after_the_name(void **state)
     assert_folder(c, "y.mp4");
 }
 
+/* The index of names is one for each 2^18 rows. */
+static void names_are_told_apart_over_all_rows(void **state)
+{
+    static const char *const names[] = {
+        "x.mp4", "x.mp4@b00000000000000000000000",
+        "x.mp4@c00000000000000000000000", "x.mp4@d00000000000000000000000"};
+    int64_t rows[array_count(names)];
+
+    for (size_t i = 0; i < array_count(names); i++) {
+        char id[2] = {(char)('a' + i), '\0'};
+        begin();
+        rows[i] = PUT(id);
+        done();
+        assert_int_equal(db_exec(&cat->db, "UPDATE sqlite_sequence SET seq = "
+                                           "seq + 262144 WHERE name = 'asset'"),
+                         0);
+        if (i == 2)
+            reopen();
+    }
+    for (size_t i = 0; i < array_count(names); i++)
+        assert_folder(rows[i], names[i]);
+    reopen();
+    begin();
+    assert_int_equal(catalogue_remove(cat, rows[0]), 0);
+    done();
+    assert_folder(rows[1], names[0]);
+    assert_folder(rows[3], names[3]);
+}
+
 static void the_next_in_line_inherits_the_bare_name(void **state)
 {
     begin();
@@ -477,6 +506,7 @@ int main(void)
         CASE(many_held_rows_are_committed),
         CASE(a_full_disk_ends_the_transaction),
         CASE(later_namesakes_have_their_id_after_the_name),
+        CASE(names_are_told_apart_over_all_rows),
         CASE(the_next_in_line_inherits_the_bare_name),
         CASE(both_the_heir_and_the_holder_may_go_at_once),
         CASE(another_filename_is_another_folder),

@@ -1,8 +1,9 @@
-#include "catalogue/catalogue_internal.h"
+#include "json/renewal.h"
 
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/asset.h"
 #include "base/cleanup.h"
 #include "json/scan.h"
 

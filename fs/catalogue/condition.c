@@ -1,4 +1,4 @@
-#include "grammar/query.h"
+#include "catalogue/condition.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -12,12 +12,12 @@
 #define EXPONENT_SHORT 280           /* with 15 digits well within a double's */
 #define EXPONENT_MAX   1000000000000 /* beyond it exponents are alike */
 
-void query_values_done(struct query_values *v)
+void condition_values_done(struct condition_values *v)
 {
     for (size_t i = 0; i < v->count; i++)
         free(v->items[i].text);
     free(v->items);
-    *v = (struct query_values){0};
+    *v = (struct condition_values){0};
 }
 
 /* ---- exact texts ------------------------------------------------------------
@@ -100,7 +100,7 @@ static int exact_number(const struct scan_token *t, struct buf *out)
     return err ? err : buf_appendf(out, "e%" PRId64, d.exponent + place);
 }
 
-int query_exact_of(const char *token, size_t len, struct buf *out)
+int condition_exact_of(const char *token, size_t len, struct buf *out)
 {
     struct scan scan;
     struct scan_token t;
@@ -132,7 +132,7 @@ int query_exact_of(const char *token, size_t len, struct buf *out)
     return err;
 }
 
-bool query_exact_is_short(const char *exact, size_t len)
+bool condition_exact_is_short(const char *exact, size_t len)
 {
     const char *end = memchr(exact, 'e', len);
     size_t digits = end ? (size_t)(end - exact) - 1 : 1;
@@ -141,7 +141,7 @@ bool query_exact_is_short(const char *exact, size_t len)
         return true; /* "#0" */
     digits -= exact[1] == '-';
     int64_t exponent = strtoll(end + 1, NULL, 10);
-    return digits <= QUERY_SHORT_DIGITS && exponent > -EXPONENT_SHORT &&
+    return digits <= CONDITION_SHORT_DIGITS && exponent > -EXPONENT_SHORT &&
            exponent < EXPONENT_SHORT;
 }
 
@@ -150,8 +150,8 @@ bool query_exact_is_short(const char *exact, size_t len)
 
 struct condition {
     struct buf *sql;
-    struct query_values *values;
-    enum query_form form;
+    struct condition_values *values;
+    enum condition_form form;
     int err; /* the first; what follows does nothing */
 };
 
@@ -161,12 +161,12 @@ static void put(struct condition *c, const char *sql)
         c->err = buf_append_str(c->sql, sql);
 }
 
-static void put_value(struct condition *c, struct query_value value)
+static void put_value(struct condition *c, struct condition_value value)
 {
-    struct query_values *v = c->values;
+    struct condition_values *v = c->values;
 
     put(c, "?");
-    struct query_value *items =
+    struct condition_value *items =
         c->err ? NULL : reallocarray(v->items, v->count + 1, sizeof(*v->items));
     if (!items) {
         c->err = c->err ? c->err : -ENOMEM;
@@ -187,8 +187,9 @@ static void put_text(struct condition *c, const char *text, size_t len)
     }
     memcpy(copy, text, len);
     copy[len] = '\0';
-    put_value(c, (struct query_value){
-                     .kind = QUERY_BIND_TEXT, .text = copy, .text_len = len});
+    put_value(c, (struct condition_value){.kind = CONDITION_BIND_TEXT,
+                                          .text = copy,
+                                          .text_len = len});
 }
 
 static void put_string(struct condition *c, const char *text)
@@ -208,8 +209,8 @@ static void put_types(struct condition *c, const struct query_term *t,
         if (!(t->types & 1u << i))
             continue;
         put(c, separator);
-        put_value(c,
-                  (struct query_value){.kind = QUERY_BIND_INT, .integer = i});
+        put_value(c, (struct condition_value){.kind = CONDITION_BIND_INT,
+                                              .integer = i});
         separator = ", ";
     }
     put(c, ")");
@@ -238,7 +239,7 @@ static void put_created(struct condition *c, const struct query_term *t)
 /* The rows that have a value for the field, up to what is asked of it. */
 static void put_field(struct condition *c, const char *field)
 {
-    put(c, c->form == QUERY_SCAN
+    put(c, c->form == CONDITION_SCAN
                ? "a.row IN (SELECT f.row FROM field f WHERE f.key = "
                  "(SELECT k.key FROM field_key k WHERE k.name = "
                : "EXISTS (SELECT 1 FROM field f WHERE f.row = a.row AND "
@@ -249,8 +250,8 @@ static void put_field(struct condition *c, const char *field)
 
 static void put_number(struct condition *c, double number)
 {
-    put_value(
-        c, (struct query_value){.kind = QUERY_BIND_DOUBLE, .number = number});
+    put_value(c, (struct condition_value){.kind = CONDITION_BIND_DOUBLE,
+                                          .number = number});
 }
 
 /* Texts sort after all numbers. */
@@ -294,7 +295,7 @@ static int find_meaning(const char *text, struct meaning *m)
         err = buf_append(&m->text, text, len);
     if (err)
         return err;
-    err = query_exact_of(text, len, &m->number);
+    err = condition_exact_of(text, len, &m->number);
     if (err == -ENOMEM)
         return err;
     if (err || m->number.data[0] != '#')
@@ -305,7 +306,7 @@ static int find_meaning(const char *text, struct meaning *m)
 static bool is_long(const struct meaning *m)
 {
     return m->number.len > 0 &&
-           !query_exact_is_short(m->number.data, m->number.len);
+           !condition_exact_is_short(m->number.data, m->number.len);
 }
 
 /* Each text's values, of those that `exact` tells apart (which are numbers), of
@@ -404,8 +405,8 @@ static void put_term(struct condition *c, const struct query_term *t,
     }
 }
 
-int query_condition(const struct query *q, enum query_form form,
-                    struct buf *sql, struct query_values *values)
+int condition_write(const struct query *q, enum condition_form form,
+                    struct buf *sql, struct condition_values *values)
 {
     struct condition c = {.sql = sql, .values = values, .form = form};
 
