@@ -131,8 +131,8 @@ struct trial {
     int64_t total; /* of assets; -1 unknown */
 };
 
-static void on_page(void *ctx, int err, struct page *page,
-                    const struct api_answer *answer)
+static void login_on_page(void *ctx, int err, struct page *page,
+                          const struct api_answer *answer)
 {
     struct trial *t = ctx;
     guard_mutex(&t->lock);
@@ -147,8 +147,9 @@ static int try_key(struct api *api, int64_t timeout_ms, int64_t *ret_total)
     struct trial t = {.lock = PTHREAD_MUTEX_INITIALIZER};
     const struct api_list list = {.page = 1, .page_limit = API_PAGE_LIMIT};
     clock_cond_init(&t.ended);
-    int err = api_list_assets(api, &list, API_FOREGROUND, API_CAUSE_POLL,
-                              clock_mono_ms() + timeout_ms, on_page, &t, NULL);
+    int err =
+        api_list_assets(api, &list, API_FOREGROUND, API_CAUSE_POLL,
+                        clock_mono_ms() + timeout_ms, login_on_page, &t, NULL);
     if (!err) {
         guard_mutex(&t.lock);
         while (!t.done)

@@ -205,17 +205,31 @@ static enum exit_status wait_for_all(struct service *service,
     return status;
 }
 
+static void tell_manager_complete(void *ctx)
+{
+    cleanup(buf_done) struct buf line = {.max = LINE_MAX_BYTES};
+    (void)buf_append_str(&line, "STATUS=");
+    describe_mount(ctx, &line);
+    notify_manager(buf_str(&line));
+}
+
+static void tell_manager_ready(struct service *service, const char *line)
+{
+    notify_manager_ready(line);
+    service_when_complete(service, tell_manager_complete, service);
+}
+
 /* Until it is unmounted. The parent is told no more after this. */
 static enum exit_status stay(const struct options *o, struct service *service,
                              int *parent_fd, struct buf *line)
 {
     if (*parent_fd == NO_PARENT) {
-        notify_manager_ready(buf_str(line));
+        tell_manager_ready(service, buf_str(line));
     } else if (tell_parent(*parent_fd, EXIT_MOUNTED, line)) {
         (void)close(*parent_fd);
         *parent_fd = NO_PARENT;
         leave_terminal();
-        notify_manager_ready(buf_str(line));
+        tell_manager_ready(service, buf_str(line));
     } else {
         log_warning("nobody waits for the mount on %s any more", o->mountpoint);
         service_stop(service);
@@ -226,6 +240,11 @@ static enum exit_status stay(const struct options *o, struct service *service,
     if (status != EXIT_MOUNTED && !o->foreground)
         log_error("%s", buf_str(line)); /* stderr is gone */
     return status;
+}
+
+static bool logs_to_stderr(const struct options *o)
+{
+    return o->foreground && !o->log_file;
 }
 
 /* Signals are taken from the time on when there is something to stop. */
@@ -239,6 +258,9 @@ static enum exit_status run(const struct options *o, struct signals *signals,
         return EXIT_INTERNAL;
     }
     enum exit_status status = service_start(signals->service, o, line);
+    const char *notice = service_notice(signals->service);
+    if (status == EXIT_MOUNTED && notice && !logs_to_stderr(o))
+        (void)fprintf(stderr, "twelvefs: %s\n", notice);
     signals->mounted = status == EXIT_MOUNTED;
     if (status == EXIT_MOUNTED && o->wait)
         status = wait_for_all(signals->service, o, line);

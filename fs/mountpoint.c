@@ -18,8 +18,8 @@
 #include "base/cleanup.h"
 #include "base/log.h"
 
-static enum exit_status refuse(struct buf *error, const char *path,
-                               const char *why)
+static enum exit_status mountpoint_refuse(struct buf *error, const char *path,
+                                          const char *why)
 {
     (void)buf_appendf(error, "cannot mount on %s: %s", path, why);
     return EXIT_MOUNT_POINT;
@@ -99,14 +99,14 @@ static enum exit_status check_empty(const char *path, struct buf *error)
 {
     DIR *directory = opendir(path);
     if (!directory)
-        return refuse(error, path, strerror(errno));
+        return mountpoint_refuse(error, path, strerror(errno));
     bool empty = true;
     for (struct dirent *entry; empty && (entry = readdir(directory));)
         empty =
             strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0;
     (void)closedir(directory);
     return empty ? EXIT_MOUNTED
-                 : refuse(error, path, "the directory is not empty");
+                 : mountpoint_refuse(error, path, "the directory is not empty");
 }
 
 /* STATFS always asks the daemon; stat and open may be answered out of what the
@@ -124,22 +124,25 @@ enum exit_status mountpoint_check(const char *path, struct buf *error)
         return EXIT_MOUNTED;
     if (is_dead(path)) {
         if (!is_twelvefs(path))
-            return refuse(error, path,
-                          "another file system whose process died is still "
-                          "mounted there; end it with fusermount3 -u");
+            return mountpoint_refuse(
+                error, path,
+                "another file system whose process died is still "
+                "mounted there; end it with fusermount3 -u");
         int err = mountpoint_take_away(path);
         if (err)
-            return refuse(error, path,
-                          "an earlier twelvefs died there and cannot be "
-                          "taken away; try fusermount3 -uz");
+            return mountpoint_refuse(
+                error, path,
+                "an earlier twelvefs died there and cannot be "
+                "taken away; try fusermount3 -uz");
         log_warning("took away the mount of an earlier twelvefs that died");
     }
     if (stat(path, &st) < 0)
-        return refuse(error, path, strerror(errno));
+        return mountpoint_refuse(error, path, strerror(errno));
     if (!S_ISDIR(st.st_mode))
-        return refuse(error, path, "it is not a directory");
+        return mountpoint_refuse(error, path, "it is not a directory");
     if (is_twelvefs(path))
-        return refuse(error, path, "a twelvefs is mounted there already");
+        return mountpoint_refuse(error, path,
+                                 "a twelvefs is mounted there already");
     return check_empty(path, error);
 }
 
@@ -178,14 +181,15 @@ enum exit_status mountpoint_remount(struct options *o, struct buf *error)
     if (mountpoint_resolve(&o->mountpoint))
         return options_out_of_memory(error);
     if (!is_twelvefs(o->mountpoint) || statvfs(o->mountpoint, &st) < 0)
-        return refuse(error, o->mountpoint, "no twelvefs is mounted there");
+        return mountpoint_refuse(error, o->mountpoint,
+                                 "no twelvefs is mounted there");
     unsigned long now = MS_NOSUID | MS_NODEV | MS_NOEXEC;
     now |= st.f_flag & ST_RDONLY ? MS_RDONLY : 0;
     now |= st.f_flag & ST_NOATIME ? MS_NOATIME : 0;
     now |= st.f_flag & ST_NODIRATIME ? MS_NODIRATIME : 0;
     if (mount(NULL, o->mountpoint, NULL,
               MS_REMOUNT | flags_of(o->fuse_options, now), NULL) < 0)
-        return refuse(error, o->mountpoint, strerror(errno));
+        return mountpoint_refuse(error, o->mountpoint, strerror(errno));
     if (o->own_words)
         log_warning("a remount changes ro, noatime and nodiratime alone; for "
                     "another %s unmount and mount again",

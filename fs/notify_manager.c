@@ -25,7 +25,7 @@ void notify_manager(const char *message)
         address.sun_path[0] = '\0'; /* the abstract name space */
     cleanup(close_fd) int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
     if (fd < 0 ||
-        sendto(fd, message, strlen(message), MSG_NOSIGNAL,
+        sendto(fd, message, strlen(message), MSG_NOSIGNAL | MSG_DONTWAIT,
                (const struct sockaddr *)&address,
                (socklen_t)(offsetof(struct sockaddr_un, sun_path) + len)) < 0)
         log_warning("cannot tell the service manager: %s", strerror(errno));

@@ -137,7 +137,7 @@ bool options_replace_path(const char *text, const char *base, char **ret_path)
 /* With its commas escaped again, for libfuse takes the list apart anew. */
 static int keep_fuse_option(struct options *o, const char *option)
 {
-    cleanup(buf_done) struct buf joined = {.max = 2 * WORDS_MAX};
+    cleanup(buf_done) struct buf joined = {.max = 2UL * WORDS_MAX};
     int err = 0;
     if (o->fuse_options)
         err = buf_appendf(&joined, "%s,", o->fuse_options);
@@ -207,7 +207,7 @@ static enum exit_status take_option(struct options *o, char *option,
 
 /* Takes the next word out of a list: up to a comma that no backslash is
  * before. In its place, without the backslashes before commas. */
-static char *next_word(char **rest)
+static char *options_next_word(char **rest)
 {
     char *word = *rest, *to = word;
     const char *from = word;
@@ -230,7 +230,7 @@ static enum exit_status take_options(struct options *o, const char *list,
         return options_out_of_memory(error);
     for (char *rest = copy; rest;) {
         enum exit_status status =
-            take_option(o, next_word(&rest), &unknown, error);
+            take_option(o, options_next_word(&rest), &unknown, error);
         if (status != EXIT_MOUNTED)
             return status;
     }
@@ -321,7 +321,7 @@ static int default_rpm(int64_t refresh_ms)
 }
 
 /* What follows from the rest. */
-static void settle(struct options *o)
+static void options_settle(struct options *o)
 {
     for (char *end = strchr(o->base_url, '\0');
          end > o->base_url && end[-1] == '/';)
@@ -480,7 +480,7 @@ enum exit_status options_parse(int argc, char **argv, struct options *ret,
         if (status == EXIT_MOUNTED)
             status = take_options(&o, buf_str(&a.words), error);
         if (status == EXIT_MOUNTED)
-            settle(&o);
+            options_settle(&o);
     }
     if (status == EXIT_MOUNTED) {
         *ret = o;
@@ -500,7 +500,7 @@ enum exit_status options_for_account(const char *name, struct options *ret,
         status = take_surroundings(&o, error);
     if (status != EXIT_MOUNTED)
         return status;
-    settle(&o);
+    options_settle(&o);
     *ret = o;
     o = (struct options){0};
     return EXIT_MOUNTED;

@@ -165,10 +165,9 @@ bool options_environment_has_key(void)
 
 static enum exit_status key_from_environment(char **ret_key, struct buf *error)
 {
-    if (options_environment_has_key()) {
-        const char *value = getenv(KEY_VARIABLE);
+    const char *value = getenv(KEY_VARIABLE);
+    if (value && *value)
         return accept_key(value, strlen(value), KEY_VARIABLE, ret_key, error);
-    }
     (void)buf_append_str(error, KEY_VARIABLE
                          " was read at the start; only a file, a command or a "
                          "credential can be read anew");

@@ -28,7 +28,8 @@
 /* 0, -EINVAL, -ERANGE, -ENOMEM. */
 typedef int option_parse_fn(const char *text, const char *base, void *field);
 
-static int parse_number(const char *text, char **ret_end, double *ret_number)
+static int option_parse_number(const char *text, char **ret_end,
+                               double *ret_number)
 {
     if (!isdigit((unsigned char)text[0]) || strpbrk(text, "xXpPeE"))
         return -EINVAL;
@@ -40,7 +41,8 @@ static int parse_number(const char *text, char **ret_end, double *ret_number)
     return 0;
 }
 
-static int parse_duration(const char *text, const char *base, void *field)
+static int option_parse_duration(const char *text, const char *base,
+                                 void *field)
 {
     static const struct {
         char unit;
@@ -49,7 +51,7 @@ static int parse_duration(const char *text, const char *base, void *field)
         {'\0', 1}, {'s', 1}, {'m', MINUTE_S}, {'h', HOUR_S}, {'d', DAY_S}};
     char *end;
     double number;
-    int err = parse_number(text, &end, &number);
+    int err = option_parse_number(text, &end, &number);
     if (err)
         return err;
     for (size_t i = 0; i < array_count(units); i++) {
@@ -64,12 +66,12 @@ static int parse_duration(const char *text, const char *base, void *field)
     return -EINVAL;
 }
 
-static int parse_bytes(const char *text, const char *base, void *field)
+static int option_parse_bytes(const char *text, const char *base, void *field)
 {
     static const char units[] = "kMGT";
     char *end;
     double number;
-    int err = parse_number(text, &end, &number);
+    int err = option_parse_number(text, &end, &number);
     if (err)
         return err;
     const char *unit = *end ? strchr(units, *end) : NULL;
@@ -83,8 +85,8 @@ static int parse_bytes(const char *text, const char *base, void *field)
     return 0;
 }
 
-static int parse_whole(const char *text, int base, unsigned long max,
-                       unsigned long *ret)
+static int option_parse_whole(const char *text, int base, unsigned long max,
+                              unsigned long *ret)
 {
     if (!isdigit((unsigned char)text[0]))
         return -EINVAL;
@@ -99,10 +101,10 @@ static int parse_whole(const char *text, int base, unsigned long max,
     return 0;
 }
 
-static int parse_rpm(const char *text, const char *base, void *field)
+static int option_parse_rpm(const char *text, const char *base, void *field)
 {
     unsigned long number = 0;
-    int err = parse_whole(text, 10, RPM_MAX, &number);
+    int err = option_parse_whole(text, 10, RPM_MAX, &number);
     if (!err && number == 0)
         err = -ERANGE;
     if (!err)
@@ -111,10 +113,10 @@ static int parse_rpm(const char *text, const char *base, void *field)
 }
 
 /* (uid_t)-1 means "nobody in particular" to the kernel. */
-static int parse_uid(const char *text, const char *base, void *field)
+static int option_parse_uid(const char *text, const char *base, void *field)
 {
     unsigned long number = 0;
-    int err = parse_whole(text, 10, UINT_MAX - 1, &number);
+    int err = option_parse_whole(text, 10, UINT_MAX - 1, &number);
     if (err == -EINVAL) {
         const struct passwd *user = getpwnam(text); /* NOLINT(concurrency-*) */
         if (!user)
@@ -127,10 +129,10 @@ static int parse_uid(const char *text, const char *base, void *field)
     return 0;
 }
 
-static int parse_gid(const char *text, const char *base, void *field)
+static int option_parse_gid(const char *text, const char *base, void *field)
 {
     unsigned long number = 0;
-    int err = parse_whole(text, 10, UINT_MAX - 1, &number);
+    int err = option_parse_whole(text, 10, UINT_MAX - 1, &number);
     if (err == -EINVAL) {
         const struct group *group = getgrnam(text); /* NOLINT(concurrency-*) */
         if (!group)
@@ -143,16 +145,16 @@ static int parse_gid(const char *text, const char *base, void *field)
     return 0;
 }
 
-static int parse_umask(const char *text, const char *base, void *field)
+static int option_parse_umask(const char *text, const char *base, void *field)
 {
     unsigned long number = 0;
-    int err = parse_whole(text, 8, 0777, &number);
+    int err = option_parse_whole(text, 8, 0777, &number);
     if (!err)
         *(mode_t *)field = (mode_t)number;
     return err;
 }
 
-static int parse_level(const char *text, const char *base, void *field)
+static int option_parse_level(const char *text, const char *base, void *field)
 {
     static const char *const names[] = {
         [LOG_LEVEL_ERROR] = "error",
@@ -169,39 +171,41 @@ static int parse_level(const char *text, const char *base, void *field)
     return -EINVAL;
 }
 
-static int parse_path(const char *text, const char *base, void *field)
+static int option_parse_path(const char *text, const char *base, void *field)
 {
     if (!*text)
         return -EINVAL;
     return options_replace_path(text, base, field) ? 0 : -ENOMEM;
 }
 
-static int parse_text(const char *text, const char *base, void *field)
+static int option_parse_text(const char *text, const char *base, void *field)
 {
     if (!*text)
         return -EINVAL;
     return options_replace_text(text, field) ? 0 : -ENOMEM;
 }
 
-static int parse_key_file(const char *text, const char *base, void *field)
+static int option_parse_key_file(const char *text, const char *base,
+                                 void *field)
 {
     struct key_source *key = field;
-    int err = parse_path(text, base, &key->key_file);
+    int err = option_parse_path(text, base, &key->key_file);
     if (!err)
         free(steal_ptr(key->key_command)); /* the last one said holds */
     return err;
 }
 
-static int parse_key_command(const char *text, const char *base, void *field)
+static int option_parse_key_command(const char *text, const char *base,
+                                    void *field)
 {
     struct key_source *key = field;
-    int err = parse_text(text, base, &key->key_command);
+    int err = option_parse_text(text, base, &key->key_command);
     if (!err)
         free(steal_ptr(key->key_file));
     return err;
 }
 
-static int parse_flag(const char *text, const char *base, void *field)
+static int option_parse_flag(const char *text, const char *base, void *field)
 {
     bool yes = strcmp(text, "yes") == 0;
     if (!yes && strcmp(text, "no") != 0)
@@ -220,32 +224,38 @@ static const struct option_kind {
 } kinds[] = {
 #define FIELD(member) offsetof(struct options, member)
 #define DURATION                                                               \
-    parse_duration, .what = "duration", .use = "90, 90s, 5m, 1h",              \
-                    .range = "0.1s to 30d"
+    option_parse_duration, .what = "duration", .use = "90, 90s, 5m, 1h",       \
+                           .range = "0.1s to 30d"
     {"refresh=", DURATION, .offset = FIELD(refresh_ms)},
     {"timeout=", DURATION, .offset = FIELD(timeout_ms)},
     {"sweep=", DURATION, .offset = FIELD(sweep_ms)},
-    {"rpm=", parse_rpm, FIELD(rpm), "number of requests", "60", "1 to 100000"},
-    {"picture_cache=", parse_bytes, FIELD(picture_cache_bytes),
+    {"rpm=", option_parse_rpm, FIELD(rpm), "number of requests", "60",
+     "1 to 100000"},
+    {"picture_cache=", option_parse_bytes, FIELD(picture_cache_bytes),
      "number of bytes", "500M, 1G", "0 to 9000T"},
-    {"cache_dir=", parse_path, FIELD(cache_dir), "directory", "/path/to/it",
+    {"cache_dir=", option_parse_path, FIELD(cache_dir), "directory",
+     "/path/to/it", NULL},
+    {"key_file=", option_parse_key_file, FIELD(key), "file", "/path/to/it",
      NULL},
-    {"key_file=", parse_key_file, FIELD(key), "file", "/path/to/it", NULL},
-    {"key_command=", parse_key_command, FIELD(key), "command",
+    {"key_command=", option_parse_key_command, FIELD(key), "command",
      "pass show twelvelabs", NULL},
-    {"base_url=", parse_text, FIELD(base_url), "base URL",
+    {"base_url=", option_parse_text, FIELD(base_url), "base URL",
      "https://api.twelvelabs.io/v1.3", NULL},
-    {"uid=", parse_uid, FIELD(uid), "user", "1000, jane", "0 to 4294967294"},
-    {"gid=", parse_gid, FIELD(gid), "group", "1000, users", "0 to 4294967294"},
-    {"umask=", parse_umask, FIELD(umask), "octal mode", "022, 077",
+    {"uid=", option_parse_uid, FIELD(uid), "user", "1000, jane",
+     "0 to 4294967294"},
+    {"gid=", option_parse_gid, FIELD(gid), "group", "1000, users",
+     "0 to 4294967294"},
+    {"umask=", option_parse_umask, FIELD(umask), "octal mode", "022, 077",
      "000 to 777"},
-    {"log_level=", parse_level, FIELD(log_level), "level",
+    {"log_level=", option_parse_level, FIELD(log_level), "level",
      "error, warning, info, debug", NULL},
-    {"log_file=", parse_path, FIELD(log_file), "file", "/path/to/it", NULL},
-    {"allow_other", parse_flag, FIELD(allow_other), "value", "yes, no", NULL},
-    {"pictures", parse_flag, FIELD(pictures), "value", "yes, no", NULL},
-    {"io_uring", parse_flag, FIELD(io_uring), "value", "yes, no", NULL},
-    {"wait", parse_flag, FIELD(wait), "value", "yes, no", NULL},
+    {"log_file=", option_parse_path, FIELD(log_file), "file", "/path/to/it",
+     NULL},
+    {"allow_other", option_parse_flag, FIELD(allow_other), "value", "yes, no",
+     NULL},
+    {"pictures", option_parse_flag, FIELD(pictures), "value", "yes, no", NULL},
+    {"io_uring", option_parse_flag, FIELD(io_uring), "value", "yes, no", NULL},
+    {"wait", option_parse_flag, FIELD(wait), "value", "yes, no", NULL},
 #undef DURATION
 #undef FIELD
 };
@@ -271,7 +281,7 @@ static void explain_value(const struct option_kind *k, const char *value,
 
 static bool is_flag(const struct option_kind *k)
 {
-    return k->parse == parse_flag;
+    return k->parse == option_parse_flag;
 }
 
 static const struct option_kind *find_kind(const char *name)

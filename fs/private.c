@@ -20,7 +20,7 @@ static int make_parent(const char *path)
     return directory_make(parent);
 }
 
-static int write_all(int fd, const char *text)
+static int private_write_all(int fd, const char *text)
 {
     for (size_t len = strlen(text); len > 0;) {
         ssize_t written = write(fd, text, len);
@@ -45,7 +45,7 @@ int private_write_file(const char *path, const char *text)
     cleanup(close_fd) int fd = mkostemp(temporary, O_CLOEXEC); /* mode 0600 */
     if (fd < 0)
         return -errno;
-    err = write_all(fd, text);
+    err = private_write_all(fd, text);
     if (!err && rename(temporary, path) < 0)
         err = -errno;
     if (err)

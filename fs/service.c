@@ -48,6 +48,9 @@ struct service {
     struct sync *sync;
     struct media *media;
     struct mount *mount;
+    char *notice; /* what whoever mounts should know, or NULL */
+    void (*when_complete)(void *ctx);
+    void *when_complete_ctx;
 };
 
 /* sync starts before the mount does, so it is given the service. */
@@ -118,11 +121,15 @@ static int open_catalogue(struct service *s, struct directory_fault *ret_fault)
         free(directory);
         return err;
     }
-    log_warning("the cache %s cannot be used (%s); %s serves for this run",
-                s->directory,
-                err == -EXDEV ? "it is on a network file system"
-                              : strerror(-err),
-                directory);
+    if (asprintf(&s->notice,
+                 "the cache %s cannot be used (%s); %s serves for this run",
+                 s->directory,
+                 err == -EXDEV ? "it is on a network file system"
+                               : strerror(-err),
+                 directory) < 0)
+        s->notice = NULL;
+    else
+        log_warning("%s", s->notice);
     free(s->directory);
     s->directory = directory;
     s->temporary = true;
@@ -331,6 +338,28 @@ enum exit_status service_wait_complete(struct service *s,
     return err ? explain_api(s->api, err, o, error) : EXIT_MOUNTED;
 }
 
+const char *service_notice(const struct service *s)
+{
+    return s->notice;
+}
+
+static void service_on_complete(void *ctx, int err)
+{
+    const struct service *s = ctx;
+    if (!err)
+        s->when_complete(s->when_complete_ctx);
+}
+
+void service_when_complete(struct service *s, void (*fn)(void *ctx), void *ctx)
+{
+    const struct sync_question question = {.want = SYNC_COMPLETE};
+    s->when_complete = fn;
+    s->when_complete_ctx = ctx;
+    /* Whom it isn't told has only an old line of status. */
+    (void)sync_ask(s->sync, &question, CLOCK_NEVER_MS, service_on_complete, s,
+                   NULL);
+}
+
 bool service_progress(struct service *s, struct service_progress *ret)
 {
     struct sync_status status;
@@ -375,5 +404,6 @@ void service_free(struct service *s)
     if (s->temporary)
         remove_tree(s->directory);
     free(s->directory);
+    free(s->notice);
     free(s);
 }

@@ -46,6 +46,14 @@ enum exit_status service_wait_complete(struct service *s,
                                        const struct options *o,
                                        struct buf *error);
 
+/* A line that whoever mounts should see beside the log, or NULL: the cache had
+ * to go elsewhere. Borrowed. */
+const char *service_notice(const struct service *s);
+
+/* Calls fn, on a thread of the service's, once the first walk is through: at
+ * once, later, or never. It must be quick. After service_start; once. */
+void service_when_complete(struct service *s, void (*fn)(void *ctx), void *ctx);
+
 /* How far the first walk is; false once it is through. */
 struct service_progress {
     int64_t read;

@@ -165,11 +165,27 @@ def test_on_a_terminal_it_says_how_far_it_is(standin, tmp_path, point):
     assert re.search(r"mounted; [\d,]+ assets", text), text
 
 
+def test_a_cache_that_had_to_go_elsewhere_is_said(standin, tmp_path, point):
+    env = environment(standin(assets=5), tmp_path)
+    blocked = tmp_path / "file"
+    blocked.write_text("")
+    result = run([BINARY, "-o", f"cache_dir={blocked}/cache", point],
+                 {**env, "TMPDIR": "/tmp"})
+    assert result.returncode == 0
+    line, = result.stderr.splitlines()
+    assert str(blocked) in line and "serves for this run" in line
+
+
 def test_the_service_manager_is_told(standin):
-    with Mount(standin(assets=30), wait=False) as m:
-        words = m.ready.recv(512).decode()
-        assert re.fullmatch(r"READY=1\nSTATUS=mounted; (reading )?30 assets",
-                            words)
+    """That it is usable, that all was read, that it ends."""
+    server = standin(assets=3000)
+    server.fault("stall", match={"kind": "list", "nth": 3})
+    with Mount(server, wait=False) as m:
+        m.ready.settimeout(PATIENCE_S)
+        assert m.ready.recv(512) == (
+            b"READY=1\nSTATUS=mounted; reading 3,000 assets")
+        server.clear_faults()
+        assert m.ready.recv(512) == b"STATUS=mounted; 3,000 assets"
         m.process.send_signal(signal.SIGTERM)
         assert m.process.wait(timeout=PATIENCE_S) == 0
         assert m.ready.recv(512) == b"STOPPING=1"
@@ -230,3 +246,47 @@ def test_a_cdns_errors_are_logged_once(standin):
         said = [l for l in m.log().splitlines() if "a picture" in l]
         assert len(said) == 1 and "HTTP 503" in said[0]
         assert "?" not in said[0]
+
+
+@as_root
+def test_a_container_sees_a_mount_that_is_made_anew(standin, tmp_path):
+    """What podman's rslave and Kubernetes' HostToContainer do: the directory
+    above the mount point, bound into a name space that follows the host's."""
+    server = standin(assets=30)
+    with Mount(server, allow_other=True) as m:
+        inside = tmp_path / "inside"
+        inside.mkdir()
+        script = (f"mount --rbind {m.home} {inside} && "
+                  f"mount --make-rslave {inside} && echo bound && "
+                  f"while read -r line; do ls {inside}/mnt; echo $?; done")
+        m.stop()
+        subprocess.run(["mount", "--bind", m.home, m.home], check=True)
+        subprocess.run(["mount", "--make-shared", m.home], check=True)
+        try:
+            m.start()
+            with subprocess.Popen(
+                    ["unshare", "--mount", "--propagation", "unchanged",
+                     "sh", "-c", script], stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE, text=True) as container:
+                assert container.stdout.readline() == "bound\n"
+
+                def listed():
+                    container.stdin.write("\n")
+                    container.stdin.flush()
+                    names = []
+                    while not (line := container.stdout.readline()
+                               .strip()).isdigit():
+                        names.append(line)
+                    return line == "0" and "video" in names
+
+                assert listed()
+                m.kill()
+                assert not listed()
+                m.start()
+                assert listed()
+                m.process.send_signal(signal.SIGTERM)
+                m.process.wait(timeout=PATIENCE_S)
+                container.stdin.close()
+        finally:
+            m.stop()
+            subprocess.run(["umount", "-R", m.home], check=True)
