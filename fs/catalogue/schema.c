@@ -338,7 +338,7 @@ static int open_sound(struct catalogue *c)
 /* Opens what is there: -EUCLEAN when it must be set aside. */
 static int open_kept(struct catalogue *c, const char **ret_why)
 {
-    enum verdict verdict;
+    enum verdict verdict = VERDICT_DAMAGED;
     int err = open_file(c->path, &verdict);
 
     if (err)
@@ -359,7 +359,7 @@ static int open_kept(struct catalogue *c, const char **ret_why)
 static int rebuild(struct catalogue *c, char left, const char *why)
 {
     struct names n;
-    enum verdict verdict;
+    enum verdict verdict = VERDICT_DAMAGED;
     int err = make_names(c, &n);
 
     if (!err && left != LOCK_ASIDE) {

@@ -10,7 +10,7 @@
 
 struct entry {
     struct arrival arrival; /* its strings are owned */
-    int64_t due_ms;         /* INT64_MAX: never; 0: it is settled */
+    int64_t due_ms;         /* INT64_MAX: when told to; 0: it is settled */
 };
 
 struct intake {
