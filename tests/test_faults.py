@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Each fault, at each stage: an error or a retry within the deadline, never
 a partial listing as a whole one, the daemon alive, the account whole once
 the fault is gone."""

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """What `meson install` puts where, and that it is well formed."""
 import json
 import os

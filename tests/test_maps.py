@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The README.md of fs/ and of each module folder is a map of its files: of all,
 and of no others."""
 import pathlib

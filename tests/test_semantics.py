@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The manual's promises and the tests that fs/DESIGN.md names for them; and the
 version, which is the same wherever it is written."""
 import pathlib
