@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * command_ask.h - a question to a mount's daemon, by an ioctl on one of its
  * directories (mount/command.h): what all commands share.

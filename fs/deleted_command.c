@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "deleted_command.h"
 
 #include <errno.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * deleted_command.h - `twelvefs deleted [--json] MOUNT`: what was deleted
  * through a mount's account, from its journal (change/journal.h).

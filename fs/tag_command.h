@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * tag_command.h - `twelvefs tag FOLDER… KEY=VALUE KEY-`: changes the
  * user_metadata of many assets, some at a time, each by one request.

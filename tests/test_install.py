@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """What `meson install` puts where, and that it is well formed."""
 import json
 import os
@@ -15,7 +16,8 @@ SHARE = TOP / "fs/share"
 INSTALLED = {
     "bin/twelvefs", "sbin/mount.twelvefs", "share/man/man1/twelvefs.1",
     "share/man/man8/mount.twelvefs.8", "share/doc/twelvefs/LICENSE",
-    "share/doc/twelvefs/README.md", "lib/systemd/system/twelvefs@.service",
+    "share/doc/twelvefs/README.md", "share/doc/twelvefs/NEWS",
+    "lib/systemd/system/twelvefs@.service",
     "lib/systemd/user/twelvefs.service", "lib/systemd/user/twelvefs@.service",
     "share/bash-completion/completions/twelvefs",
     "share/zsh/site-functions/_twelvefs",
@@ -35,17 +37,19 @@ def configure(build, *options):
 
 
 def test_all_of_it_is_installed_and_no_test(tmp_path):
-    placed = configure(tmp_path / "b", "-Dtests=disabled")
+    placed = configure(tmp_path / "b", "-Dauto_features=disabled")
     assert placed == INSTALLED
     assert not (tmp_path / "b/tests").exists()
 
 
-def test_what_a_distribution_places_elsewhere(tmp_path):
-    placed = configure(tmp_path / "b", "-Dtests=disabled",
-                       "-Dsystemduserunitdir=no", "-Dcompletions=false",
-                       "-Dsystemdsystemunitdir=/usr/etc/units")
+def test_units_go_where_systemd_says(tmp_path, monkeypatch):
+    (tmp_path / "systemd.pc").write_text(
+        "systemdsystemunitdir=/usr/etc/units\nsystemduserunitdir=/usr/etc/user\n"
+        "Name: systemd\nDescription: somewhere else\nVersion: 1\n")
+    monkeypatch.setenv("PKG_CONFIG_PATH", str(tmp_path))
+    placed = configure(tmp_path / "b", "-Dauto_features=disabled")
     assert "etc/units/twelvefs@.service" in placed
-    assert not [p for p in placed if "user" in p or "completion" in p]
+    assert "etc/user/twelvefs.service" in placed
 
 
 def open_url(tmp_path, content):
@@ -94,7 +98,7 @@ def test_an_address_is_one_word(tmp_path):
 def test_systemd_understands_the_units(tmp_path):
     """scripts/test-units tries them for real."""
     build = tmp_path / "b"
-    configure(build, "-Dtests=disabled")
+    configure(build, "-Dauto_features=disabled")
     for kind in ("system", "user"):
         units = tmp_path / kind
         units.mkdir()

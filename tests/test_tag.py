@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """user_metadata is set and cleared: by setfattr, and for many by twelvefs tag."""
 import concurrent.futures
 import errno

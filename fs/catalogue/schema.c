@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "catalogue/catalogue_internal.h"
 
 #include <errno.h>
@@ -338,7 +339,7 @@ static int open_sound(struct catalogue *c)
 /* Opens what is there: -EUCLEAN when it must be set aside. */
 static int open_kept(struct catalogue *c, const char **ret_why)
 {
-    enum verdict verdict;
+    enum verdict verdict = VERDICT_DAMAGED;
     int err = open_file(c->path, &verdict);
 
     if (err)
@@ -359,7 +360,7 @@ static int open_kept(struct catalogue *c, const char **ret_why)
 static int rebuild(struct catalogue *c, char left, const char *why)
 {
     struct names n;
-    enum verdict verdict;
+    enum verdict verdict = VERDICT_DAMAGED;
     int err = make_names(c, &n);
 
     if (!err && left != LOCK_ASIDE) {

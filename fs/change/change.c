@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * change.c - a thread takes each change from step to step.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * change.h - what people change in the account: tags on assets, and assets
  * deleted.

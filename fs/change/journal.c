@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "change/journal.h"
 
 #include <errno.h>

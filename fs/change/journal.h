@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * journal.h - deleted.ndjson: what was deleted, for good.
  *

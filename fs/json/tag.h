@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * tag.h - user_metadata as people write it, and as the API takes it.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * fs_ops_delete.c - rmdir of an asset's folder deletes the asset (delete=), as
  * rmdir does in cgroupfs: what is in the folder goes with it.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * api_internal.h - what api.c (face and life), api_pump.c (what goes when),
  * api_answer.c (what came) and api_write.c (changes) share.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * api_write.c - requests that change something. They are calls like all others;
  * here is what only they have: a body, more ways to be refused, and the

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * http_body.c - what a request sends. curl asks for the bytes on the http
  * thread; a file is read by pread, so that its descriptor's offset is nobody's

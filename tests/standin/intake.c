@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "intake.h"
 
 #include <errno.h>
@@ -10,7 +11,7 @@
 
 struct entry {
     struct arrival arrival; /* its strings are owned */
-    int64_t due_ms;         /* INT64_MAX: never; 0: it is settled */
+    int64_t due_ms;         /* INT64_MAX: when told to; 0: it is settled */
 };
 
 struct intake {

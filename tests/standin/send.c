@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* An answer on its way out, and what a fault makes of it. */
 #include <errno.h>
 #include <stdlib.h>
@@ -111,6 +112,7 @@ static struct MHD_Response *streamed(struct request *r, struct answer *a,
     s->request = r;
     s->data = a->body;
     a->body = (struct buf){0};
+    s->parked.since = r->parked.since;
     s->kind = r->fault.kind;
     s->pace_ms = r->fault.ms;
     s->api = r->origin == ORIGIN_API;

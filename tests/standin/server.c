@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * libmicrohttpd's side: binding, the life of a request, start and end.
  *
@@ -155,6 +156,7 @@ static void begin(struct request *r, struct MHD_Connection *connection,
     begin_body(r);
     r->seq = stats_begin(s->stats, r->origin, r->kind, r->method, r->target,
                          request_header(r, "User-Agent"));
+    r->parked.since = park_releases(s->park);
     faults_match(s->faults, r->origin, r->kind, r->method, r->target,
                  &r->fault);
     park_kick(s->park);

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "session.h"
 
 #include <errno.h>
@@ -34,9 +35,11 @@ void sessions_free(struct sessions *s)
 {
     if (!s)
         return;
-    for (size_t i = 0; i < s->n; i++)
-        session_free(s->session[i]);
-    free(s->session);
+    while (!SLIST_EMPTY(&s->session)) {
+        struct session *x = SLIST_FIRST(&s->session);
+        SLIST_REMOVE_HEAD(&s->session, link);
+        session_free(x);
+    }
     free(s->url);
     pthread_mutex_destroy(&s->lock);
     free(s);
@@ -44,8 +47,9 @@ void sessions_free(struct sessions *s)
 
 struct session *session_find(struct sessions *s, const char *upload_id)
 {
-    for (size_t i = s->n; i > 0; i--) {
-        struct session *x = s->session[i - 1];
+    struct session *x;
+    SLIST_FOREACH(x, &s->session, link)
+    {
         if (strcmp(x->info.upload_id, upload_id) != 0)
             continue;
         if (x->info.status == SESSION_ACTIVE &&
@@ -92,19 +96,14 @@ int session_create(struct sessions *s, const struct session_plan *plan,
     if (!x)
         return -ENOMEM;
     pthread_mutex_lock(&s->lock);
-    struct session **more = realloc(s->session, (s->n + 1) * sizeof(*more));
-    if (more) {
-        s->session = more;
-        s->session[s->n++] = x;
-        (void)snprintf(x->info.upload_id, sizeof(x->info.upload_id),
-                       "%08" PRIx32 "%016" PRIx64, (uint32_t)s->n,
-                       hash_pair(s->n, SESSION_SECRET));
-        *ret_info = x->info;
-    }
+    SLIST_INSERT_HEAD(&s->session, x, link);
+    s->n++;
+    (void)snprintf(x->info.upload_id, sizeof(x->info.upload_id),
+                   "%08" PRIx32 "%016" PRIx64, (uint32_t)s->n,
+                   hash_pair(s->n, SESSION_SECRET));
+    *ret_info = x->info;
     pthread_mutex_unlock(&s->lock);
-    if (!more)
-        session_free(x);
-    return more ? 0 : -ENOMEM;
+    return 0;
 }
 
 int session_get(struct sessions *s, const char *upload_id,
@@ -213,10 +212,11 @@ void session_list(struct sessions *s, uint32_t skip, uint32_t limit,
     uint32_t n = 0;
     char created[32], expires[32];
     pthread_mutex_lock(&s->lock);
-    for (size_t i = s->n; i > 0; i--) {
-        const struct session_info *x = &s->session[i - 1]->info;
-        if (!is_incomplete(s, s->session[i - 1]) || n++ < skip ||
-            n > skip + limit)
+    const struct session *each;
+    SLIST_FOREACH(each, &s->session, link)
+    {
+        const struct session_info *x = &each->info;
+        if (!is_incomplete(s, each) || n++ < skip || n > skip + limit)
             continue;
         generate_stamp(x->created_s, created);
         generate_stamp(x->expires_s, expires);
@@ -335,8 +335,10 @@ int sessions_expire(struct sessions *s, const char *upload_id)
 {
     bool found = !upload_id;
     pthread_mutex_lock(&s->lock);
-    for (size_t i = 0; i < s->n; i++) {
-        struct session_info *x = &s->session[i]->info;
+    struct session *each;
+    SLIST_FOREACH(each, &s->session, link)
+    {
+        struct session_info *x = &each->info;
         if (upload_id && strcmp(x->upload_id, upload_id) != 0)
             continue;
         found = true;
@@ -378,13 +380,16 @@ static void add_session(const struct session *x, struct buf *out)
 
 void sessions_json(struct sessions *s, struct buf *out)
 {
+    const char *comma = "";
+    const struct session *x;
     buf_char(out, '[');
     pthread_mutex_lock(&s->lock);
-    for (size_t i = 0; i < s->n; i++) {
-        if (i)
-            buf_char(out, ',');
-        (void)session_find(s, s->session[i]->info.upload_id);
-        add_session(s->session[i], out);
+    SLIST_FOREACH(x, &s->session, link)
+    {
+        buf_str(out, comma);
+        comma = ",";
+        (void)session_find(s, x->info.upload_id);
+        add_session(x, out);
     }
     pthread_mutex_unlock(&s->lock);
     buf_char(out, ']');

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Multipart upload sessions: chunks, presigned URLs, what was reported.
  *
@@ -47,7 +48,7 @@ struct session_info {
 
 struct sessions *sessions_new(void);
 void sessions_free(struct sessions *s);
-/* 0, -ENOMEM, or what the temporary file's making says. */
+/* 0, -ENOMEM (also without room for a temporary file). */
 int session_create(struct sessions *s, const struct session_plan *plan,
                    struct session_info *ret_info);
 /* 0, -ENOENT. */
@@ -107,7 +108,7 @@ void put_free(struct put *p); /* NULL is fine */
 /* Expires a session (NULL: each), or all URLs given so far. 0, -ENOENT. */
 int sessions_expire(struct sessions *s, const char *upload_id);
 void sessions_expire_urls(struct sessions *s);
-/* All, for control. */
+/* All, for control, newest first. */
 void sessions_json(struct sessions *s, struct buf *out);
 
 #endif

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What session.c (sessions and reports) and session_put.c (chunks that
  * arrive) share; nobody else includes it. */
 #ifndef STANDIN_SESSION_PRIVATE_H
@@ -5,6 +6,7 @@
 
 #include <pthread.h>
 #include <stdio.h>
+#include <sys/queue.h>
 
 #include "session.h"
 
@@ -27,6 +29,7 @@ struct session {
     FILE *file; /* temporary, no name; NULL once it is completed */
     uint32_t reports;
     struct digest_text digest; /* of the whole, once it is completed */
+    SLIST_ENTRY(session) link;
 };
 
 /* A presigned URL; its serial number is its place. */
@@ -38,8 +41,8 @@ struct url {
 };
 
 struct sessions {
-    pthread_mutex_t lock; /* covers everything here and below */
-    struct session **session;
+    pthread_mutex_t lock;          /* covers everything here and below */
+    SLIST_HEAD(, session) session; /* newest first */
     size_t n;
     struct url *url;
     size_t nurls, url_cap;
