@@ -218,8 +218,12 @@ def test_deletions_keep_their_rate(standin, mount):
 
 def test_a_kill_at_any_moment_leaves_the_journal_ahead(standin, mount,
                                                        tmp_path):
-    """What is gone from the account is in the journal, whole."""
-    server = standin(assets=100)
+    """What is gone from the account is in the journal, whole. (Names of their
+    own: one that is handed on is told to the kernel, whose notifier would wait
+    for the lock that the next rmdir has; killed then, neither ends.)"""
+    server = standin(assets=0)
+    for i in range(100):
+        create(server, f"{i}.mp4")
     cache = tmp_path / "cache"
     objects = {a["_id"]: a for a in server.assets()}
     server.fault("late_answer", {"kind": "delete", "count": -1}, ms=30)
@@ -229,8 +233,6 @@ def test_a_kill_at_any_moment_leaves_the_journal_ahead(standin, mount,
         m.wait_complete()
         names = os.listdir(m.path / "video")[:20]
         gone = len(objects) - server.count()
-        # One after the other: a kernel whose notifier waits for a lock that
-        # the next in line has can't end either when their daemon is killed.
         with concurrent.futures.ThreadPoolExecutor(1) as pool:
             futures = [pool.submit(errno_of, os.rmdir, m.path / "video" / n)
                        for n in names]
