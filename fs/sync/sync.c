@@ -220,7 +220,18 @@ static size_t cancel_errands(struct sync *s)
     return out;
 }
 
+void sync_serve(struct sync *s)
+{
+    (void)waiters_expire(s, clock_mono_ms());
+}
+
 /* ---- transactions ---- */
+
+int sync_save_extent(struct sync *s)
+{
+    int64_t off = s->extent.total < 0 ? 0 : s->extent.total - s->extent.count;
+    return catalogue_state_set(s->catalogue, "total_off", off);
+}
 
 int sync_begin(struct sync *s)
 {
@@ -406,6 +417,8 @@ int sync_start(struct sync *s)
     s->linked_s = catalogue_state(r, "linked_s", 0);
     s->status.swept_s = catalogue_state(r, "swept_s", 0);
     s->status.walked = s->status.total = catalogue_total(r);
+    s->extent.count = catalogue_total(r) + s->holes;
+    s->extent.total = s->extent.count + catalogue_state(r, "total_off", 0);
     if (!s->complete)
         s->status.total = -1;
     catalogue_reader_release(r);
@@ -437,7 +450,7 @@ void sync_free(struct sync *s)
     for (size_t i = 0; i < array_count(s->covered); i++)
         free(s->covered[i]);
     walk_done(s);
-    search_done(s);
+    verify_done(s);
     poll_done(s);
     narrow_done(s);
     unfinished_free(s);
