@@ -60,8 +60,10 @@ static void is_at_least(struct locate *l, int64_t number)
 {
     if (number > l->low)
         l->low = number;
-    if (l->high < l->low)
+    if (l->high < l->low) {
         l->high = INT64_MAX;
+        l->contradictions++;
+    }
     if (l->empty_from < l->low)
         l->empty_from = INT64_MAX;
 }

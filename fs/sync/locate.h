@@ -24,7 +24,8 @@ struct locate {
     int64_t low, high; /* the number lies between; INT64_MAX: not known */
     int64_t empty_from; /* the lowest offset that was seen empty */
     int64_t guess;
-    int64_t stride; /* of the gallop, in pages */
+    int64_t stride;     /* of the gallop, in pages */
+    int contradictions; /* where the list seemed to end it went on */
 };
 
 /* A page length under which that number lies well within a page. */

@@ -86,6 +86,7 @@ static void note_total(struct sync *s, int64_t total)
 {
     guard_mutex(&s->lock);
     s->status.stated_total = total;
+    s->status.counted_total = s->extent.count;
 }
 
 static int note_polled(struct sync *s)
@@ -242,6 +243,7 @@ static void poll_on_verified(struct sync *s, int err,
         poll_end(s, err);
     } else {
         note_found(s, extent);
+        note_total(s, extent->total);
         agree(s);
         poll_settled(s);
     }
@@ -273,6 +275,8 @@ static void compare(struct sync *s, int64_t total)
     /* One that was wrong by some number may be one that never moves. */
     bool believed = total >= 0 && s->extent.total == s->extent.count;
     s->poll->changes = s->changes;
+    if (believed && known == expected)
+        s->extent = (struct extent){known, total};
     note_total(s, total);
     if (known < 0) {
         poll_end(s, (int)known);

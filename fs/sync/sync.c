@@ -174,18 +174,21 @@ static bool is_misfit(const struct errand *e)
     return count > e->page_limit || shorter || another;
 }
 
+int sync_misfit(struct sync *s, int64_t number, const struct page *page)
+{
+    if (!s->misfit_logged)
+        log_warning("the server doesn't answer the pages it is asked for: "
+                    "page %lld brought %zu assets",
+                    (long long)number, page->count);
+    s->misfit_logged = true;
+    return -EIO;
+}
+
 static int check_answer(struct sync *s, struct errand *e)
 {
     if (e->page.total_results > TOTAL_MAX)
         e->page.total_results = -1;
-    if (!is_misfit(e))
-        return 0;
-    if (!s->misfit_logged)
-        log_warning("the server doesn't answer the pages it is asked for: "
-                    "page %lld of %d brought %zu assets",
-                    (long long)e->number, e->page_limit, e->page.count);
-    s->misfit_logged = true;
-    return -EIO;
+    return is_misfit(e) ? sync_misfit(s, e->number, &e->page) : 0;
 }
 
 static void take_answer(struct sync *s, struct errand *e)

@@ -191,6 +191,9 @@ int slice_apply_ids(struct sync *s, const struct catalogue_place *places,
 /* Whether a page has an asset of this id. */
 bool page_has_id(const struct page *page, const char *id);
 
+/* The server answers other pages than it is asked for: -EIO, and a line. */
+int sync_misfit(struct sync *s, int64_t number, const struct page *page);
+
 /* Between two steps of something long: ends what is overdue. */
 void sync_serve(struct sync *s);
 

@@ -29,6 +29,10 @@ int verify_presume(struct sync *s, const struct segment *g,
     }
     newer += g->shift;
     older += g->shift;
+    if (older > v->above) { /* the list is shorter than it was */
+        newer -= older - v->above;
+        older = v->above;
+    }
     ret_range->first = newer > 0 ? newer - 1 : 0;
     ret_range->last = older > ret_range->first ? older : ret_range->first;
     return 0;

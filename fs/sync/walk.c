@@ -48,6 +48,7 @@
 #define RESTART_MAX_MS  3600000 /* after a walk in vain */
 #define FAR_OFF_MS      5000
 #define SPARE_REQUESTS  200 /* beside three times the pages */
+#define CONTRADICTIONS  3   /* pages after the last, until none are believed */
 #define VERIFIED_MAX    3   /* in vain, before it restarts */
 #define WHOLE_EVERY_MS  600000 /* beside rpm; sooner ones keep to it */
 #define GROWTH_SMALL    12     /* pages that a growth may have, to keep to it */
@@ -215,6 +216,9 @@ static int note_complete(struct sync *s)
     s->status.walks++;
     s->status.polled_s = now_s;
     s->status.walked = s->status.total = known;
+    s->status.missing = 0;
+    s->status.stated_total = s->extent.total;
+    s->status.counted_total = s->extent.count;
     s->status.last_error = 0;
     return 0;
 }
@@ -282,6 +286,23 @@ static void walk_on_verified(struct sync *s, int err,
     (void)walk_ended(s);
 }
 
+/* Known assets above the foot. */
+static int count_known(struct sync *s, int64_t *ret_known)
+{
+    struct walk *w = s->walk;
+    int64_t older = 0;
+    struct catalogue_reader *r = catalogue_reader_acquire(s->catalogue);
+    if (!r)
+        return -ENOMEM;
+    int err = walk_is_whole(w)
+                  ? 0
+                  : catalogue_rank(r, w->foot_s, INT64_MAX, &older);
+    if (!err)
+        *ret_known = catalogue_total(r) - older;
+    catalogue_reader_release(r);
+    return err;
+}
+
 void walk_verify(struct sync *s)
 {
     struct walk *w = s->walk;
@@ -296,8 +317,15 @@ void walk_verify(struct sync *s)
                                .lane = w->lane,
                                .cause = w->cause,
                                .done = walk_on_verified};
-    if (!w->proven || w->phase == WALK_VERIFYING)
-        task.extent.count = -1;
+    int64_t known = 0;
+    int err = count_known(s, &known);
+    if (err) {
+        walk_fail(s, err);
+        (void)walk_ended(s);
+        return;
+    }
+    if (!w->proven || known + w->holes != w->foot_now)
+        task.extent.count = -1; /* looks for itself */
     w->phase = WALK_VERIFYING;
     verify_start(s, &task);
 }
@@ -380,6 +408,8 @@ static void walk_on_located(struct sync *s, void *ctx, int err,
         if (page->count + page->skipped)
             w->extent.total = page->total_results;
         locate_take(&w->locate, number, page);
+        if (w->locate.contradictions > CONTRADICTIONS)
+            walk_fail(s, sync_misfit(s, number, page));
         walk_hold(w, number, page, answer);
     }
     if (w->in_flight || walk_ended(s) || w->paused)
@@ -497,11 +527,13 @@ static void take_up(struct sync *s)
     struct walk *w = s->walk;
     w->paused = false;
     switch (w->phase) {
+    case WALK_LOCATING:
+        while (w->held_count)
+            walk_drop(w, w->held[0].number);
+        w->phase = WALK_OPENING;
+        /* fall through */
     case WALK_OPENING:
         walk_ask(s, 1, API_PAGE_LIMIT, walk_on_opening, NULL);
-        break;
-    case WALK_LOCATING:
-        walk_locate(s);
         break;
     case WALK_READING:
     case WALK_FOOT:

@@ -51,8 +51,6 @@ static void judge_stretch(struct walk *w, int64_t created)
 {
     w->proven = created >= 0 && w->open_foot >= 0 && w->foot_now >= 0 &&
                 w->foot_now - w->open_foot == created;
-    if (w->proven)
-        drop_borders(w);
 }
 
 /* Page 1 ends the prefix; an account that was emptied meanwhile has none. */
@@ -90,6 +88,8 @@ static void walk_on_top(struct sync *s, void *ctx, int err, struct page *page,
     err = walk_open_stretch(w, page);
     if (!err && last)
         err = join_first_page(s, page, answer);
+    if (w->proven)
+        drop_borders(w);
     /* Where something was created after the foot was seen, that was its place
      * at no moment that is known. */
     w->open_foot = w->proven || created == 0 ? w->foot_now : -1;

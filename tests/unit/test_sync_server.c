@@ -38,40 +38,50 @@ static void a_total_that_is_a_little_small_hides_nothing(void **state)
     assert_true(world_requests(w) <= 60);
 }
 
-static void a_total_below_one_full_page_is_no_list(void **state)
+static void a_total_far_too_small_hides_nothing(void **state)
 {
     struct world *w = &world;
-    world_fill(w, 500);
-    w->lie = -500;
-    world_start(w);
-    assert_int_equal(world_ask(w, SYNC_COMPLETE, NULL), -EIO);
-    world_change(w, w->lie = 0);
-    assert_int_equal(world_ask(w, SYNC_COMPLETE, NULL), 0);
+    struct sync_status status;
+    w->lie = -400;
+    world_walked(w, 420);
     world_check(w);
+    assert_true(world_requests(w) <= 25);
+    sync_status(w->sync, &status);
+    assert_int_equal(status.stated_total, 20);
+    assert_int_equal(status.counted_total, 420);
 }
 
+/* One request more, for the list's end, which tells what a total would. */
 static void polls_need_no_total(void **state)
 {
     struct world *w = &world;
+    struct sync_status status;
     world_walked(w, 2000);
     world_change(w, (w->total_absent = true, world_create(w)));
     for (int i = 0; i < 5; i++)
-        assert_int_equal(world_poll_cost(w), 1);
+        assert_int_equal(world_poll_cost(w), 2);
+    world_check(w);
+    sync_status(w->sync, &status);
+    assert_int_equal(status.stated_total, -1);
+    assert_int_equal(status.counted_total, 2001);
+    world_change(w, world_delete(w, 1000));
+    assert_true(world_poll_cost(w) <= 25);
     world_check(w);
 }
 
-static void a_walk_waits_for_a_total(void **state)
+static void a_walk_needs_no_total(void **state)
 {
     struct world *w = &world;
-    world_fill(w, 500);
-    w->total_absent = true;
-    world_start(w);
-    assert_int_equal(world_ask(w, SYNC_COMPLETE, NULL), -EIO);
-    assert_int_equal(world_ask(w, SYNC_POLL, NULL), -EIO);
-    assert_true(world_requests(w) <= 4);
-    world_change(w, w->total_absent = false);
-    assert_int_equal(world_ask(w, SYNC_COMPLETE, NULL), 0);
-    world_check(w);
+    static const int sizes[] = {0, 1, 49, 50, 51, 500, 10000};
+    for (size_t i = 0; i < array_count(sizes); i++) {
+        w->total_absent = true;
+        world_walked(w, sizes[i]);
+        world_check(w);
+        if (world_requests(w) > (uint64_t)sizes[i] / 50 + 30)
+            fail_msg("%d requests for %d", (int)world_requests(w), sizes[i]);
+        world_teardown(state);
+        world_setup(state);
+    }
 }
 
 static void a_total_that_flaps_costs_ever_less(void **state)
@@ -362,8 +372,8 @@ int main(void)
         world_test(a_total_that_is_too_large_ends_no_walk),
         world_test(a_total_that_is_a_little_small_hides_nothing),
         world_test(polls_need_no_total),
-        world_test(a_walk_waits_for_a_total),
-        world_test(a_total_below_one_full_page_is_no_list),
+        world_test(a_walk_needs_no_total),
+        world_test(a_total_far_too_small_hides_nothing),
         world_test(a_total_that_flaps_costs_ever_less),
         world_test(a_total_that_lags_is_caught_up_with),
         world_test(searches_are_trusted_again),
