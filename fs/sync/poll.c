@@ -24,6 +24,7 @@
 
 #define IN_VAIN_MAX 4  /* at most 16 polls between two verifications */
 #define IN_VAIN_WALK 3 /* in a row, until the whole list is read */
+#define MISLED_MAX  2  /* totals that led to nothing, in a row */
 #define ROUNDS_MAX  8  /* of one poll, while the account changes */
 #define GONE_MAX    50 /* more at once on page 1's word want a second look */
 
@@ -242,6 +243,7 @@ static void poll_on_verified(struct sync *s, int err,
     } else if (err) {
         poll_end(s, err);
     } else {
+        s->misled = s->changes == s->poll->changes ? s->misled + 1 : 0;
         note_found(s, extent);
         note_total(s, extent->total);
         agree(s);
@@ -289,7 +291,7 @@ static void compare(struct sync *s, int64_t total)
     } else if (walk_is_due(s)) {
         walk_instead(s);
     } else {
-        verify_all(s, believed ? expected : known);
+        verify_all(s, believed && s->misled < MISLED_MAX ? expected : known);
     }
 }
 

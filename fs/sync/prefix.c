@@ -98,7 +98,7 @@ static int add_border(struct walk *w, int64_t older_s, int64_t newer_s,
     }
     struct segment *last = w->border_count ? &w->borders[w->border_count - 1]
                                            : NULL;
-    if (last && w->border_count > w->borders_kept &&
+    if (last && w->border_count > w->borders_judged &&
         last->older_s == older_s && last->newer_s == newer_s) {
         last->suspect |= suspect;
         return 0;

@@ -27,6 +27,7 @@
  * absence.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -136,6 +137,7 @@ static int remove_absent(struct sync *s, const struct page *page,
                          size_t *ret_removed)
 {
     for (size_t i = 0; i < count; i++) {
+        if (getenv("SYNC_TRACE") && recent_may_be_newer(s, places[i].row, answer->asked_ms)) fprintf(stderr, "recent row %d asked %lld floor %lld\n", (int)places[i].row, (long long)answer->asked_ms, (long long)s->recent.floor_ms);
         if (page_has_id(page, places[i].id) ||
             (by_id && slice_is_made_id(places[i].id)) ||
             recent_may_be_newer(s, places[i].row, answer->asked_ms))
@@ -247,8 +249,9 @@ int slice_apply(struct sync *s, const struct slice *slice, struct page *page,
         if (more)
             sync_serve(s);
     }
-    if (ordered && !page->skipped)
+    if (ordered)
         find_boundaries(slice, page, &result);
+    result.exact = !page->skipped;
     if (page->count) {
         result.top_s = page->assets[0].created_s;
         result.bottom_s = page->assets[page->count - 1].created_s;

@@ -145,6 +145,7 @@ struct slice_result {
     bool ordered; /* newest first, as it should be */
     bool has_boundaries;
     struct boundary newest, oldest; /* of the boundaries within it */
+    bool exact; /* their numbers are: no element is no asset */
     int64_t top_s, bottom_s; /* created_s of its newest and oldest asset */
 };
 
@@ -246,6 +247,7 @@ struct sync {
     uint64_t changes;          /* assets added or removed by slices */
     bool has_unnamed;          /* rows without a folder name, as of begin */
     struct extent extent;      /* all the list, as it was last found out */
+    unsigned misled;           /* totals in a row that told of nothing */
     unsigned in_vain;          /* verifications in a row that didn't agree */
     uint64_t verify_from_poll; /* none before this poll */
     int64_t linked_s;          /* nothing is missing from there down, as far as

@@ -277,14 +277,17 @@ static int knows_beyond(struct sync *s, const struct page *page,
                         bool *ret_knows)
 {
     int64_t known;
+    int64_t all = 0;
     int64_t shown = 0;
     int64_t bottom_s =
         page->count ? page->assets[page->count - 1].created_s : INT64_MAX - 1;
     for (size_t i = page->count; i-- > 0;)
         shown += page->assets[i].created_s <= bottom_s;
     int err = verify_known(s, INT64_MIN, bottom_s + 1, &known);
+    if (!err && known > shown)
+        err = verify_known(s, INT64_MIN, INT64_MAX, &all);
     if (!err)
-        *ret_knows = known > shown;
+        *ret_knows = known > shown && all + s->holes != s->verify->locate.low;
     return err;
 }
 

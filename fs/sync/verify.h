@@ -19,6 +19,7 @@ struct segment {
     int64_t older_count, newer_count;
     bool counted;
     bool suspect;  /* a walk's border at which more is known than it showed */
+    bool good;     /* … or at which nothing can be missing */
     int tries;     /* in vain, to have it in one answer */
     int64_t shift; /* offsets, from where it was presumed to where it was */
 };

@@ -121,6 +121,9 @@ static bool halve(struct verify *v, const struct segment *g,
     if (!result->has_boundaries || result->newest.created_s <= g->older_s ||
         result->oldest.created_s >= g->newer_s)
         return false;
+    if (!result->exact && g->counted &&
+        g->newer_count - g->older_count > 3 * API_PAGE_LIMIT)
+        return false; /* a neighbour tells more */
     struct segment older = *g;
     struct segment newer = *g;
     older.newer_s = result->oldest.created_s;
@@ -129,6 +132,7 @@ static bool halve(struct verify *v, const struct segment *g,
     newer.older_count = v->above - result->newest.newer;
     older.tries = newer.tries = 0;
     older.shift = newer.shift = 0;
+    older.counted = newer.counted = g->counted && result->exact;
     verify_push(v, &older);
     verify_push(v, &newer);
     return true;
@@ -154,7 +158,7 @@ static int go_on(struct sync *s, struct probe *p, const struct sight *sight,
     if (++g->tries > TRIES_MAX) {
         int64_t surplus = 0;
         int err = g->counted ? verify_surplus(s, g, &surplus) : 0;
-        v->unsettled |= surplus <= 0;
+        v->unsettled |= surplus + s->holes < 0 || !g->counted;
         return err || surplus <= 0 ? err : take_over(verify_ask_by_id(s, p));
     }
     if (fills || (sight->inside && g->tries > TRIES_WHOLE))

@@ -303,9 +303,30 @@ static int count_known(struct sync *s, int64_t *ret_known)
     return err;
 }
 
+/* Where nothing went, and as many are known as stand there, no border hides
+ * anything. */
+static void drop_borders(struct walk *w, bool all_known)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < w->border_count; i++)
+        if (w->borders[i].suspect || (!w->borders[i].good && !all_known))
+            w->borders[kept++] = w->borders[i];
+    w->border_count = kept;
+}
+
 void walk_verify(struct sync *s)
 {
     struct walk *w = s->walk;
+    int64_t known = 0;
+    int err = count_known(s, &known);
+    if (err) {
+        walk_fail(s, err);
+        (void)walk_ended(s);
+        return;
+    }
+    bool agrees = w->proven && known + w->holes == w->foot_now;
+    if (w->phase != WALK_VERIFYING)
+        drop_borders(w, agrees && w->all_proven);
     struct verify_task task = {.foot_s = w->foot_s,
                                .borders = w->borders,
                                .border_count = w->border_count,
@@ -317,14 +338,7 @@ void walk_verify(struct sync *s)
                                .lane = w->lane,
                                .cause = w->cause,
                                .done = walk_on_verified};
-    int64_t known = 0;
-    int err = count_known(s, &known);
-    if (err) {
-        walk_fail(s, err);
-        (void)walk_ended(s);
-        return;
-    }
-    if (!w->proven || known + w->holes != w->foot_now)
+    if (!agrees || w->phase == WALK_VERIFYING)
         task.extent.count = -1; /* looks for itself */
     w->phase = WALK_VERIFYING;
     verify_start(s, &task);
@@ -516,6 +530,7 @@ static int begin_walk(struct sync *s)
         return -ENOMEM;
     w->foot_s = INT64_MIN;
     w->foot_now = w->open_foot = -1;
+    w->all_proven = true;
     w->lane = choose_lane(s);
     w->cause = API_CAUSE_WALK;
     s->walk = w;
@@ -572,6 +587,7 @@ int walk_grow(struct sync *s, const struct page *page,
     w->foot_s = s->linked_s ? s->linked_s : INT64_MIN + 1;
     w->over_known = true;
     w->foot_now = w->open_foot = -1;
+    w->all_proven = true;
     w->lane = guess > GROWTH_SMALL * API_PAGE_LIMIT && lane == API_BACKGROUND
                   ? API_WALK
                   : lane;

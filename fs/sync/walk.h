@@ -78,10 +78,11 @@ struct walk {
     int pages;
     int looks; /* at foot and top, to find them still */
     bool proven; /* the last one */
+    bool all_proven; /* all so far */
 
     struct segment *borders;
     size_t border_count, border_capacity;
-    size_t borders_kept; /* leading ones, of stretches that weren't proven */
+    size_t borders_judged; /* leading ones, of stretches that are closed */
     int verified;        /* how often that was tried in vain */
 };
 

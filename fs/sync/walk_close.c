@@ -33,17 +33,6 @@ static int64_t count_new(const struct walk *w, const struct page *page)
     return -1;
 }
 
-/* The borders of the stretch go, but for those that show by themselves that
- * something is to be looked at. */
-static void drop_borders(struct walk *w)
-{
-    size_t kept = w->borders_kept;
-    for (size_t i = w->borders_kept; i < w->border_count; i++)
-        if (w->borders[i].suspect)
-            w->borders[kept++] = w->borders[i];
-    w->border_count = kept;
-}
-
 /* Nothing above the foot was deleted in the stretch when the foot moved by just
  * what is new on top. The foot was looked at before page 1: what was created
  * in between makes it seem too little, never enough. */
@@ -51,6 +40,20 @@ static void judge_stretch(struct walk *w, int64_t created)
 {
     w->proven = created >= 0 && w->open_foot >= 0 && w->foot_now >= 0 &&
                 w->foot_now - w->open_foot == created;
+}
+
+/* Then positions were exact, unless totals that they went by were wrong in
+ * between; and within one second a position says nothing of what stands
+ * there. */
+static void judge_borders(struct walk *w, int64_t created, int64_t moved)
+{
+    for (size_t i = w->borders_judged; i < w->border_count; i++) {
+        struct segment *b = &w->borders[i];
+        b->good = w->proven && (created == 0 || created == moved) &&
+                  !b->suspect && b->newer_s - 1 > b->older_s;
+    }
+    w->borders_judged = w->border_count;
+    w->all_proven &= w->proven;
 }
 
 /* Page 1 ends the prefix; an account that was emptied meanwhile has none. */
@@ -85,15 +88,14 @@ static void walk_on_top(struct sync *s, void *ctx, int err, struct page *page,
         return;
     }
     bool last = w->reach + API_PAGE_LIMIT >= w->count;
+    int64_t moved = page->total_results - w->total;
     err = walk_open_stretch(w, page);
     if (!err && last)
         err = join_first_page(s, page, answer);
-    if (w->proven)
-        drop_borders(w);
+    judge_borders(w, created, moved);
     /* Where something was created after the foot was seen, that was its place
      * at no moment that is known. */
     w->open_foot = w->proven || created == 0 ? w->foot_now : -1;
-    w->borders_kept = w->border_count;
     w->looks = w->pages = 0;
     if (!err && last) {
         walk_verify(s);
