@@ -356,15 +356,22 @@ static void become_ready(struct sync *s)
 
 static void walk_locate(struct sync *s);
 
-/* The page that the list ends with: with its end nothing older is there. */
-static void mark_last(struct walk *w)
+/* Keeps the page that showed where the foot is, for that moment the walk's
+ * proof begins with. If the list ends there nothing older is. */
+static void keep_foot(struct walk *w)
 {
-    for (size_t i = 0; walk_is_whole(w) && i < w->held_count; i++) {
+    size_t found = HELD_MAX;
+    for (size_t i = w->held_count; i-- > 0 && found == HELD_MAX;) {
         struct held *h = &w->held[i];
-        size_t count = h->page.count + h->page.skipped;
-        h->last = (h->number - 1) * API_PAGE_LIMIT + (int64_t)count ==
-                  w->locate.low;
+        int64_t before = (h->number - 1) * API_PAGE_LIMIT;
+        int64_t end = before + (int64_t)(h->page.count + h->page.skipped);
+        if (before < w->locate.low && w->locate.low <= end)
+            found = i;
+        h->last = walk_is_whole(w) && end == w->locate.low;
     }
+    for (size_t i = w->held_count; i-- > 0;)
+        if (i != found)
+            walk_drop(w, i);
 }
 
 /* All that there is came with page 1, and page 2 was seen empty. */
@@ -387,7 +394,7 @@ static void walk_on_found(struct sync *s)
     int err = 0;
     w->extent.count = w->count = w->open_foot = w->locate.low;
     w->largest = w->count;
-    mark_last(w);
+    keep_foot(w);
     if (is_one_page(w)) {
         err = take_one_page(s);
         w->proven = true;
@@ -399,7 +406,6 @@ static void walk_on_found(struct sync *s)
         walk_fail(s, err);
         return;
     }
-    walk_drop(w, 1); /* it is read again in the end */
     w->phase = WALK_READING;
     w->ask_from = 1;
     err = walk_join_held(s);
@@ -544,7 +550,7 @@ static void take_up(struct sync *s)
     switch (w->phase) {
     case WALK_LOCATING:
         while (w->held_count)
-            walk_drop(w, w->held[0].number);
+            walk_drop(w, 0);
         w->phase = WALK_OPENING;
         /* fall through */
     case WALK_OPENING:

@@ -118,7 +118,7 @@ void walk_verify(struct sync *s);
 /* walk_read.c */
 void walk_hold(struct walk *w, int64_t number, struct page *page,
                const struct api_answer *answer);
-void walk_drop(struct walk *w, int64_t number);
+void walk_drop(struct walk *w, size_t index);
 /* Asks for what comes next. Page 1 closes the stretch once all else is in. */
 void walk_pump(struct sync *s);
 /* Joins what is held and whose turn it is. */

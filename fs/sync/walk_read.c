@@ -21,17 +21,10 @@ void walk_hold(struct walk *w, int64_t number, struct page *page,
     *page = (struct page){0};
 }
 
-static void drop_held(struct walk *w, size_t index)
+void walk_drop(struct walk *w, size_t index)
 {
     page_done(&w->held[index].page);
     w->held[index] = w->held[--w->held_count];
-}
-
-void walk_drop(struct walk *w, int64_t number)
-{
-    for (size_t i = w->held_count; i-- > 0;)
-        if (w->held[i].number == number)
-            drop_held(w, i);
 }
 
 /* The held page that the prefix goes on with, or HELD_MAX. */
@@ -49,13 +42,13 @@ int walk_join_held(struct sync *s)
     struct walk *w = s->walk;
     for (size_t i; (i = next_held(w)) < HELD_MAX;) {
         int err = prefix_join(s, &w->held[i]);
-        drop_held(w, i);
+        walk_drop(w, i);
         if (err && err != -EAGAIN)
             return err;
     }
     for (size_t i = w->held_count; i-- > 0;)
         if (held_top(w, &w->held[i]) <= w->reach)
-            drop_held(w, i);
+            walk_drop(w, i);
     return 0;
 }
 
@@ -171,6 +164,6 @@ void walk_pump(struct sync *s)
     if (w->in_flight || walk_ended(s) || w->paused)
         return;
     while (w->held_count)
-        drop_held(w, 0); /* they fit nowhere */
+        walk_drop(w, 0); /* they fit nowhere */
     walk_close(s);
 }
