@@ -11,16 +11,13 @@
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -29,8 +26,12 @@
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "base/plant.h"
+#include "command.h"
+#include "login.h"
 #include "mountpoint.h"
+#include "notify_manager.h"
 #include "options.h"
+#include "progress.h"
 #include "service.h"
 
 #define LINE_MAX_BYTES 4096
@@ -56,6 +57,19 @@ static enum exit_status complain(enum exit_status status,
     return status;
 }
 
+/* Whatever is opened next would get the number of a standard stream that is
+ * closed, and be written to, or put in its place: the cache's lock, say. */
+static bool fill_standard_streams(void)
+{
+    int fd;
+    do
+        fd = open("/dev/null", O_RDWR); /* the lowest number that is free */
+    while (fd >= 0 && fd <= STDERR_FILENO);
+    if (fd >= 0)
+        (void)close(fd);
+    return fd >= 0;
+}
+
 /* No core may hold the key, and no other process of this user may read it out
  * of our memory. The sanitizers need to look at themselves, though. */
 static void keep_memory_private(void)
@@ -75,6 +89,7 @@ static void block_signals(sigset_t *ret_set)
     (void)sigaddset(ret_set, SIGHUP);
     (void)pthread_sigmask(SIG_BLOCK, ret_set, NULL);
     (void)signal(SIGPIPE, SIG_IGN);
+    (void)signal(SIGXFSZ, SIG_IGN); /* a file's limit is a full disk: EFBIG */
 }
 
 struct signals {
@@ -98,31 +113,50 @@ static void reload_key(const struct signals *s)
     options_wipe_key(key);
 }
 
-static bool can_reload(const struct options *o)
+/* Draws the first walk's progress; false when there is no more to draw. */
+static bool draw_progress(struct service *service)
 {
-    return o->key_file || o->key_command || getenv("CREDENTIALS_DIRECTORY");
+    cleanup(buf_done) struct buf line = {.max = LINE_MAX_BYTES};
+    struct service_progress p;
+    bool more = service_progress(service, &p);
+    (void)progress_append_bar(&line, p.read, p.total);
+    (void)fprintf(stderr, "\rtwelvefs: %s%s", buf_str(&line), more ? "" : "\n");
+    return more;
 }
 
-/* Draws progress between signals while a person watches in the foreground. */
+/* Somebody sits before it: in the foreground, or waiting for --wait. */
+static bool is_watched(const struct options *o)
+{
+    return (o->foreground || o->wait) && isatty(STDERR_FILENO);
+}
+
+static void take_signal(struct signals *s, int number)
+{
+    int err = number == SIGHUP && s->options->log_file
+                  ? log_to_file(s->options->log_file)
+                  : 0;
+    if (err)
+        log_error("the log stays where it was: %s", strerror(-err));
+    if (number == SIGHUP && !s->options->key_in_environment)
+        reload_key(s);
+    else if (number == SIGTERM || number == SIGINT ||
+             (number == SIGHUP && s->options->foreground &&
+              !s->options->log_file))
+        service_stop(s->service);
+}
+
 static void *take_signals(void *ctx)
 {
     struct signals *s = ctx;
-    bool watching = s->options->foreground && isatty(STDERR_FILENO);
+    bool watching = is_watched(s->options);
     while (!s->done) {
         const struct timespec pause = {.tv_nsec = PROGRESS_MS * 1000000L};
-        int signal_number = watching ? sigtimedwait(&s->set, NULL, &pause)
-                                     : sigwaitinfo(&s->set, NULL);
-        if (signal_number == SIGHUP && can_reload(s->options))
-            reload_key(s);
-        else if (signal_number == SIGTERM || signal_number == SIGINT ||
-                 (signal_number == SIGHUP && s->options->foreground))
-            service_stop(s->service);
-        if (!watching || !s->mounted)
-            continue;
-        cleanup(buf_done) struct buf line = {.max = LINE_MAX_BYTES};
-        watching = service_progress(s->service, &line);
-        (void)fprintf(stderr, "\rtwelvefs: %s%s", buf_str(&line),
-                      watching ? " …" : "\n");
+        int number = watching ? sigtimedwait(&s->set, NULL, &pause)
+                              : sigwaitinfo(&s->set, NULL);
+        if (number > 0)
+            take_signal(s, number);
+        if (watching && s->mounted)
+            watching = draw_progress(s->service);
     }
     return NULL;
 }
@@ -133,28 +167,6 @@ static bool tell_parent(int fd, enum exit_status status, const struct buf *line)
     char byte = (char)status;
     return write(fd, &byte, 1) == 1 &&
            write(fd, buf_str(line), line->len) == (ssize_t)line->len;
-}
-
-/* Tells a service manager (systemd's Type=notify) that the mount is usable:
- * one datagram to the socket that NOTIFY_SOCKET names, '@' for the abstract
- * name space. */
-static void tell_service_manager(void)
-{
-    const char *name = getenv("NOTIFY_SOCKET");
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
-    size_t len = name ? strlen(name) : 0;
-    if (len == 0 || len >= sizeof(address.sun_path))
-        return;
-    memcpy(address.sun_path, name, len);
-    if (name[0] == '@')
-        address.sun_path[0] = '\0';
-    cleanup(close_fd) int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-    static const char ready[] = "READY=1";
-    if (fd < 0 ||
-        sendto(fd, ready, sizeof(ready) - 1, 0,
-               (const struct sockaddr *)&address,
-               (socklen_t)(offsetof(struct sockaddr_un, sun_path) + len)) < 0)
-        log_warning("cannot tell the service manager: %s", strerror(errno));
 }
 
 /* The terminal and the start directory belong to the parent. */
@@ -169,26 +181,75 @@ static void leave_terminal(void)
         log_warning("cannot leave the start directory: %s", strerror(errno));
 }
 
-/* Until it is unmounted. */
-static void stay(const struct options *o, struct service *service,
-                 int parent_fd, const struct buf *line)
+/* What whoever mounted is told. */
+static void describe_mount(struct service *service, struct buf *line)
 {
-    if (parent_fd == NO_PARENT) {
-        tell_service_manager();
-    } else if (tell_parent(parent_fd, EXIT_MOUNTED, line)) {
-        (void)close(parent_fd);
+    struct service_progress p;
+    bool reading = service_progress(service, &p);
+    (void)buf_append_str(line, reading ? "mounted; reading " : "mounted; ");
+    (void)progress_append_count(line, p.total >= 0 ? p.total : p.read);
+    (void)buf_append_str(line,
+                         p.total < 0 && reading ? " assets so far" : " assets");
+}
+
+/* --wait. Where that fails it is unmounted again. */
+static enum exit_status wait_for_all(struct service *service,
+                                     const struct options *o, struct buf *line)
+{
+    enum exit_status status = service_wait_complete(service, o, line);
+    if (status != EXIT_MOUNTED) {
+        cleanup(buf_done) struct buf end = {.max = LINE_MAX_BYTES};
+        service_stop(service);
+        (void)service_wait(service, o, &end);
+    }
+    return status;
+}
+
+static void tell_manager_complete(void *ctx)
+{
+    cleanup(buf_done) struct buf line = {.max = LINE_MAX_BYTES};
+    (void)buf_append_str(&line, "STATUS=");
+    describe_mount(ctx, &line);
+    notify_manager(buf_str(&line));
+}
+
+static void tell_manager_ready(struct service *service, const char *line)
+{
+    notify_manager_ready(line);
+    service_when_complete(service, tell_manager_complete, service);
+}
+
+/* Until it is unmounted. The parent is told no more after this. */
+static enum exit_status stay(const struct options *o, struct service *service,
+                             int *parent_fd, struct buf *line)
+{
+    if (*parent_fd == NO_PARENT) {
+        tell_manager_ready(service, buf_str(line));
+    } else if (tell_parent(*parent_fd, EXIT_MOUNTED, line)) {
+        (void)close(*parent_fd);
+        *parent_fd = NO_PARENT;
         leave_terminal();
-        tell_service_manager();
+        tell_manager_ready(service, buf_str(line));
     } else {
         log_warning("nobody waits for the mount on %s any more", o->mountpoint);
         service_stop(service);
     }
-    service_wait(service);
+    buf_reset(line);
+    enum exit_status status = service_wait(service, o, line);
+    notify_manager("STOPPING=1");
+    if (status != EXIT_MOUNTED && !o->foreground)
+        log_error("%s", buf_str(line)); /* stderr is gone */
+    return status;
+}
+
+static bool logs_to_stderr(const struct options *o)
+{
+    return o->foreground && !o->log_file;
 }
 
 /* Signals are taken from the time on when there is something to stop. */
 static enum exit_status run(const struct options *o, struct signals *signals,
-                            int parent_fd, struct buf *line)
+                            int *parent_fd, struct buf *line)
 {
     pthread_t taker;
     int err = pthread_create(&taker, NULL, take_signals, signals);
@@ -197,10 +258,15 @@ static enum exit_status run(const struct options *o, struct signals *signals,
         return EXIT_INTERNAL;
     }
     enum exit_status status = service_start(signals->service, o, line);
+    const char *notice = service_notice(signals->service);
+    if (status == EXIT_MOUNTED && notice && !logs_to_stderr(o))
+        (void)fprintf(stderr, "twelvefs: %s\n", notice);
+    signals->mounted = status == EXIT_MOUNTED;
+    if (status == EXIT_MOUNTED && o->wait)
+        status = wait_for_all(signals->service, o, line);
     if (status == EXIT_MOUNTED) {
-        signals->mounted = true;
-        (void)service_progress(signals->service, line);
-        stay(o, signals->service, parent_fd, line);
+        describe_mount(signals->service, line);
+        status = stay(o, signals->service, parent_fd, line);
     }
     signals->done = true;
     /* It waits for it: it is blocked everywhere. */
@@ -214,12 +280,14 @@ static enum exit_status serve(const struct options *o, char *key, int parent_fd)
     struct signals signals = {.options = o};
     cleanup(buf_done) struct buf line = {.max = LINE_MAX_BYTES};
     block_signals(&signals.set);
-    log_init(o->foreground ? LOG_TO_STDERR : LOG_TO_SYSLOG,
-             o->debug ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO);
+    log_init(o->log_file     ? LOG_TO_FILE
+             : o->foreground ? LOG_TO_STDERR
+                             : LOG_TO_SYSLOG,
+             o->log_level);
     enum exit_status status = service_new(o, key, &signals.service, &line);
     options_wipe_key(key);
     if (status == EXIT_MOUNTED)
-        status = run(o, &signals, parent_fd, &line);
+        status = run(o, &signals, &parent_fd, &line);
     service_free(signals.service);
     plant_for_sanitizers();
     if (parent_fd == NO_PARENT)
@@ -262,7 +330,7 @@ static enum exit_status await_child(int pipe_fd, int signal_fd, pid_t child)
         if (buf_append(&line, text, (size_t)got))
             break;
     if (byte == EXIT_MOUNTED && isatty(STDERR_FILENO))
-        (void)fprintf(stderr, "twelvefs: mounted, %s\n", buf_str(&line));
+        (void)fprintf(stderr, "twelvefs: %s\n", buf_str(&line));
     return complain((enum exit_status)byte, &line);
 }
 
@@ -297,14 +365,51 @@ static enum exit_status serve_in_background(const struct options *o, char *key)
     return status;
 }
 
+static enum exit_status open_log(const struct options *o, struct buf *error)
+{
+    int err = o->log_file ? log_to_file(o->log_file) : 0;
+    if (!err)
+        return EXIT_MOUNTED;
+    (void)buf_appendf(error, "log_file=: cannot open %s: %s", o->log_file,
+                      strerror(-err));
+    return EXIT_USAGE;
+}
+
+/* What can be known to be wrong before the fork. */
+static enum exit_status prepare(struct options *o, char **ret_key,
+                                struct buf *error)
+{
+    enum exit_status status = options_read_key(o, ret_key, error);
+    if (status == EXIT_MOUNTED && mountpoint_resolve(&o->mountpoint)) {
+        (void)buf_append_str(error, "out of memory");
+        status = EXIT_INTERNAL;
+    }
+    if (status == EXIT_MOUNTED)
+        status = mountpoint_check(o->mountpoint, error);
+    return status == EXIT_MOUNTED ? open_log(o, error) : status;
+}
+
+static void print_version(void)
+{
+    cleanup(buf_done) struct buf text = {.max = LINE_MAX_BYTES};
+    if (service_version(&text) == 0)
+        (void)fputs(buf_str(&text), stdout);
+}
+
 int main(int argc, char **argv)
 {
     cleanup(options_done) struct options options = {0};
     cleanup(buf_done) struct buf error = {.max = LINE_MAX_BYTES};
+    if (!fill_standard_streams())
+        return EXIT_INTERNAL; /* and nowhere to say why */
     keep_memory_private();
     log_init(LOG_TO_STDERR, LOG_LEVEL_INFO);
     (void)umask(077);
 
+    if (command_is(argc, argv))
+        return complain(command_run(argc, argv, &error), &error);
+    if (argc > 1 && strcmp(argv[1], "login") == 0)
+        return complain(login_run(argc - 1, argv + 1, &error), &error);
     enum exit_status status = options_parse(argc, argv, &options, &error);
     if (status != EXIT_MOUNTED)
         return complain(status, &error);
@@ -312,18 +417,14 @@ int main(int argc, char **argv)
         if (options.help)
             (void)fputs(options_help, stdout);
         else
-            (void)puts("twelvefs " TWELVEFS_VERSION);
+            print_version();
         return EXIT_MOUNTED;
     }
+    if (options.remount)
+        return complain(mountpoint_remount(&options, &error), &error);
     char *key = NULL;
-    status = options_read_key(&options, &key, &error);
-    if (status == EXIT_MOUNTED && mountpoint_resolve(&options.mountpoint)) {
-        (void)buf_append_str(&error, "out of memory");
-        status = EXIT_INTERNAL;
-    }
-    if (status == EXIT_MOUNTED)
-        status = mountpoint_check(options.mountpoint, &error);
-    if (status != EXIT_MOUNTED) {
+    status = prepare(&options, &key, &error);
+    if (status != EXIT_MOUNTED || options.fake) {
         options_wipe_key(key);
         return complain(status, &error);
     }

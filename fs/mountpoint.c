@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/vfs.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -17,8 +18,8 @@
 #include "base/cleanup.h"
 #include "base/log.h"
 
-static enum exit_status refuse(struct buf *error, const char *path,
-                               const char *why)
+static enum exit_status mountpoint_refuse(struct buf *error, const char *path,
+                                          const char *why)
 {
     (void)buf_appendf(error, "cannot mount on %s: %s", path, why);
     return EXIT_MOUNT_POINT;
@@ -37,8 +38,16 @@ static char *resolve_dead(const char *path)
     return joined;
 }
 
+bool mountpoint_is_descriptor(const char *path)
+{
+    static const char prefix[] = "/dev/fd/";
+    return strncmp(path, prefix, sizeof(prefix) - 1) == 0;
+}
+
 int mountpoint_resolve(char **path)
 {
+    if (mountpoint_is_descriptor(*path))
+        return 0;
     cleanup(free_ptr) char *bare = strdup(*path);
     if (!bare)
         return -ENOMEM;
@@ -70,7 +79,7 @@ static bool is_twelvefs(const char *path)
     return ours;
 }
 
-static int take_away(const char *path)
+int mountpoint_take_away(const char *path)
 {
     if (umount2(path, MNT_DETACH) == 0)
         return 0;
@@ -90,14 +99,14 @@ static enum exit_status check_empty(const char *path, struct buf *error)
 {
     DIR *directory = opendir(path);
     if (!directory)
-        return refuse(error, path, strerror(errno));
+        return mountpoint_refuse(error, path, strerror(errno));
     bool empty = true;
     for (struct dirent *entry; empty && (entry = readdir(directory));)
         empty =
             strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0;
     (void)closedir(directory);
     return empty ? EXIT_MOUNTED
-                 : refuse(error, path, "the directory is not empty");
+                 : mountpoint_refuse(error, path, "the directory is not empty");
 }
 
 /* STATFS always asks the daemon; stat and open may be answered out of what the
@@ -111,24 +120,29 @@ static bool is_dead(const char *path)
 enum exit_status mountpoint_check(const char *path, struct buf *error)
 {
     struct stat st;
+    if (mountpoint_is_descriptor(path))
+        return EXIT_MOUNTED;
     if (is_dead(path)) {
         if (!is_twelvefs(path))
-            return refuse(error, path,
-                          "another file system whose process died is still "
-                          "mounted there; end it with fusermount3 -u");
-        int err = take_away(path);
+            return mountpoint_refuse(
+                error, path,
+                "another file system whose process died is still "
+                "mounted there; end it with fusermount3 -u");
+        int err = mountpoint_take_away(path);
         if (err)
-            return refuse(error, path,
-                          "an earlier twelvefs died there and cannot be "
-                          "taken away; try fusermount3 -uz");
+            return mountpoint_refuse(
+                error, path,
+                "an earlier twelvefs died there and cannot be "
+                "taken away; try fusermount3 -uz");
         log_warning("took away the mount of an earlier twelvefs that died");
     }
     if (stat(path, &st) < 0)
-        return refuse(error, path, strerror(errno));
+        return mountpoint_refuse(error, path, strerror(errno));
     if (!S_ISDIR(st.st_mode))
-        return refuse(error, path, "it is not a directory");
+        return mountpoint_refuse(error, path, "it is not a directory");
     if (is_twelvefs(path))
-        return refuse(error, path, "a twelvefs is mounted there already");
+        return mountpoint_refuse(error, path,
+                                 "a twelvefs is mounted there already");
     return check_empty(path, error);
 }
 
@@ -140,4 +154,45 @@ bool mountpoint_would_hide(const char *path, const char *directory)
     while (there && !(real = realpath(there, NULL)) && *there)
         *strrchr(there, '/') = '\0';
     return real && strcmp(real, path) == 0;
+}
+
+/* The flags that a mount of ours has, changed by the words that were said. */
+static unsigned long flags_of(const char *words, unsigned long now)
+{
+    static const struct {
+        const char *word;
+        unsigned long set, clear;
+    } known[] = {{"ro", MS_RDONLY, 0},
+                 {"rw", 0, MS_RDONLY},
+                 {"noatime", MS_NOATIME, 0},
+                 {"nodiratime", MS_NODIRATIME, 0}};
+    cleanup(free_ptr) char *copy = strdup(words ? words : "");
+    char *rest = copy;
+    for (char *word; (word = strsep(&rest, ","));)
+        for (size_t i = 0; i < array_count(known); i++)
+            if (strcmp(word, known[i].word) == 0)
+                now = (now | known[i].set) & ~known[i].clear;
+    return now;
+}
+
+enum exit_status mountpoint_remount(struct options *o, struct buf *error)
+{
+    struct statvfs st;
+    if (mountpoint_resolve(&o->mountpoint))
+        return options_out_of_memory(error);
+    if (!is_twelvefs(o->mountpoint) || statvfs(o->mountpoint, &st) < 0)
+        return mountpoint_refuse(error, o->mountpoint,
+                                 "no twelvefs is mounted there");
+    unsigned long now = MS_NOSUID | MS_NODEV | MS_NOEXEC;
+    now |= st.f_flag & ST_RDONLY ? MS_RDONLY : 0;
+    now |= st.f_flag & ST_NOATIME ? MS_NOATIME : 0;
+    now |= st.f_flag & ST_NODIRATIME ? MS_NODIRATIME : 0;
+    if (mount(NULL, o->mountpoint, NULL,
+              MS_REMOUNT | flags_of(o->fuse_options, now), NULL) < 0)
+        return mountpoint_refuse(error, o->mountpoint, strerror(errno));
+    if (o->own_words)
+        log_warning("a remount changes ro, noatime and nodiratime alone; for "
+                    "another %s unmount and mount again",
+                    o->own_words);
+    return EXIT_MOUNTED;
 }

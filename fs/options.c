@@ -1,47 +1,73 @@
-#include "options.h"
+/*
+ * options.c - argv and what precedes what.
+ *
+ * -o's words come last although they are read first: until the operands are
+ * known nobody knows which account's configuration they change.
+ */
+#include "options_internal.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <getopt.h>
-#include <limits.h>
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
 
 #define DEFAULT_BASE_URL "https://api.twelvelabs.io/v1.3"
 #define DEFAULT_SOURCE   "twelvelabs"
-#define MS_PER_S         1000.0
-#define DAY_S            86400.0
+#define WORDS_MAX        65536 /* bytes of all -o together */
+#define MOUNT_PREFIX     "mount."
 
 #define REQUESTS_PER_REFRESH 12
-#define RPM_LEAST            60
-#define RPM_MOST             100000
+#define RPM_MIN              60
+#define RPM_MAX              100000
 
 const char options_help[] =
     "Usage: twelvefs [-f] [-o option,...] [SOURCE] MOUNTPOINT\n"
-    "Mounts a TwelveLabs account as a directory.\n"
+    "       twelvefs status [--json] MOUNT\n"
+    "       twelvefs refresh MOUNT\n"
+    "       twelvefs save DIRECTORY NAME QUERY\n"
+    "       twelvefs forget DIRECTORY NAME\n"
+    "       twelvefs login [NAME]\n"
+    "Mounts a TwelveLabs account as a directory. SOURCE is NAME: for the\n"
+    "account NAME of the configuration file, or any text to show in mounts.\n"
+    "The others say how a mount is, have it look for what is new, and keep\n"
+    "queries under names in it.\n"
     "\n"
     "  -f              stay in the foreground\n"
-    "  -d              stay in the foreground and log what happens\n"
+    "  -d              stay in the foreground and log every request\n"
+    "  --wait          return when all assets were read, not only the first\n"
     "  -h, --help      print this and end\n"
     "  -V, --version   print the version and end\n"
     "\n"
-    "Options (-o), times in seconds:\n"
-    "  refresh=60      how old a listing may be\n"
-    "  timeout=30      how long any operation may wait for the network\n"
+    "Options (-o); times take units: 90, 90s, 5m, 1h, 1d\n"
+    "  refresh=60s     how old a listing may be\n"
+    "  timeout=30s     how long any operation may wait for the network\n"
     "  cache_dir=DIR   where catalogue and pictures are kept\n"
     "                  (~/.cache/twelvefs)\n"
     "  rpm=60          background requests a minute, at most; more where\n"
-    "                  refresh= is below 12\n"
-    "  sweep=60        pause between two pages of the sweep for edits\n"
+    "                  refresh= is below 12s\n"
+    "  sweep=60s       pause between two pages of the sweep for edits\n"
+    "  pictures=yes    no: fetch none, whoever reads them\n"
     "  picture_cache=1G  bytes of pictures kept (k, M, G: powers of 1000)\n"
+    "  base_url=URL    another API (" DEFAULT_BASE_URL ")\n"
     "  key_file=FILE   read the API key from a file only its owner can read\n"
     "  key_command=CMD read the API key from a command's output\n"
+    "  uid=, gid=      whose files they seem to be (yours)\n"
+    "  umask=077       permissions that nobody has\n"
     "  allow_other     let other users in\n"
-    "  other options   are mount options: ro, noatime, ...\n"
+    "  rw              let queries be saved with ln -s, forgotten with rm\n"
+    "  io_uring        take requests by rings, where that is possible\n"
+    "  wait            as --wait\n"
+    "  log_level=info  error, warning, info or debug\n"
+    "  log_file=FILE   log there, not to stderr or the system log\n"
+    "  other options   are mount options: noatime, ...\n"
+    "\n"
+    "Files (root's are under /etc/twelvefs):\n"
+    "  ~/.config/twelvefs/key     the API key, put there by twelvefs login\n"
+    "  ~/.config/twelvefs/config  accounts and defaults: see twelvefs(1)\n"
     "\n"
     "Environment:\n"
     "  TWELVE_LABS_API_KEY  the API key\n"
@@ -52,76 +78,33 @@ const char options_help[] =
 void options_done(struct options *o)
 {
     free(o->source);
+    free(o->account);
     free(o->mountpoint);
     free(o->base_url);
     free(o->cache_dir);
-    free(o->key_file);
-    free(o->key_command);
+    free(o->config_dir);
+    free(o->key.key_file);
+    free(o->key.key_command);
+    free(o->configured_key.key_file);
+    free(o->configured_key.key_command);
+    free(o->log_file);
     free(o->fuse_options);
     *o = (struct options){0};
 }
 
-static enum exit_status out_of_memory(struct buf *error)
+enum exit_status options_out_of_memory(struct buf *error)
 {
     (void)buf_append_str(error, "out of memory");
     return EXIT_INTERNAL;
 }
 
-static bool parse_number(const char *text, double low, double high,
-                         double *ret_number)
+static enum exit_status usage(struct buf *error, const char *line)
 {
-    if (!isdigit((unsigned char)text[0]))
-        return false;
-    char *end;
-    errno = 0;
-    double number = strtod(text, &end);
-    if (errno || *end || !isfinite(number) || number < low || number > high)
-        return false;
-    *ret_number = number;
-    return true;
+    (void)buf_append_str(error, line);
+    return EXIT_USAGE;
 }
 
-static bool parse_seconds(const char *text, int64_t *ret_ms)
-{
-    double seconds;
-    if (!parse_number(text, 0.1, 30 * DAY_S, &seconds))
-        return false;
-    *ret_ms = (int64_t)(seconds * MS_PER_S);
-    return true;
-}
-
-static bool parse_bytes(const char *text, int64_t *ret_bytes)
-{
-    size_t len = strlen(text);
-    char digits[32];
-    if (len == 0 || len >= sizeof(digits))
-        return false;
-    static const char suffixes[] = "kMGT";
-    const char *suffix = strchr(suffixes, text[len - 1]);
-    double unit = 1;
-    if (suffix) {
-        unit = pow(1000, (double)(suffix - suffixes + 1));
-        len--;
-    }
-    memcpy(digits, text, len);
-    digits[len] = '\0';
-    double number;
-    if (!parse_number(digits, 0, 9e15 / unit, &number))
-        return false;
-    *ret_bytes = (int64_t)(number * unit);
-    return true;
-}
-
-static bool parse_rpm(const char *text, int *ret_rpm)
-{
-    double number;
-    if (!parse_number(text, 1, RPM_MOST, &number) || number != floor(number))
-        return false;
-    *ret_rpm = (int)number;
-    return true;
-}
-
-static bool replace_text(const char *text, char **ret_text)
+bool options_replace_text(const char *text, char **ret_text)
 {
     char *copy = strdup(text);
     if (!copy)
@@ -131,136 +114,202 @@ static bool replace_text(const char *text, char **ret_text)
     return true;
 }
 
-static bool parse_absolute(const char *text, char **ret_path)
+bool options_replace_path(const char *text, const char *base, char **ret_path)
 {
     if (text[0] == '/')
-        return replace_text(text, ret_path);
-    cleanup(free_ptr) char *here = realpath(".", NULL);
-    cleanup(free_ptr) char *path = NULL;
-    if (!here || !text[0] || asprintf(&path, "%s/%s", here, text) < 0)
+        return options_replace_text(text, ret_path);
+    bool of_home = strncmp(text, "~/", 2) == 0;
+    cleanup(free_ptr) char *start = of_home ? options_home()
+                                    : base  ? strdup(base)
+                                            : realpath(".", NULL);
+    char *path = NULL;
+    if (!start || !text[0] ||
+        asprintf(&path, "%s/%s", strcmp(start, "/") == 0 ? "" : start,
+                 of_home ? text + 2 : text) < 0)
         return false;
     free(*ret_path);
-    *ret_path = steal_ptr(path);
+    *ret_path = path;
     return true;
 }
 
-/* One of our own options; answers whether the value was good. */
-static bool take_value(struct options *o, const char *name, const char *value,
-                       bool *ret_ours)
-{
-    *ret_ours = true;
-    if (strcmp(name, "refresh") == 0)
-        return parse_seconds(value, &o->refresh_ms);
-    if (strcmp(name, "timeout") == 0)
-        return parse_seconds(value, &o->timeout_ms);
-    if (strcmp(name, "sweep") == 0)
-        return parse_seconds(value, &o->sweep_ms);
-    if (strcmp(name, "rpm") == 0)
-        return parse_rpm(value, &o->rpm);
-    if (strcmp(name, "picture_cache") == 0)
-        return parse_bytes(value, &o->picture_cache_bytes);
-    if (strcmp(name, "cache_dir") == 0)
-        return parse_absolute(value, &o->cache_dir);
-    if (strcmp(name, "key_file") == 0)
-        return parse_absolute(value, &o->key_file);
-    if (strcmp(name, "key_command") == 0)
-        return *value && replace_text(value, &o->key_command);
-    *ret_ours = false;
-    return true;
-}
+/* ---- -o ---- */
 
+/* With its commas escaped again, for libfuse takes the list apart anew. */
 static int keep_fuse_option(struct options *o, const char *option)
 {
-    char *joined;
-    if (asprintf(&joined, "%s%s%s", o->fuse_options ? o->fuse_options : "",
-                 o->fuse_options ? "," : "", option) < 0)
+    cleanup(buf_done) struct buf joined = {.max = 2UL * WORDS_MAX};
+    int err = 0;
+    if (o->fuse_options)
+        err = buf_appendf(&joined, "%s,", o->fuse_options);
+    for (const char *c = option; !err && *c; c++) {
+        if (*c == ',' || *c == '\\')
+            err = buf_append_char(&joined, '\\');
+        if (!err)
+            err = buf_append_char(&joined, *c);
+    }
+    char *text = err ? NULL : buf_steal(&joined, NULL);
+    if (!text)
         return -ENOMEM;
     free(o->fuse_options);
-    o->fuse_options = joined;
+    o->fuse_options = text;
     return 0;
 }
 
-/* Words of /etc/fstab that are for mount(8) and systemd; some mounts' helpers
- * hand them on. */
-static bool is_for_fstab(const char *option)
+/* Words that nobody knows are gathered in `unknown`, so that all are named. */
+static enum exit_status take_mount_word(struct options *o, const char *word,
+                                        struct buf *unknown, struct buf *error)
 {
-    static const char *const words[] = {
-        "defaults", "auto",  "noauto", "nofail", "_netdev", "user",
-        "nouser",   "users", "owner",  "group",  "",
-    };
-    static const char *const beginnings[] = {"x-", "X-", "comment=", "user="};
-    for (size_t i = 0; i < array_count(words); i++)
-        if (strcmp(option, words[i]) == 0)
-            return true;
-    for (size_t i = 0; i < array_count(beginnings); i++)
-        if (strncmp(option, beginnings[i], strlen(beginnings[i])) == 0)
-            return true;
-    return false;
+    const char *why = NULL;
+    if (strcmp(word, "remount") == 0) {
+        o->remount = true;
+        return EXIT_MOUNTED;
+    }
+    if (strcmp(word, "rw") == 0 || strcmp(word, "ro") == 0)
+        /* mount(8) says rw to every helper, asked or not. */
+        o->read_write = !o->by_mount && word[1] == 'w';
+    switch (options_mount_word(word, &why)) {
+    case MOUNT_WORD_PASSED_OVER:
+        return EXIT_MOUNTED;
+    case MOUNT_WORD_HANDED_ON:
+        if (o->by_mount && strcmp(word, "rw") == 0)
+            return EXIT_MOUNTED;
+        return keep_fuse_option(o, word) ? options_out_of_memory(error)
+                                         : EXIT_MOUNTED;
+    case MOUNT_WORD_REFUSED:
+        (void)buf_appendf(error, "option '%s': %s", word, why);
+        return EXIT_USAGE;
+    case MOUNT_WORD_UNKNOWN:
+        if (unknown->len)
+            (void)buf_append_str(unknown, "; ");
+        options_append_unknown(word, true, unknown);
+        break;
+    }
+    return EXIT_MOUNTED;
 }
 
 static enum exit_status take_option(struct options *o, char *option,
-                                    struct buf *error)
+                                    struct buf *unknown, struct buf *error)
 {
-    if (strcmp(option, "allow_other") == 0) {
-        o->allow_other = true;
-        return EXIT_MOUNTED;
-    }
-    if (is_for_fstab(option))
-        return EXIT_MOUNTED;
     char *equals = strchr(option, '=');
-    const char *value = equals ? equals + 1 : "";
-    bool ours;
+    const char *known = NULL;
     if (equals)
         *equals = '\0';
-    if (!take_value(o, option, value, &ours)) {
-        (void)buf_appendf(error, "option %s= has no use for '%s'", option,
-                          value);
-        return EXIT_USAGE;
+    enum exit_status status =
+        options_set(o, option, equals ? equals + 1 : NULL, NULL, &known, error);
+    if (known) {
+        o->own_words = known;
+        return status;
     }
     if (equals)
         *equals = '=';
-    if (ours)
-        return EXIT_MOUNTED;
-    return keep_fuse_option(o, option) ? out_of_memory(error) : EXIT_MOUNTED;
+    return take_mount_word(o, option, unknown, error);
+}
+
+/* Takes the next word out of a list: up to a comma that no backslash is
+ * before. In its place, without the backslashes before commas. */
+static char *options_next_word(char **rest)
+{
+    char *word = *rest, *to = word;
+    const char *from = word;
+    for (; *from && *from != ','; from++) {
+        if (from[0] == '\\' && (from[1] == ',' || from[1] == '\\'))
+            from++;
+        *to++ = *from;
+    }
+    *rest = *from ? (char *)from + 1 : NULL;
+    *to = '\0';
+    return word;
 }
 
 static enum exit_status take_options(struct options *o, const char *list,
                                      struct buf *error)
 {
     cleanup(free_ptr) char *copy = strdup(list);
+    cleanup(buf_done) struct buf unknown = {.max = error->max};
     if (!copy)
-        return out_of_memory(error);
-    char *rest = copy;
-    for (char *option; (option = strsep(&rest, ","));) {
-        enum exit_status status = take_option(o, option, error);
+        return options_out_of_memory(error);
+    for (char *rest = copy; rest;) {
+        enum exit_status status =
+            take_option(o, options_next_word(&rest), &unknown, error);
         if (status != EXIT_MOUNTED)
             return status;
     }
-    return EXIT_MOUNTED;
+    return unknown.len && !o->sloppy ? usage(error, buf_str(&unknown))
+                                     : EXIT_MOUNTED;
 }
 
-static int set_defaults(struct options *o)
+/* ---- defaults, configuration, environment ---- */
+
+static int default_cache_dir(char **ret_directory)
+{
+    const char *service = getenv("CACHE_DIRECTORY"); /* systemd's */
+    const char *cache = getenv("XDG_CACHE_HOME");
+    const char *home = getenv("HOME");
+    char *directory;
+    int made;
+    if (service && service[0] == '/' && !strchr(service, ':'))
+        made = asprintf(&directory, "%s", service);
+    else if (cache && cache[0] == '/')
+        made = asprintf(&directory, "%s/twelvefs", cache);
+    else if (home && home[0] == '/')
+        made = asprintf(&directory, "%s/.cache/twelvefs", home);
+    else
+        made = asprintf(&directory, "/var/cache/twelvefs");
+    if (made < 0)
+        return -ENOMEM;
+    *ret_directory = directory;
+    return 0;
+}
+
+static enum exit_status set_defaults(struct options *o, struct buf *error)
 {
     o->refresh_ms = 60000;
     o->timeout_ms = 30000;
     o->sweep_ms = 60000;
     o->picture_cache_bytes = 1000000000;
-    const char *base_url = getenv("TWELVELABS_BASE_URL");
-    o->base_url = strdup(base_url && *base_url ? base_url : DEFAULT_BASE_URL);
-    for (char *end = o->base_url ? strchr(o->base_url, '\0') : NULL;
-         end && end > o->base_url && end[-1] == '/';)
-        *--end = '\0'; /* one spelling, one cache */
+    o->pictures = true;
+    o->uid = getuid();
+    o->gid = getgid();
+    o->log_level = LOG_LEVEL_INFO;
+    o->base_url = strdup(DEFAULT_BASE_URL);
     o->source = strdup(DEFAULT_SOURCE);
-    const char *cache = getenv("XDG_CACHE_HOME");
-    const char *home = getenv("HOME");
-    int made;
-    if (cache && cache[0] == '/')
-        made = asprintf(&o->cache_dir, "%s/twelvefs", cache);
-    else if (home && home[0] == '/')
-        made = asprintf(&o->cache_dir, "%s/.cache/twelvefs", home);
-    else
-        made = asprintf(&o->cache_dir, "/var/cache/twelvefs");
-    return made < 0 || !o->base_url || !o->source ? -ENOMEM : 0;
+    o->account = strdup("");
+    int err = default_cache_dir(&o->cache_dir);
+    if (!err)
+        err = options_config_directory(&o->config_dir);
+    if (err == -ENOENT)
+        return usage(error, "neither HOME nor XDG_CONFIG_HOME is set, and you "
+                            "are not in the user database");
+    return err || !o->base_url || !o->source || !o->account
+               ? options_out_of_memory(error)
+               : EXIT_MOUNTED;
+}
+
+static enum exit_status take_config(struct options *o, struct buf *error)
+{
+    enum exit_status status = options_read_config(o, error);
+    o->configured_key = o->key;
+    o->key = (struct key_source){0};
+    return status;
+}
+
+static enum exit_status take_environment(struct options *o, struct buf *error)
+{
+    const char *base_url = getenv("TWELVELABS_BASE_URL");
+    if (base_url && *base_url && !options_replace_text(base_url, &o->base_url))
+        return options_out_of_memory(error);
+    return EXIT_MOUNTED;
+}
+
+/* The environment is about the unnamed account, and so it wins there alone. */
+static enum exit_status take_surroundings(struct options *o, struct buf *error)
+{
+    bool named = *o->account != '\0';
+    enum exit_status status =
+        named ? take_environment(o, error) : take_config(o, error);
+    if (status == EXIT_MOUNTED)
+        status = named ? take_config(o, error) : take_environment(o, error);
+    return status;
 }
 
 /* What a refresh may take: the poll, ten requests for 500 unfinished assets,
@@ -268,69 +317,190 @@ static int set_defaults(struct options *o)
 static int default_rpm(int64_t refresh_ms)
 {
     int64_t rpm = REQUESTS_PER_REFRESH * INT64_C(60000) / refresh_ms;
-    return (int)(rpm < RPM_LEAST ? RPM_LEAST : rpm < RPM_MOST ? rpm : RPM_MOST);
+    return (int)(rpm < RPM_MIN ? RPM_MIN : rpm < RPM_MAX ? rpm : RPM_MAX);
 }
 
-static enum exit_status take_operands(struct options *o, int count,
-                                      char **operands, struct buf *error)
+/* What follows from the rest. */
+static void options_settle(struct options *o)
 {
-    if (count < 1 || count > 2) {
-        (void)buf_append_str(error, count < 1
-                                        ? "no mount point given; see --help"
-                                        : "too many arguments; see --help");
-        return EXIT_USAGE;
+    for (char *end = strchr(o->base_url, '\0');
+         end > o->base_url && end[-1] == '/';)
+        *--end = '\0'; /* one spelling, one cache */
+    if (!o->rpm)
+        o->rpm = default_rpm(o->refresh_ms);
+    o->key_in_environment = !o->key.key_file && !o->key.key_command &&
+                            !*o->account && !options_has_credential() &&
+                            options_environment_has_key();
+}
+
+const char *options_account_name(const struct options *o)
+{
+    return *o->account ? o->account : "the account";
+}
+
+static int set_account(struct options *o, const char *name)
+{
+    bool unnamed = strcmp(name, OPTIONS_UNNAMED) == 0;
+    return options_replace_text(unnamed ? "" : name, &o->account) ? 0 : -ENOMEM;
+}
+
+/* ---- argv ---- */
+
+struct arguments {
+    struct buf words; /* of all -o, joined */
+    char **operands;
+    int count;
+};
+
+static void arguments_done(struct arguments *a)
+{
+    buf_done(&a->words);
+}
+
+static enum exit_status take_source(struct options *o, const char *source,
+                                    struct buf *error)
+{
+    const char *colon = strchr(source, ':');
+    if (colon && !colon[1]) {
+        size_t len = (size_t)(colon - source);
+        if (!options_is_account_name(source, len)) {
+            (void)buf_appendf(error,
+                              "'%s' names no account: letters, digits, '.', "
+                              "'_' and '-' may stand before the colon",
+                              source);
+            return EXIT_USAGE;
+        }
+        cleanup(free_ptr) char *name = strndup(source, len);
+        if (!name || set_account(o, name))
+            return options_out_of_memory(error);
     }
-    if (count == 2 && !replace_text(operands[0], &o->source))
-        return out_of_memory(error);
-    if (!parse_absolute(operands[count - 1], &o->mountpoint)) {
-        (void)buf_append_str(error, "the mount point's name is empty");
-        return EXIT_USAGE;
+    return options_replace_text(source, &o->source)
+               ? EXIT_MOUNTED
+               : options_out_of_memory(error);
+}
+
+static enum exit_status
+take_operands(struct options *o, const struct arguments *a, struct buf *error)
+{
+    if (a->count < 1)
+        return usage(error, "no mount point given; see --help");
+    if (a->count > 2)
+        return usage(error, "too many arguments; see --help");
+    const char *point = a->operands[a->count - 1];
+    if (!*point)
+        return usage(error, "the mount point's name is empty");
+    enum exit_status status =
+        a->count == 2 ? take_source(o, a->operands[0], error) : EXIT_MOUNTED;
+    if (status == EXIT_MOUNTED &&
+        !options_replace_path(point, NULL, &o->mountpoint))
+        return options_out_of_memory(error);
+    return status;
+}
+
+/* An option that getopt doesn't know, by its own name: of "-xf" the x. */
+static enum exit_status unknown_option(char **argv, struct buf *error)
+{
+    if (optopt)
+        (void)buf_appendf(error, "unknown option '-%c'; see --help", optopt);
+    else
+        (void)buf_appendf(error, "unknown option '%s'; see --help",
+                          argv[optind - 1]);
+    return EXIT_USAGE;
+}
+
+static int add_words(struct arguments *a, const char *list)
+{
+    int err = a->words.len ? buf_append_char(&a->words, ',') : 0;
+    return err ? err : buf_append_str(&a->words, list);
+}
+
+static void take_letter(struct options *o, int c, bool *debug)
+{
+    *debug |= c == 'd';
+    o->foreground |= c == 'd' || (c == 'f' && !o->by_mount);
+    o->fake |= c == 'f' && o->by_mount;
+    o->sloppy |= c == 's';
+    o->help |= c == 'h';
+    o->version |= c == 'V';
+    o->wait |= c == 'w';
+}
+
+/* As mount(8) starts a helper: SOURCE MOUNTPOINT [-sfnv] [-N ns] [-o …]
+ * [-t type]. */
+static enum exit_status read_arguments(struct options *o, int argc, char **argv,
+                                       struct arguments *a, struct buf *error)
+{
+    static const struct option long_options[] = {
+        {"help", no_argument, NULL, 'h'},
+        {"version", no_argument, NULL, 'V'},
+        {"wait", no_argument, NULL, 'w'},
+        {0},
+    };
+    const char *letters = o->by_mount ? ":sfnvhVo:t:N:" : ":fdhVo:";
+    bool debug = false;
+    optind = 0; /* glibc: from the beginning, its inner state as well */
+    opterr = 0;
+    for (int c;
+         (c = getopt_long(argc, argv, letters, long_options, NULL)) != -1;) {
+        if (c == '?')
+            return unknown_option(argv, error);
+        if (c == ':')
+            return usage(error, "option -o lacks its value; see --help");
+        if (c == 'o' && add_words(a, optarg))
+            return usage(error, "-o: too many options");
+        take_letter(o, c, &debug);
     }
+    if (debug && add_words(a, "log_level=debug"))
+        return options_out_of_memory(error);
+    a->operands = argv + optind;
+    a->count = argc - optind;
     return EXIT_MOUNTED;
+}
+
+static bool is_mount_helper(const char *program)
+{
+    const char *slash = program ? strrchr(program, '/') : NULL;
+    const char *name = slash ? slash + 1 : program;
+    return name && strncmp(name, MOUNT_PREFIX, strlen(MOUNT_PREFIX)) == 0;
 }
 
 enum exit_status options_parse(int argc, char **argv, struct options *ret,
                                struct buf *error)
 {
-    static const struct option long_options[] = {
-        {"help", no_argument, NULL, 'h'},
-        {"version", no_argument, NULL, 'V'},
-        {0},
-    };
     cleanup(options_done) struct options o = {0};
-    enum exit_status status;
-    if (set_defaults(&o))
-        return out_of_memory(error);
+    cleanup(arguments_done) struct arguments a = {.words.max = WORDS_MAX};
+    o.by_mount = is_mount_helper(argv[0]);
+    enum exit_status status = read_arguments(&o, argc, argv, &a, error);
+    if (status == EXIT_MOUNTED && !o.help && !o.version) {
+        status = set_defaults(&o, error);
+        if (status == EXIT_MOUNTED)
+            status = take_operands(&o, &a, error);
+        if (status == EXIT_MOUNTED)
+            status = take_surroundings(&o, error);
+        if (status == EXIT_MOUNTED)
+            status = take_options(&o, buf_str(&a.words), error);
+        if (status == EXIT_MOUNTED)
+            options_settle(&o);
+    }
+    if (status == EXIT_MOUNTED) {
+        *ret = o;
+        o = (struct options){0};
+    }
+    return status;
+}
 
-    optind = 1;
-    opterr = 0;
-    for (int c;
-         (c = getopt_long(argc, argv, ":fdhVo:", long_options, NULL)) != -1;) {
-        if (c == 'o') {
-            status = take_options(&o, optarg, error);
-            if (status != EXIT_MOUNTED)
-                return status;
-        } else if (c == ':') {
-            (void)buf_append_str(error,
-                                 "option -o lacks its value; see --help");
-            return EXIT_USAGE;
-        } else if (c == '?') {
-            (void)buf_appendf(error, "unknown option '%s'; see --help",
-                              argv[optind - 1]);
-            return EXIT_USAGE;
-        }
-        o.foreground |= c == 'f' || c == 'd';
-        o.debug |= c == 'd';
-        o.help |= c == 'h';
-        o.version |= c == 'V';
-    }
-    if (!o.rpm)
-        o.rpm = default_rpm(o.refresh_ms);
-    if (!o.help && !o.version) {
-        status = take_operands(&o, argc - optind, argv + optind, error);
-        if (status != EXIT_MOUNTED)
-            return status;
-    }
+enum exit_status options_for_account(const char *name, struct options *ret,
+                                     struct buf *error)
+{
+    cleanup(options_done) struct options o = {0};
+    enum exit_status status = set_defaults(&o, error);
+    if (status == EXIT_MOUNTED && set_account(&o, name))
+        status = options_out_of_memory(error);
+    if (status == EXIT_MOUNTED)
+        status = take_surroundings(&o, error);
+    if (status != EXIT_MOUNTED)
+        return status;
+    options_settle(&o);
     *ret = o;
     o = (struct options){0};
     return EXIT_MOUNTED;

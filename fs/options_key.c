@@ -4,7 +4,7 @@
  * A key is 1 to KEY_MAX printable ASCII characters without spaces: anything
  * else could smuggle a header line.
  */
-#include "options.h"
+#include "options_internal.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -44,6 +44,19 @@ static void wipe_environment(void)
     (void)unsetenv(KEY_VARIABLE);
 }
 
+static bool is_key(const char *bytes, size_t len)
+{
+    bool good = len > 0 && len <= KEY_MAX;
+    for (size_t i = 0; good && i < len; i++)
+        good = bytes[i] > ' ' && bytes[i] < 0x7f;
+    return good;
+}
+
+bool options_is_key(const char *text)
+{
+    return is_key(text, strlen(text));
+}
+
 static enum exit_status accept_key(const char *bytes, size_t len,
                                    const char *source, char **ret_key,
                                    struct buf *error)
@@ -54,10 +67,7 @@ static enum exit_status accept_key(const char *bytes, size_t len,
         bytes++;
         len--;
     }
-    bool good = len > 0 && len <= KEY_MAX;
-    for (size_t i = 0; good && i < len; i++)
-        good = bytes[i] > ' ' && bytes[i] < 0x7f;
-    if (!good) {
+    if (!is_key(bytes, len)) {
         (void)buf_appendf(error, "%s holds no usable API key", source);
         return EXIT_NO_KEY;
     }
@@ -132,37 +142,108 @@ static enum exit_status key_from_command(const char *command, char **ret_key,
     return status;
 }
 
-static enum exit_status key_from_environment(char **ret_key, struct buf *error)
+static char *credential_path(void)
 {
     const char *directory = getenv("CREDENTIALS_DIRECTORY");
-    if (directory) {
-        cleanup(free_ptr) char *path = NULL;
-        if (asprintf(&path, "%s/" KEY_CREDENTIAL, directory) < 0)
-            return EXIT_INTERNAL;
-        if (access(path, R_OK) == 0)
-            return key_from_file(path, false, ret_key, error);
-    }
+    char *path = NULL;
+    if (directory && asprintf(&path, "%s/" KEY_CREDENTIAL, directory) < 0)
+        return NULL;
+    return path;
+}
+
+bool options_has_credential(void)
+{
+    cleanup(free_ptr) char *path = credential_path();
+    return path && access(path, R_OK) == 0;
+}
+
+bool options_environment_has_key(void)
+{
     const char *value = getenv(KEY_VARIABLE);
-    if (!value || !*value) {
-        (void)buf_append_str(error, "no API key: set " KEY_VARIABLE
-                                    " (or use -o key_file=FILE)");
-        return EXIT_NO_KEY;
+    return value && *value;
+}
+
+static enum exit_status key_from_environment(char **ret_key, struct buf *error)
+{
+    const char *value = getenv(KEY_VARIABLE);
+    if (value && *value)
+        return accept_key(value, strlen(value), KEY_VARIABLE, ret_key, error);
+    (void)buf_append_str(error, KEY_VARIABLE
+                         " was read at the start; only a file, a command or a "
+                         "credential can be read anew");
+    return EXIT_NO_KEY;
+}
+
+int options_key_path(const struct options *o, char **ret_path)
+{
+    char *path;
+    int made = *o->account
+                   ? asprintf(&path, "%s/%s.key", o->config_dir, o->account)
+                   : asprintf(&path, "%s/key", o->config_dir);
+    if (made < 0)
+        return -ENOMEM;
+    *ret_path = path;
+    return 0;
+}
+
+/* Where `twelvefs login` has put it. */
+static enum exit_status key_from_login(const struct options *o, char **ret_key,
+                                       struct buf *error)
+{
+    cleanup(free_ptr) char *path = NULL;
+    if (options_key_path(o, &path))
+        return options_out_of_memory(error);
+    if (access(path, F_OK) == 0 || (errno != ENOENT && errno != ENOTDIR))
+        return key_from_file(path, true, ret_key, error);
+    if (*o->account)
+        (void)buf_appendf(error,
+                          "no API key for the account '%s': run 'twelvefs "
+                          "login %s', or name key_file= or key_command= in "
+                          "its section of %s/config",
+                          o->account, o->account, o->config_dir);
+    else
+        (void)buf_append_str(
+            error, "no API key: run 'twelvefs login', or set " KEY_VARIABLE
+                   ", or use -o key_file=FILE");
+    return EXIT_NO_KEY;
+}
+
+static bool is_given(const struct key_source *s)
+{
+    return s->key_file || s->key_command;
+}
+
+static enum exit_status key_from_source(const struct key_source *s,
+                                        char **ret_key, struct buf *error)
+{
+    if (s->key_file)
+        return key_from_file(s->key_file, true, ret_key, error);
+    return key_from_command(s->key_command, ret_key, error);
+}
+
+static enum exit_status choose_key(const struct options *o, char **ret_key,
+                                   struct buf *error)
+{
+    if (is_given(&o->key))
+        return key_from_source(&o->key, ret_key, error);
+    if (options_has_credential()) {
+        cleanup(free_ptr) char *path = credential_path();
+        return path ? key_from_file(path, false, ret_key, error)
+                    : options_out_of_memory(error);
     }
-    return accept_key(value, strlen(value), KEY_VARIABLE, ret_key, error);
+    if (is_given(&o->configured_key))
+        return key_from_source(&o->configured_key, ret_key, error);
+    return key_from_login(o, ret_key, error);
 }
 
 enum exit_status options_read_key(const struct options *o, char **ret_key,
                                   struct buf *error)
 {
     enum exit_status status = EXIT_NO_KEY;
-    if (!o->key_file && !o->key_command)
+    if (o->key_in_environment)
         status = key_from_environment(ret_key, error);
     wipe_environment(); /* before a command is given a copy */
-    if (o->key_file)
-        status = key_from_file(o->key_file, true, ret_key, error);
-    else if (o->key_command)
-        status = key_from_command(o->key_command, ret_key, error);
-    return status;
+    return o->key_in_environment ? status : choose_key(o, ret_key, error);
 }
 
 #define ACCOUNT_HEX 32 /* 128 bits tell accounts apart */

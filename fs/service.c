@@ -6,14 +6,18 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/directory.h"
 #include "base/log.h"
 #include "catalogue/catalogue.h"
+#include "explain.h"
+#include "holder.h"
 #include "media/media.h"
 #include "mount/session.h"
 #include "mountpoint.h"
@@ -23,7 +27,9 @@
 
 #define WALK_PARALLEL      8
 #define MAX_CONNECTIONS    32
+#define LEAST_CONNECTIONS  4
 #define CONNECT_TIMEOUT_MS 10000
+#define WHY_BYTES          1024
 
 /* linux/magic.h has no names for all of these. */
 #define MAGIC_NFS  0x6969
@@ -42,6 +48,9 @@ struct service {
     struct sync *sync;
     struct media *media;
     struct mount *mount;
+    char *notice; /* what whoever mounts should know, or NULL */
+    void (*when_complete)(void *ctx);
+    void *when_complete_ctx;
 };
 
 /* sync starts before the mount does, so it is given the service. */
@@ -71,24 +80,32 @@ static bool is_remote(const char *directory)
     }
 }
 
-static int make_directories(const char *path)
+/* Looked at twice: on the way, others could have made what was missing. */
+static int make_cache(const char *directory, struct directory_fault *ret_fault)
 {
-    cleanup(free_ptr) char *copy = strdup(path);
-    if (!copy)
-        return -ENOMEM;
-    for (char *slash = copy + 1; (slash = strchr(slash, '/')); slash++) {
-        *slash = '\0';
-        if (mkdir(copy, 0700) < 0 && errno != EEXIST)
-            return -errno;
-        *slash = '/';
-    }
-    return mkdir(path, 0700) < 0 && errno != EEXIST ? -errno : 0;
+    int err = directory_check(directory, ret_fault);
+    if (!err)
+        err = directory_make(directory);
+    if (!err)
+        err = directory_check(directory, ret_fault);
+    return err;
+}
+
+static const char *temporary_parent(void)
+{
+    struct directory_fault fault;
+    const char *parent = getenv("TMPDIR");
+    return parent && parent[0] == '/' && directory_check(parent, &fault) == 0
+               ? parent
+               : "/tmp";
 }
 
 /* The usual place, or a private directory of this run where that won't do. */
-static int open_catalogue(struct service *s)
+static int open_catalogue(struct service *s, struct directory_fault *ret_fault)
 {
-    int err = make_directories(s->directory);
+    int err = make_cache(s->directory, ret_fault);
+    if (err == -EPERM && ret_fault->what)
+        return err;
     if (!err && is_remote(s->directory))
         err = -EXDEV;
     if (!err)
@@ -96,21 +113,23 @@ static int open_catalogue(struct service *s)
     if (!err || err == -EBUSY || err == -EINTR || err == -ENOMEM)
         return err;
 
-    const char *parent = getenv("TMPDIR");
     char *directory;
-    if (asprintf(&directory, "%s/twelvefs-XXXXXX",
-                 parent && parent[0] == '/' ? parent : "/tmp") < 0)
+    if (asprintf(&directory, "%s/twelvefs-XXXXXX", temporary_parent()) < 0)
         return -ENOMEM;
     if (!mkdtemp(directory)) {
         err = -errno;
         free(directory);
         return err;
     }
-    log_warning("the cache %s cannot be used (%s); %s serves for this run",
-                s->directory,
-                err == -EXDEV ? "it is on a network file system"
-                              : strerror(-err),
-                directory);
+    if (asprintf(&s->notice,
+                 "the cache %s cannot be used (%s); %s serves for this run",
+                 s->directory,
+                 err == -EXDEV ? "it is on a network file system"
+                               : strerror(-err),
+                 directory) < 0)
+        s->notice = NULL;
+    else
+        log_warning("%s", s->notice);
     free(s->directory);
     s->directory = directory;
     s->temporary = true;
@@ -118,38 +137,34 @@ static int open_catalogue(struct service *s)
 }
 
 static enum exit_status explain_cache(int err, const char *directory,
+                                      const struct directory_fault *fault,
                                       struct buf *error)
 {
     if (err == -EBUSY)
+        holder_explain(directory, error);
+    else if (err == -EPERM && fault->what)
         (void)buf_appendf(error,
-                          "another twelvefs uses the cache %s; bind-mount "
-                          "its directory, or give this one -o cache_dir=",
-                          directory);
+                          "the cache %s isn't safe: %s %s; mend that, or give "
+                          "another -o cache_dir=",
+                          directory, fault->path, fault->what);
     else
         (void)buf_appendf(error, "cannot use the cache %s: %s", directory,
                           strerror(-err));
     return EXIT_CACHE;
 }
 
-static enum exit_status explain_api(struct service *s, int err,
-                                    const struct options *o, struct buf *error)
+/* What else is open at most: the catalogue's connections, above all. */
+#define OTHER_DESCRIPTORS 46
+
+static int count_connections(void)
 {
-    if (err == -EACCES) {
-        (void)buf_appendf(error,
-                          "the API at %s refused the key in "
-                          "TWELVE_LABS_API_KEY (or key_file, key_command)",
-                          o->base_url);
-        return EXIT_KEY_REFUSED;
-    }
-    struct api_stats stats = {0};
-    api_stats(s->api, &stats);
-    const char *why = stats.last_error_text;
-    if (!*why && err == -EIO)
-        why = "what it answers cannot be the list";
-    (void)buf_appendf(error, "cannot list assets from %s: %s%s%s%s",
-                      o->base_url, strerror(-err), *why ? " (" : "", why,
-                      *why ? ")" : "");
-    return EXIT_NETWORK;
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0 ||
+        limit.rlim_cur >= OTHER_DESCRIPTORS + MAX_CONNECTIONS)
+        return MAX_CONNECTIONS;
+    return limit.rlim_cur > OTHER_DESCRIPTORS + LEAST_CONNECTIONS
+               ? (int)limit.rlim_cur - OTHER_DESCRIPTORS
+               : LEAST_CONNECTIONS;
 }
 
 static int start_network(struct service *s, const struct options *o,
@@ -157,7 +172,7 @@ static int start_network(struct service *s, const struct options *o,
 {
     const struct http_limits limits = {
         .max_host_connections = 2 * WALK_PARALLEL,
-        .max_connections = MAX_CONNECTIONS,
+        .max_connections = count_connections(),
         .connect_timeout_ms = CONNECT_TIMEOUT_MS,
         .idle_timeout_ms = o->timeout_ms,
     };
@@ -195,7 +210,13 @@ static int make_mount(struct service *s, const struct options *o)
         .mountpoint = o->mountpoint,
         .source = o->source,
         .allow_other = o->allow_other,
+        .io_uring = o->io_uring,
+        .uid = o->uid,
+        .gid = o->gid,
+        .umask = o->umask,
         .fuse_options = o->fuse_options,
+        .read_write = o->read_write,
+        .no_pictures = !o->pictures,
         .refresh_ms = o->refresh_ms,
         .timeout_ms = o->timeout_ms,
     };
@@ -203,15 +224,9 @@ static int make_mount(struct service *s, const struct options *o)
                      &s->mount);
 }
 
-static enum exit_status internal(int err, struct buf *error)
-{
-    (void)buf_appendf(error, "cannot start: %s", strerror(-err));
-    return EXIT_INTERNAL;
-}
-
 static enum exit_status stopped(const struct options *o, struct buf *error)
 {
-    (void)buf_appendf(error, "stopped by a signal before %s was mounted",
+    (void)buf_appendf(error, "stopped by a signal before %s was usable",
                       o->mountpoint);
     return EXIT_STOPPED;
 }
@@ -221,12 +236,12 @@ static enum exit_status wait_ready(struct service *s, const struct options *o,
 {
     int err = sync_start(s->sync);
     if (err)
-        return internal(err, error);
+        return explain_internal(err, error);
     const struct sync_question question = {.want = SYNC_READY};
     err = sync_wait(s->sync, &question, clock_mono_ms() + o->timeout_ms);
     if (err == -ESHUTDOWN)
         return stopped(o, error);
-    return err ? explain_api(s, err, o, error) : EXIT_MOUNTED;
+    return err ? explain_api(s->api, err, o, error) : EXIT_MOUNTED;
 }
 
 static enum exit_status wire(struct service *s, const struct options *o,
@@ -234,28 +249,27 @@ static enum exit_status wire(struct service *s, const struct options *o,
 {
     int err = options_account_directory(o, key, &s->directory);
     if (err)
-        return internal(err, error);
+        return explain_internal(err, error);
     if (mountpoint_would_hide(o->mountpoint, s->directory)) {
         (void)buf_appendf(error, "the cache %s would be below the mount point",
                           s->directory);
         return EXIT_CACHE;
     }
-    err = open_catalogue(s);
+    struct directory_fault fault = {.what = NULL};
+    err = open_catalogue(s, &fault);
     if (err == -EINTR)
         return stopped(o, error);
     if (err)
-        return explain_cache(err, s->directory, error);
+        return explain_cache(err, s->directory, &fault, error);
+    holder_forget(s->directory); /* whoever came before */
     err = start_network(s, o, key);
-    if (err == -EINVAL) {
-        (void)buf_appendf(error, "'%s' is no base URL for the API",
-                          o->base_url);
-        return EXIT_USAGE;
-    }
+    if (err == -EINVAL)
+        return explain_base_url(o, error);
     if (!err)
         err = make_sync(s, o);
     if (!err)
         err = make_mount(s, o);
-    return err ? internal(err, error) : EXIT_MOUNTED;
+    return err ? explain_internal(err, error) : EXIT_MOUNTED;
 }
 
 DEFINE_CLEANUP(free_service, struct service *, service_free)
@@ -265,7 +279,7 @@ enum exit_status service_new(const struct options *o, const char *key,
 {
     cleanup(free_service) struct service *s = calloc(1, sizeof(*s));
     if (!s)
-        return internal(-ENOMEM, error);
+        return explain_internal(-ENOMEM, error);
     enum exit_status status = wire(s, o, key, error);
     if (status == EXIT_MOUNTED)
         *ret_service = steal_ptr(s);
@@ -278,23 +292,28 @@ enum exit_status service_start(struct service *s, const struct options *o,
     enum exit_status status = wait_ready(s, o, error);
     if (status != EXIT_MOUNTED)
         return status;
-    int err = mount_start(s->mount);
-    if (err == -EINVAL && o->fuse_options) {
-        (void)buf_appendf(error, "mount has no use for all of the options '%s'",
-                          o->fuse_options);
-        return EXIT_USAGE;
-    }
-    if (err) {
-        (void)buf_appendf(error, "cannot mount on %s: %s", o->mountpoint,
-                          strerror(-err));
-        return EXIT_MOUNT_POINT;
-    }
-    return EXIT_MOUNTED;
+    cleanup(buf_done) struct buf why = {.max = WHY_BYTES};
+    int err = mount_start(s->mount, &why);
+    if (!err)
+        holder_note(s->directory, o->mountpoint);
+    if (err == -ESHUTDOWN)
+        return stopped(o, error);
+    return err ? explain_mount(err, buf_str(&why), o, error) : EXIT_MOUNTED;
 }
 
-void service_wait(struct service *s)
+enum exit_status service_wait(struct service *s, const struct options *o,
+                              struct buf *error)
 {
-    mount_wait(s->mount);
+    int err = mount_wait(s->mount);
+    if (!err)
+        return EXIT_MOUNTED;
+    if (err == -ECONNABORTED) /* libfuse thinks that it is unmounted */
+        (void)mountpoint_take_away(o->mountpoint);
+    (void)buf_appendf(error, "the mount on %s ended: %s", o->mountpoint,
+                      err == -ECONNABORTED
+                          ? "its connection to the kernel was cut"
+                          : strerror(-err));
+    return EXIT_INTERNAL;
 }
 
 void service_stop(struct service *s)
@@ -308,16 +327,55 @@ int service_set_key(struct service *s, const char *key)
     return api_set_key(s->api, key);
 }
 
-bool service_progress(struct service *s, struct buf *line)
+enum exit_status service_wait_complete(struct service *s,
+                                       const struct options *o,
+                                       struct buf *error)
+{
+    const struct sync_question question = {.want = SYNC_COMPLETE};
+    int err = sync_wait(s->sync, &question, CLOCK_NEVER_MS);
+    if (err == -ESHUTDOWN)
+        return stopped(o, error);
+    return err ? explain_api(s->api, err, o, error) : EXIT_MOUNTED;
+}
+
+const char *service_notice(const struct service *s)
+{
+    return s->notice;
+}
+
+static void service_on_complete(void *ctx, int err)
+{
+    const struct service *s = ctx;
+    if (!err)
+        s->when_complete(s->when_complete_ctx);
+}
+
+void service_when_complete(struct service *s, void (*fn)(void *ctx), void *ctx)
+{
+    const struct sync_question question = {.want = SYNC_COMPLETE};
+    s->when_complete = fn;
+    s->when_complete_ctx = ctx;
+    /* Whom it isn't told has only an old line of status. */
+    (void)sync_ask(s->sync, &question, CLOCK_NEVER_MS, service_on_complete, s,
+                   NULL);
+}
+
+bool service_progress(struct service *s, struct service_progress *ret)
 {
     struct sync_status status;
     sync_status(s->sync, &status);
-    if (status.total >= 0)
-        (void)buf_appendf(line, "%" PRId64 " of %" PRId64 " assets",
-                          status.walked, status.total);
-    else
-        (void)buf_appendf(line, "%" PRId64 " assets", status.walked);
+    ret->read = status.walked;
+    ret->total = status.total;
     return !status.complete;
+}
+
+int service_version(struct buf *text)
+{
+    return buf_appendf(text,
+                       "twelvefs " TWELVEFS_VERSION "\n"
+                       "libfuse %s (%s)\ncurl %s\nSQLite %s\n",
+                       mount_library_version(), mount_library_use(),
+                       http_library_version(), catalogue_library_version());
 }
 
 static int remove_one(const char *path, const struct stat *st, int type,
@@ -346,5 +404,6 @@ void service_free(struct service *s)
     if (s->temporary)
         remove_tree(s->directory);
     free(s->directory);
+    free(s->notice);
     free(s);
 }

@@ -10,6 +10,9 @@
 #ifndef TWELVEFS_SERVICE_H
 #define TWELVEFS_SERVICE_H
 
+#include <stdbool.h>
+#include <stdint.h>
+
 #include "base/buf.h"
 #include "options.h"
 
@@ -26,8 +29,10 @@ enum exit_status service_new(const struct options *o, const char *key,
 enum exit_status service_start(struct service *s, const struct options *o,
                                struct buf *error);
 
-/* Until it is unmounted or stopped. */
-void service_wait(struct service *s);
+/* Until it is unmounted or stopped; EXIT_INTERNAL with a line in error when it
+ * ends for another reason. */
+enum exit_status service_wait(struct service *s, const struct options *o,
+                              struct buf *error);
 
 /* Any thread, any time from service_new on: ends service_start, or unmounts. */
 void service_stop(struct service *s);
@@ -35,8 +40,30 @@ void service_stop(struct service *s);
 /* Any thread: requests use this key from now on. 0 or -ENOMEM. */
 int service_set_key(struct service *s, const char *key);
 
-/* One line on how far the first walk is; false once it is through. */
-bool service_progress(struct service *s, struct buf *line);
+/* Waits until the first walk is through. EXIT_STOPPED after service_stop;
+ * otherwise what keeps it from being so. */
+enum exit_status service_wait_complete(struct service *s,
+                                       const struct options *o,
+                                       struct buf *error);
+
+/* A line that whoever mounts should see beside the log, or NULL: the cache had
+ * to go elsewhere. Borrowed. */
+const char *service_notice(const struct service *s);
+
+/* Calls fn, on a thread of the service's, once the first walk is through: at
+ * once, later, or never. It must be quick. After service_start; once. */
+void service_when_complete(struct service *s, void (*fn)(void *ctx), void *ctx);
+
+/* How far the first walk is; false once it is through. */
+struct service_progress {
+    int64_t read;
+    int64_t total; /* -1 unknown */
+};
+bool service_progress(struct service *s, struct service_progress *ret);
+
+/* This program's version, its libraries', and what is used of them, in lines.
+ * 0 or -errno. */
+int service_version(struct buf *text);
 
 /* NULL is fine. */
 void service_free(struct service *s);

@@ -3,6 +3,7 @@
 Mount runs `twelvefs -f` and waits for the READY datagram that it sends to
 service managers, or for its end; never for a time.
 """
+import fcntl
 import json
 import os
 import pathlib
@@ -10,6 +11,7 @@ import select
 import shutil
 import signal
 import socket
+import struct
 import subprocess
 import tempfile
 
@@ -17,6 +19,8 @@ import sanitizing
 
 BUILD = pathlib.Path(os.environ.get("TWELVEFS_BUILD", "build")).resolve()
 BINARY = BUILD / "twelvefs"
+COMMAND = struct.Struct("=IiI16000s")  # fs/mount/command.h
+REFRESH, STATUS, STATUS_JSON, SAVE, FORGET = range(1, 6)
 PATIENCE_S = 60  # how long a test waits before it calls a thing hung
 
 
@@ -44,6 +48,7 @@ class Mount:
                     if not k.startswith(("TWELVE", "NOTIFY"))}
         if os.environ.get("TWELVEFS_PLANTED"):  # see test_planted.py
             self.env["TWELVEFS_PLANT"] = os.environ["TWELVEFS_PLANTED"]
+        self.env["XDG_CONFIG_HOME"] = str(self.home / "config")
         if standin is not None:
             self.env.update(standin.env())
         self.env.update(env or {})
@@ -83,7 +88,7 @@ class Mount:
         finally:
             os.close(pidfd)
         if self.ready in readable:
-            assert self.ready.recv(64) == b"READY=1"
+            assert self.ready.recv(512).startswith(b"READY=1\n")
             return
         if not readable:
             self.process.kill()
@@ -95,9 +100,31 @@ class Mount:
     def status(self):
         return json.loads((self.path / ".twelvefs/status.json").read_text())
 
+    def command(self, number, *words, place=""):
+        """What `twelvefs COMMAND` asks, by its ioctl; answers the text. OSError
+        with its errno, and with that of a refusal, which has the reason."""
+        words = b"".join(os.fsencode(w) + b"\0" for w in words)
+        question = bytearray(COMMAND.pack(1, 0, len(words), words))
+        fd = os.open(self.path / place, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            fcntl.ioctl(fd, 3 << 30 | COMMAND.size << 16 | 0xf7 << 8 | number,
+                        question)
+        finally:
+            os.close(fd)
+        _, error, size, text = COMMAND.unpack(question)
+        if error:
+            raise OSError(error, os.strerror(error), text[:size].decode())
+        return text[:size].decode()
+
     def refresh(self):
-        """Polls now; returns when the poll is through."""
-        (self.path / ".twelvefs/refresh").write_text("now\n")
+        """Polls now; returns when the poll is through, with what it brought."""
+        return self.command(REFRESH)
+
+    def save(self, place, name, query):
+        self.command(SAVE, name, query, place=place)
+
+    def forget(self, place, name):
+        self.command(FORGET, name, place=place)
 
     def wait_complete(self):
         """A listing of every type ends only when the walk is through."""
@@ -142,6 +169,15 @@ class Mount:
                 shutil.rmtree(self.home, ignore_errors=True)
             else:
                 print(f"--- log of {self.home}\n{self.log()}")
+
+
+def pictures(mount):
+    """The picture of each asset that has one, by path; nothing is fetched."""
+    for folder in folders(mount).values():
+        media = folder / "media"
+        if media.is_symlink():
+            yield from (media / n for n in os.listdir(media)
+                        if n.startswith("thumbnail."))
 
 
 def folders(mount):

@@ -31,7 +31,9 @@ def sanitizers_of(build):
     options = json.loads(
         (build / "meson-info/intro-buildoptions.json").read_text())
     value = next(o["value"] for o in options if o["name"] == "b_sanitize")
-    return ",".join(value) if isinstance(value, list) else value
+    if isinstance(value, list):  # as meson has it since 1.8
+        value = ",".join(value)
+    return value or "none"
 
 
 def check(log=""):

@@ -36,8 +36,8 @@ def objects(server):
 def test_root_partitions_the_account(standin, mount):
     server = standin(assets=300)
     m = mount(server)
-    assert set(os.listdir(m.path)) - {"other"} == {"audio", "document",
-                                                   "image", "video"}
+    assert set(os.listdir(m.path)) - {"other"} == {
+        "audio", "document", "image", "video", "pictures"}
     m.wait_complete()
     found = folders(m)
     assert len(found) == 300
@@ -112,12 +112,16 @@ def test_links_are_there_only_when_the_api_gives_their_url(standin, mount):
         picture = (asset.get("thumbnail") or {}).get("representative_url")
         manifest = (asset.get("hls") or {}).get("manifest_url")
         names = os.listdir(path)
-        thumbnails = [n for n in names
-                      if n.startswith("thumbnail.") and n != "thumbnail.url"]
         assert ("thumbnail.url" in names) == bool(picture)
-        assert len(thumbnails) == bool(picture)
         assert ("manifest.url" in names) == bool(manifest)
-        assert ("manifest.m3u8" in names) == bool(manifest)
+        assert ("media" in names) == bool(picture or manifest)
+        if picture or manifest:
+            assert os.readlink(path / "media") == f"../../.media/{asset['_id']}"
+            media = os.listdir(path / "media")
+            assert ("manifest.m3u8" in media) == bool(manifest)
+            assert len(media) == bool(picture) + bool(manifest)
+            assert any(n.startswith("thumbnail.") for n in media) == \
+                bool(picture)
         if picture:
             with_picture += 1
             text = (path / "thumbnail.url").read_text()
@@ -137,8 +141,9 @@ def test_a_link_file_never_smuggles_lines_or_schemes(standin, mount):
                 assert re.fullmatch(rb"(?i)URL=https?://[\x21-\x7e]+", lines[1])
 
 
-def test_permissions_and_types(standin, mount):
-    m = mount(standin(assets=60))
+@pytest.mark.parametrize("mode", ["ro", "rw"])
+def test_permissions_and_types(standin, mount, mode):
+    m = mount(standin(assets=60), **{mode: True})
     m.wait_complete()
     path = next(iter(folders(m).values()))
     assert stat.S_IMODE(path.stat().st_mode) == 0o555
@@ -156,7 +161,7 @@ def test_permissions_and_types(standin, mount):
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="mode 0444 binds all but root")
 def test_a_write_through_a_mapping_is_nowhere_to_be_read(standin, mount):
-    m = mount(standin(assets=20))
+    m = mount(standin(assets=20), rw=True)
     m.wait_complete()
     path = next(iter(folders(m).values())) / "metadata.json"
     text = path.read_bytes()
@@ -181,6 +186,16 @@ def test_mtime_is_created_at(standin, mount):
             ["date", "-u", "-d", asset["created_at"], "+%s"], check=True,
             capture_output=True, text=True).stdout
         assert int(path.stat().st_mtime) == int(text)
+
+
+def test_the_first_second_of_1970_is_a_time(standin, mount):
+    server = standin(assets=60)
+    server.create(1, fields={"filename": "epoch.mp4"}, status="ready",
+                  created_at="1970-01-01T00:00:00Z")
+    m = mount(server)
+    m.wait_complete()
+    assert next(m.path.glob("*/epoch.mp4")).stat().st_mtime == 0
+    assert os.listdir(m.path / "created=1970-01-01T00:00:00Z") == ["epoch.mp4"]
 
 
 def test_df_counts_assets_and_bytes(standin, mount):
@@ -266,7 +281,7 @@ def test_the_first_listing_of_the_root_invents_no_other(standin, mount):
     server.latency(100)
     m = mount(server)
     assert sorted(os.listdir(m.path)) == ["audio", "document", "image",
-                                          "video"]
+                                          "pictures", "video"]
     assert not (m.path / "other").exists()
 
 
@@ -279,3 +294,35 @@ def test_a_listing_of_the_root_never_waits_for_a_slow_walk(standin, mount):
     server.clear_faults()
     assert os.listdir(m.path / "other") == []
     within(10, lambda: "other" not in os.listdir(m.path))
+
+
+def odd_ids():
+    """Ids that no path component and no suffix can be, all different."""
+    return ["", "\\u0000", "a\\u0000b", "a\\u0000c", "x" * 255, "y" * 255,
+            "z" * 300, "x" * 256, "a/b", "a/c", ".", "..", ".media", "%", "%41",
+            "short", "@" + "0" * 24, "0" * 40, "%ff", "\\ud800", "\\u202e1",
+            "x=1", "é" * 100, "é" * 120, " ", "noid-0123456789abcdef"]
+
+
+@pytest.mark.parametrize("filename", ["same.mp4", "same" * 60 + ".mp4", "@"],
+                         ids=["short", "cut", "at"])
+def test_no_asset_is_lost_for_an_odd_id(standin, mount, filename):
+    """All of one filename and one second, so that only ids tell them apart."""
+    server = standin(assets=0)
+    url = server.media + "/assets/x.png"
+    for one in odd_ids():
+        server.create(text=json.dumps({
+            "created_at": "2026-01-01T00:00:00Z", "filename": filename,
+            "file_type": "video/mp4", "status": "ready",
+            "thumbnail": {"status": "ready", "representative_url": url},
+            "_id": "$"}).replace("$", one))
+    m = mount(server)
+    names = os.listdir(m.path / "video")
+    assert len(set(names)) == len(names) == len(odd_ids())
+    for place in (m.path, m.path / "video", m.path / f"filename={filename[0]}"):
+        pictures = os.listdir(place / ".pictures")
+        assert len(pictures) > 20
+        for name in pictures:
+            assert len(os.fsencode(name)) <= 255
+            assert os.readlink(place / ".pictures" / name)
+            assert name.rpartition(".")[0] in names

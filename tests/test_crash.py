@@ -1,5 +1,7 @@
 """Crashes and damage: never a wrong listing, never a crash at the next
 start."""
+import contextlib
+import errno
 import glob
 import json
 import os
@@ -11,7 +13,7 @@ import subprocess
 import pytest
 
 import sanitizing
-from mounting import BUILD, Mount, folders
+from mounting import BUILD, Mount, folders, pictures
 from waiting import pause, within
 
 ASSETS = 2000
@@ -22,6 +24,32 @@ def whole(m, server):
     shown = [json.loads((p / "metadata.json").read_bytes())["_id"]
              for p in folders(m).values()]
     assert sorted(shown) == sorted(server.ids())
+
+
+def right_or_an_error(m, server):
+    """Whether every reading was one of an asset: those of a damaged part are
+    EIO, and none is wrong. Answers how many assets were read."""
+    ids = set(server.ids())
+    good = True
+    for kind in ("video", "image", "audio", "document", "other"):
+        try:
+            names = os.listdir(m.path / kind)
+        except OSError as e:
+            none = kind == "other" and e.errno == errno.ENOENT
+            assert none or e.errno == errno.EIO
+            good &= none
+            continue
+        for name in names:
+            try:
+                text = (m.path / kind / name / "metadata.json").read_bytes()
+            except OSError as e:
+                assert e.errno == errno.EIO
+                good = False
+                continue
+            found = json.loads(text)
+            assert found == json.loads(server.raw(found["_id"]))
+            ids.remove(found["_id"])
+    return good, len(server.ids()) - len(ids)
 
 
 def cache_file(cache):
@@ -69,6 +97,33 @@ def test_a_damaged_cache_is_set_aside_and_rebuilt(standin, tmp_path, damage):
         data = bytearray(os.urandom(len(data)))
     path.write_bytes(data)
     with Mount(server, cache_dir=tmp_path / "c") as m:
+        if "set aside" in m.log():
+            whole(m, server)
+        else:
+            good, count = right_or_an_error(m, server)
+            assert good == ("the kept file is damaged" not in m.log())
+            assert not good or count == ASSETS
+    with Mount(server, cache_dir=tmp_path / "c") as m:
+        whole(m, server)
+
+
+@pytest.mark.parametrize("name", ["catalogue.sqlite", "catalogue.sqlite-wal"])
+def test_a_cache_cut_short_under_the_mount_ends_in_errors(standin, tmp_path,
+                                                          name):
+    """Mapped files would end the daemon by SIGBUS."""
+    server = standin(assets=ASSETS)
+    with Mount(server, cache_dir=tmp_path / "c") as m:
+        whole(m, server)
+    with Mount(server, cache_dir=tmp_path / "c", timeout=5) as m:
+        server.create(3)
+        m.refresh()
+        os.truncate(cache_file(tmp_path / "c").parent / name, 0)
+        server.create(3)
+        with contextlib.suppress(OSError):
+            m.refresh()
+        right_or_an_error(m, server)
+        assert m.process.poll() is None
+    with Mount(server, cache_dir=tmp_path / "c") as m:
         whole(m, server)
 
 
@@ -83,7 +138,8 @@ def test_a_cache_directory_that_cannot_be_written(standin, tmp_path):
 
 def test_a_full_disk(standin, tmp_path):
     """The catalogue's disk fills up: what can't be kept is an error, what
-    was committed is served."""
+    was committed is served. With room again the walk goes on, and nothing of
+    what was lost with a commit is missing."""
     server = standin(assets=ASSETS)
     disk = tmp_path / "disk"
     disk.mkdir()
@@ -95,6 +151,10 @@ def test_a_full_disk(standin, tmp_path):
                 m.wait_complete()
             assert m.process.poll() is None
             assert "video" in os.listdir(m.path)
+            subprocess.run(["mount", "-o", "remount,size=64m", str(disk)],
+                           check=True)
+            within(60, lambda: m.status()["complete"])
+            whole(m, server)
     finally:
         subprocess.run(["umount", "-l", str(disk)], check=True)
 
@@ -113,13 +173,14 @@ class Clock:
             "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
 
     def set(self, offset):
-        self.path.write_text(offset)
+        """In one step: what finds it empty ends the process."""
+        new = self.path.with_suffix(".new")
+        new.write_text(offset)
+        new.replace(self.path)
 
 
 def some_pictures(m, dice):
-    entries = [e.path for p in folders(m).values() for e in os.scandir(p)
-               if e.name.startswith("thumbnail.") and e.is_symlink()]
-    return dice.sample(entries, 5)
+    return dice.sample(list(pictures(m)), 5)
 
 
 @pytest.mark.skipif(sanitizing.sanitizers_of(BUILD) != "none",

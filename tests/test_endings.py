@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from mounting import BINARY, Mount, MountFailed, PATIENCE_S, folders
+from mounting import BINARY, PATIENCE_S, Mount, MountFailed, folders, pictures
 from waiting import within
 
 ASSETS = 1000
@@ -76,7 +76,7 @@ def enter_poll(s):
     s.m.refresh()
     asked = s.server.stats()["requests"]["list"]
     stall(s.server, kind="list")
-    s.read("sh", "-c", f"echo now > {s.m.path}/.twelvefs/refresh")
+    s.read(str(BINARY), "refresh", str(s.m.path))
     s.server.wait("list", asked + 1)
 
 
@@ -84,9 +84,7 @@ def enter_picture(s):
     s.m.wait_ready()
     s.m.wait_complete()
     stall(s.server, kind="picture")
-    one = next(e.path for p in folders(s.m).values() for e in os.scandir(p)
-               if e.name.startswith("thumbnail.") and e.is_symlink())
-    s.read("cat", one)
+    s.read("cat", str(next(pictures(s.m))))
     s.server.wait("picture", 1)
 
 
@@ -185,7 +183,7 @@ def test_a_signal_ends_the_start(standin, number):
         m.process.send_signal(number)
         assert m.process.wait(timeout=AT_ONCE_S) == 8
         assert m.log().splitlines()[-1] == (
-            f"twelvefs: stopped by a signal before {m.path} was mounted")
+            f"twelvefs: stopped by a signal before {m.path} was usable")
         assert not m.is_mounted()
         server.clear_faults()
         m.start()
@@ -225,7 +223,7 @@ def test_a_signal_ends_the_wait_for_anothers_cache(standin):
             assert second.process.wait(timeout=PATIENCE_S) == 8
             assert second.log().splitlines()[-1] == (
                 f"twelvefs: stopped by a signal before {second.path} was "
-                "mounted")
+                "usable")
         whole(server, first)
 
 
@@ -247,7 +245,7 @@ def test_ctrl_c_takes_back_a_mount_in_the_background(standin, tmp_path, number):
     daemon.send_signal(number)
     _, said = daemon.communicate(timeout=AT_ONCE_S)
     assert daemon.returncode == 8
-    assert said == f"twelvefs: stopped by a signal before {point} was mounted\n"
+    assert said == f"twelvefs: stopped by a signal before {point} was usable\n"
     assert not os.path.ismount(point)
 
 

@@ -5,6 +5,7 @@ import errno
 import json
 import os
 import pathlib
+import re
 import signal
 import subprocess
 import threading
@@ -12,7 +13,7 @@ import time
 
 import pytest
 
-from mounting import Mount, MountFailed, PATIENCE_S, folders
+from mounting import PATIENCE_S, Mount, MountFailed, folders, pictures
 from waiting import within
 
 ASSETS = 400
@@ -94,7 +95,8 @@ CAUSES = {
     "endless body": (errno.EIO, "too large", dict(kind="endless")),
     "gzip bomb": (errno.EIO, "too large", dict(kind="gzip_bomb")),
     "reset": (errno.EHOSTUNREACH, "Connection reset", dict(kind="reset")),
-    "truncate": (errno.EIO, "transfer closed", dict(kind="truncate")),
+    "truncate": (errno.EIO, "transfer closed|bytes missing",  # in newer curl
+                 dict(kind="truncate")),
     "stall": (errno.ETIMEDOUT, "timed out", dict(kind="stall")),
     "stall in the body": (errno.ETIMEDOUT, "timed out",
                           dict(kind="stall_body")),
@@ -124,9 +126,9 @@ def test_a_fault_in_a_narrow_query_has_its_errno_and_log_line(walking, name):
     assert time.monotonic() - start < 2 + 5
     assert failure.value.errno == expected
     # a deadline is the reader's as well as the request's, which logs
-    within(PATIENCE_S, lambda: words in m.log())
+    within(PATIENCE_S, lambda: re.search(words, m.log()))
     log = [line for line in m.log().splitlines() if "the API" in line]
-    assert len([line for line in log if words in line]) == 1, log
+    assert len([line for line in log if re.search(words, line)]) == 1, log
     assert m.process.poll() is None
     server.clear_faults()
     within(PATIENCE_S, lambda: try_list(m.path / "filename=keynote"))
@@ -219,7 +221,8 @@ def test_a_fault_in_a_poll_leaves_what_is_known(standin, name):
             m.refresh()
         assert time.monotonic() - start < 1 + 5
         assert sorted(folders(m)) == known
-        assert m.status()["stale_because"]
+        # who waited and the poll itself have the same deadline
+        within(10, lambda: m.status()["stale_because"])
         server.clear_faults()
         within(PATIENCE_S, lambda: try_refresh(m))
         assert len(folders(m)) == ASSETS - 1
@@ -279,7 +282,7 @@ def test_offline_everything_known_is_served(standin, tmp_path):
 
 
 @pytest.mark.parametrize("kind,expected", [
-    (dict(kind="status", status=404), errno.ENOENT),
+    (dict(kind="status", status=404), errno.EIO),
     (dict(kind="status", status=500), errno.EIO),
     (dict(kind="stall"), errno.ETIMEDOUT),
     (dict(kind="endless"), errno.EFBIG),
@@ -308,11 +311,7 @@ def try_read(path):
 
 
 def next_picture(m):
-    for path in folders(m).values():
-        for entry in os.scandir(path):
-            if entry.is_symlink() and entry.name.startswith("thumbnail."):
-                return pathlib.Path(entry.path)
-    raise AssertionError("no picture")
+    return next(pictures(m))
 
 
 def test_expired_pictures_are_renewed(standin):
@@ -351,14 +350,10 @@ def test_waiting_operations_do_not_delay_warm_ones(standin):
         m.wait_complete()
         server.fault("stall", match={"kind": "picture", "count": -1})
         waiting = []
-        for path in folders(m).values():
-            for entry in os.scandir(path):
-                if entry.is_symlink() and \
-                        entry.name.startswith("thumbnail.") and \
-                        len(waiting) < 200:
-                    waiting.append(subprocess.Popen(
-                        ["cat", entry.path], stdout=subprocess.DEVNULL,
-                        stderr=subprocess.DEVNULL))
+        for path, _ in zip(pictures(m), range(200)):
+            waiting.append(subprocess.Popen(
+                ["cat", path], stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL))
         assert len(waiting) == 200
         for path in list(folders(m).values())[:50]:
             assert (path / "metadata.json").read_bytes()
@@ -378,7 +373,7 @@ def test_who_waits_in_a_directory_delays_nobody_there(standin):
         m.wait_ready()
         within(PATIENCE_S, lambda: server.faults()[0]["applied"] == 8)
         assert os.listdir(m.path) == ["video", "image", "audio", "document",
-                                      "other"]
+                                      "other", "pictures"]
         assert (m.path / "other" / "oldest.mp4").is_dir()
         waiter = subprocess.Popen(["stat", str(m.path / "unknown_field=1")],
                                   stdout=subprocess.DEVNULL,
@@ -425,3 +420,25 @@ def test_a_silent_server_ends_in_time_and_recovers(standin):
         finally:
             server.resume()
         within(30, lambda: try_refresh(m))
+
+
+@pytest.mark.parametrize("status", [404, 410])
+def test_a_status_that_says_gone_ends_no_listing(standin, status):
+    """glibc takes ENOENT from a directory for its end."""
+    server = standin(assets=ASSETS)
+    server.fault("status", status=status,
+                 match={"kind": "list", "nth": 3, "count": -1})
+    with Mount(server, timeout=TIMEOUT_S, refresh=600) as m:
+        for name in ("video", "image", "video/no.mp4", "filename=no"):
+            with pytest.raises(OSError) as failure:
+                os.listdir(m.path / name)
+            assert failure.value.errno in (errno.EIO, errno.ETIMEDOUT)
+        server.clear_faults()
+        within(30, lambda: whole(m, ASSETS))
+
+
+def whole(m, count):
+    try:
+        return len(folders(m)) == count
+    except OSError:
+        return False

@@ -78,9 +78,10 @@ def test_a_processing_asset_becomes_ready(standin, mount):
         within(BOUND_S, lambda: not waiting.exists())
         reader.seek(0)
         assert '"ready"' in reader.read()
-    names = os.listdir(settled)
-    assert any(n.startswith("thumbnail.") and n != "thumbnail.url"
-               for n in names)
+    assert {"thumbnail.url", "manifest.url", "media"} < \
+        set(os.listdir(settled))
+    names = os.listdir(settled / "media")
+    assert any(n.startswith("thumbnail.") for n in names)
     assert "manifest.m3u8" in names
     assert "other" not in os.listdir(m.path) or \
         "slow.mp4" not in os.listdir(m.path / "other")

@@ -8,20 +8,18 @@ import sys
 
 import pytest
 
-from mounting import BINARY, Mount, PATIENCE_S, folders
+from mounting import BINARY, PATIENCE_S, Mount, pictures
 from waiting import within
 
 KEY = "tlk_SECRET0123456789abcdef"
 
 
 def read_pictures(m):
-    for path in folders(m).values():
-        for entry in os.scandir(path):
-            if entry.is_symlink():
-                try:
-                    pathlib.Path(entry.path).read_bytes()
-                except OSError:
-                    pass  # the stand-in's hostile pictures
+    for path in pictures(m):
+        try:
+            path.read_bytes()
+        except OSError:
+            pass  # the stand-in's hostile pictures
 
 
 def test_the_key_reaches_no_host_but_the_apis(standin, mount):

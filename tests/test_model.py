@@ -5,7 +5,9 @@ observation held against what the promises allow.
 
 reruns a failing seed, which the failure names. The model: every asset is
 known by its id with the span of states it had since the last poll that was
-answered; a reading may show any state of that span, and nothing else.
+answered; a reading may show any state of that span, and nothing else. Several
+readers of type and query directories pause and go on meanwhile: what existed
+throughout one's reading must be shown to it, and nothing twice.
 """
 import errno
 import json
@@ -27,6 +29,58 @@ FAULTS = [dict(kind="reset"), dict(kind="html"), dict(kind="truncate"),
           dict(kind="status", status=503), dict(kind="partial_json")]
 EXPECTED = {errno.EIO, errno.ETIMEDOUT, errno.EHOSTUNREACH, errno.EAGAIN,
             errno.ENETUNREACH, errno.EINTR}
+
+
+ROW = (1 << 33) - 1  # an inode number's asset part
+READERS = 5
+PLACES = ["video", "image", "other", "type=video,image,audio,document,other",
+          "status=ready", "video/status=ready", "filename=same", "error=null",
+          "filename=a/status=ready"]
+
+
+def stands_in(place, asset):
+    return all(stands_under(segment, asset) for segment in place.split("/"))
+
+
+def stands_under(segment, asset):
+    key, _, value = segment.partition("=")
+    if key == "filename":
+        return value in asset["filename"].casefold()
+    if key in ("status", "error"):
+        return True
+    return TYPES[asset["file_type"]] in (value or key).split(",")
+
+
+class Reader:
+    """An open directory, read piece by piece. An asset's row, in its inode
+    number, tells it from others; names may go from one to another."""
+
+    def __init__(self, m, place, assets):
+        self.place = place
+        self.scan = os.scandir(m.path / place)
+        self.must = {}
+        for one, asset in assets.items():
+            if stands_in(place, asset):
+                number = os.stat(m.path / ".id" / one).st_ino
+                self.must[number & ROW] = one
+        self.shown = set()
+
+    def go_on(self, count):
+        """False when it was the last piece."""
+        for entry in self.scan:
+            row = entry.inode() & ROW
+            assert row not in self.shown, f"{self.place}: a row twice"
+            self.shown.add(row)
+            count -= 1
+            if count == 0:
+                return True
+        missing = [one for row, one in self.must.items()
+                   if row not in self.shown]
+        assert not missing, f"{self.place} lacks {missing}"
+        return False
+
+    def deleted(self, one):
+        self.must = {row: i for row, i in self.must.items() if i != one}
 
 
 class Model:
@@ -73,6 +127,8 @@ class Run:
         self.model = Model()
         self.notes = 0
         self.held = []  # (open metadata.json, id)
+        self.assets = {}  # id -> what it was made with
+        self.readers = []
         for _ in range(12):
             self.create()
 
@@ -90,6 +146,7 @@ class Run:
                       "user_metadata": {"note": note}}
             one = self.server.create(1, fields=fields, status="ready")[0]
             self.model.create(one, note)
+            self.assets[one] = fields
 
     def delete(self):
         if not self.model.now:
@@ -100,6 +157,9 @@ class Run:
         self.server.delete(gone)
         for one in gone:
             self.model.delete(one)
+            del self.assets[one]
+            for reader in self.readers:
+                reader.deleted(one)
 
     def edit(self):
         if not self.model.now:
@@ -129,7 +189,7 @@ class Run:
 
     def listing(self):
         seen, names = {}, set()
-        for kind in os.listdir(self.m.path):
+        for kind in set(os.listdir(self.m.path)) - {"pictures"}:
             for entry in os.scandir(self.m.path / kind):
                 assert entry.name not in names, f"{entry.name} stands twice"
                 names.add(entry.name)
@@ -177,6 +237,22 @@ class Run:
             if text:
                 assert json.loads(text)["_id"] == one, "another's file"
 
+    def begin(self):
+        """What isn't known to the mount yet needn't be shown."""
+        known = {one: asset for one, asset in self.assets.items()
+                 if None not in self.model.allowed[one]}
+        place = self.dice.choice(PLACES)
+        self.readers.append(Reader(self.m, place, known))
+        if len(self.readers) > READERS:
+            self.readers.pop(0)
+
+    def go_on(self):
+        if not self.readers:
+            return
+        reader = self.dice.choice(self.readers)
+        if not reader.go_on(self.dice.choice((1, 100, 300, 10**6))):
+            self.readers.remove(reader)
+
     def done(self):
         for held, _ in self.held:
             held.close()
@@ -197,7 +273,7 @@ class Run:
         actions = [(self.create, 5), (self.delete, 3), (self.edit, 4),
                    (self.poll, 6), (self.fault, 1), (self.listing, 8),
                    (self.by_id, 8), (self.query, 3), (self.hold, 4),
-                   (self.look_at_held, 4)]
+                   (self.look_at_held, 4), (self.begin, 3), (self.go_on, 8)]
         for step in range(count):
             action = self.dice.choices([a for a, _ in actions],
                                        [w for _, w in actions])[0]

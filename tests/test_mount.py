@@ -12,6 +12,7 @@ from mounting import BINARY, Mount, MountFailed, PATIENCE_S
 
 def run(arguments, env=None):
     clean = {k: v for k, v in os.environ.items() if not k.startswith("TWELVE")}
+    clean["XDG_CONFIG_HOME"] = "/nonexistent"
     return subprocess.run([str(BINARY), *map(str, arguments)],
                           env={**clean, **(env or {})}, capture_output=True,
                           text=True, timeout=PATIENCE_S)

@@ -85,7 +85,7 @@ def meets_range(asset, field, low, high):
 
 
 def fold(text):
-    return text.casefold()
+    return unicodedata.normalize("NFC", text.casefold())
 
 
 def escape(text):

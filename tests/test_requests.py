@@ -1,4 +1,5 @@
 """What a mount costs, counted at the stand-in."""
+import errno
 import os
 import subprocess
 import urllib.error
@@ -6,7 +7,8 @@ import urllib.request
 
 import pytest
 
-from mounting import folders
+from mounting import folders, pictures
+from reading import DirectoryReader
 
 
 def listed(server):
@@ -82,16 +84,12 @@ def test_pictures_are_fetched_once(standin, mount):
     server = standin(assets=60)
     m = mount(server)
     m.wait_complete()
-    pictures = 0
     for _ in range(2):
-        pictures = 0
-        for path in folders(m).values():
-            for entry in os.scandir(path):
-                if entry.is_symlink() and entry.name.startswith("thumbnail."):
-                    with open(entry.path, "rb") as picture:
-                        assert picture.read()
-                    pictures += 1
-    assert server.stats()["requests"]["picture"] == pictures > 10
+        count = 0
+        for path in pictures(m):
+            assert path.read_bytes()
+            count += 1
+    assert server.stats()["requests"]["picture"] == count > 10
 
 
 @pytest.mark.parametrize("account", ["plain", "hostile"])
@@ -100,13 +98,8 @@ def test_pictures_are_equal_byte_for_byte(standin, mount, account):
     m = mount(server)
     m.wait_complete()
     compared = 0
-    for path in folders(m).values():
-        name = next((n for n in os.listdir(path)
-                     if n.startswith("thumbnail.") and n != "thumbnail.url"),
-                    None)
-        if not name:
-            continue
-        url = (path / "thumbnail.url").read_text().split("URL=")[1].strip()
+    for picture in pictures(m):
+        url = (picture.parent.parent / "thumbnail.url").read_text().split("URL=")[1].strip()
         if not url.startswith(server.media + "/assets/"):
             continue  # a hostile one leads elsewhere: tests stay on loopback
         try:
@@ -114,10 +107,34 @@ def test_pictures_are_equal_byte_for_byte(standin, mount, account):
                 expected = answer.read()
         except urllib.error.HTTPError as refused:
             assert refused.code == 404
-            with pytest.raises(FileNotFoundError):
-                (path / name).read_bytes()
+            with pytest.raises(OSError) as failure:
+                picture.read_bytes()
+            assert failure.value.errno == errno.EIO
             continue
-        assert os.stat(path / name).st_size == len(expected)
-        assert (path / name).read_bytes() == expected
+        assert picture.stat().st_size == len(expected)
+        assert picture.read_bytes() == expected
         compared += 1
     assert compared > (100 if account == "plain" else 5)
+
+
+def test_a_listing_left_unfinished_is_cached_again_after_a_change(
+        standin, mount):
+    """The kernel keeps what was read of it, and must be able to go on."""
+    server = standin(assets=3000)
+    m = mount(server, refresh=600)
+    m.wait_complete()
+    server.create(1, fields={"file_type": "video/mp4", "filename": "one"},
+                  status="ready")
+    m.refresh()  # whatever was cached is no longer
+    reader = DirectoryReader(m.path / "video")
+    while len(reader.seen) < 400:
+        reader.read()
+    reader.close()
+    server.create(1, fields={"file_type": "video/mp4", "filename": "two"},
+                  status="ready")
+    m.refresh()
+    for _ in range(2):
+        os.listdir(m.path / "video")
+    before = m.status()["fuse"]["readdirplus"]
+    assert {"one", "two"} <= set(os.listdir(m.path / "video"))
+    assert m.status()["fuse"]["readdirplus"] == before

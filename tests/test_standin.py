@@ -88,7 +88,7 @@ def test_what_is_not_there_and_what_is_not_allowed(server):
     answer = ask(server, path="/assets/" + "f" * 24)
     assert answer.status == 404
     assert answer.json["code"] == "resource_not_exist"
-    for method in ("POST", "DELETE", "PUT", "PATCH"):
+    for method in ("DELETE", "PUT", "PATCH"):
         assert ask(server, method=method).status == 405
 
 
@@ -345,8 +345,8 @@ def test_requests_are_counted_and_logged(server):
     ask(server, path="/other")
     fetch(server.media + "/nothing", {"User-Agent": 'me "quoted"'})
     stats = server.stats()
-    assert stats["requests"] == {"list": 2, "retrieve": 1, "picture": 0,
-                                 "manifest": 0, "segment": 0, "other": 2}
+    counted = {kind: n for kind, n in stats["requests"].items() if n}
+    assert counted == {"list": 2, "retrieve": 1, "other": 2}
     assert stats["answered"] == stats["requests"]
     assert stats["by_status"] == {"200": 2, "400": 1, "404": 2}
     log = server.log(since=since)

@@ -19,10 +19,12 @@ void asset_done(struct asset *a)
 {
     free(a->id);
     free(a->filename);
+    free(a->created_at);
     free(a->picture_url);
     free(a->manifest_url);
     free(a->json);
-    *a = (struct asset){.type = ASSET_OTHER, .size_bytes = -1};
+    *a = (struct asset){
+        .created_s = ASSET_NO_TIME, .type = ASSET_OTHER, .size_bytes = -1};
 }
 
 const char *asset_type_name(enum asset_type type)
@@ -190,6 +192,21 @@ bool asset_url_same_but_query(const char *a, const char *b)
            0;
 }
 
+/* Of picture formats alone: programs go by it, and a playlist's or a page's
+ * would make them follow it elsewhere. */
+static bool is_picture_extension(const char *text, size_t len)
+{
+    static const char *const known[] = {
+        "jpg", "jpeg", "jpe",  "jfif", "png", "gif",  "webp",
+        "bmp", "avif", "heic", "heif", "tif", "tiff",
+    };
+    for (size_t i = 0; i < array_count(known); i++) {
+        if (equals_nocase(text, len, known[i]))
+            return true;
+    }
+    return false;
+}
+
 void asset_picture_extension(const char *url, char *out)
 {
     memcpy(out, "jpg", sizeof("jpg"));
@@ -203,17 +220,10 @@ void asset_picture_extension(const char *url, char *out)
     size_t dot = end;
     while (dot > start && url[dot - 1] != '.' && url[dot - 1] != '/')
         dot--;
-    size_t extension_len = end - dot;
-    if (dot == start || url[dot - 1] != '.' || extension_len < 1 ||
-        extension_len > 5)
-        return;
-    for (size_t i = dot; i < end; i++) {
-        if (!is_alnum((unsigned char)url[i]))
-            return;
-    }
-    if (extension_len == 3 && strncasecmp(url + dot, "url", 3) == 0)
+    if (dot == start || url[dot - 1] != '.' ||
+        !is_picture_extension(url + dot, end - dot))
         return;
     for (size_t i = dot; i < end; i++)
         out[i - dot] = (char)to_lower((unsigned char)url[i]);
-    out[extension_len] = '\0';
+    out[end - dot] = '\0';
 }

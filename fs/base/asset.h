@@ -3,7 +3,8 @@
  *
  * Only what twelvefs itself needs is pulled out of the object; everything
  * else stays in `json`, the object's exact bytes. Any field may have been
- * absent or of another type: then the pointer is NULL, the number negative.
+ * absent or of another type: then the pointer is NULL, the number negative or
+ * ASSET_NO_TIME.
  */
 #ifndef TWELVEFS_ASSET_H
 #define TWELVEFS_ASSET_H
@@ -22,13 +23,17 @@ enum asset_type {
     ASSET_TYPE_COUNT
 };
 
+#define ASSET_NO_TIME INT64_MIN
+
 struct asset {
     char *id;       /* never NULL: what has no usable _id is given a made one,
                        "noid-<16 hex>" */
     char *filename; /* UTF-8, may hold NULs; a lone surrogate is its three bytes
                        (WTF-8) */
     size_t filename_len;
-    int64_t created_s; /* seconds since 1970; 0 when absent or malformed */
+    char *created_at;  /* as sent; NULL when absent or no date's length */
+    int64_t created_s; /* seconds since 1970, ASSET_NO_TIME when absent or
+                          malformed */
     enum asset_type type;
     bool unfinished; /* status, hls.status or thumbnail.status may still change
                         by itself */
@@ -38,6 +43,10 @@ struct asset {
     char *manifest_url; /* hls.manifest_url: likewise */
     char *json;         /* the object's exact bytes, NUL-terminated */
     size_t json_len;
+    size_t rendered_bytes, line_bytes; /* of it as metadata.json, as a line;
+                                          0: not measured */
+    uint64_t shape; /* which fields it has, as a hash: objects of one shape
+                       have the same; 0: not known */
 };
 
 /* Frees what the fields own and empties them. */
@@ -62,9 +71,9 @@ bool asset_url_is_clean(const char *url, size_t len);
  * signatures). NULLs compare as texts. */
 bool asset_url_same_but_query(const char *a, const char *b);
 
-/* The picture's file name extension, from its URL's path: 1 to 5 ASCII
- * letters or digits, lowered; else "jpg", and so for "url", which is the link
- * file's. out needs ASSET_EXT_SIZE bytes. */
+/* The picture's file name extension, from its URL's path, lowered: jpg, jpeg,
+ * png and the like, from a fixed list of picture formats; else "jpg". out
+ * needs ASSET_EXT_SIZE bytes. */
 #define ASSET_EXT_SIZE 8
 void asset_picture_extension(const char *url, char *out);
 

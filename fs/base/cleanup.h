@@ -44,6 +44,14 @@ static inline __attribute__((unused)) void close_fd(const int *fd)
         (void)close(*fd);
 }
 
+/* Takes a descriptor out of a variable with scope cleanup. */
+static inline __attribute__((unused)) int steal_fd(int *fd)
+{
+    int stolen = *fd;
+    *fd = -1;
+    return stolen;
+}
+
 static inline __attribute__((unused)) void unlock_mutex(pthread_mutex_t **mutex)
 {
     (void)pthread_mutex_unlock(*mutex);

@@ -1,17 +1,22 @@
 #include "base/log.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <syslog.h>
 #include <unistd.h>
 
+#include "base/clock.h"
+
 #define LOG_LINE_SIZE 2048
 
 /* Written before other threads start, only read afterwards. */
 static enum log_level log_level = LOG_LEVEL_WARNING;
 static enum log_target log_target = LOG_TO_STDERR;
+/* Set before other threads start; what it stands for may be exchanged. */
+static int log_fd = -1;
 
 void log_init(enum log_target target, enum log_level level)
 {
@@ -19,6 +24,21 @@ void log_init(enum log_target target, enum log_level level)
     log_level = level;
     if (target == LOG_TO_SYSLOG)
         openlog("twelvefs", LOG_PID | LOG_NDELAY, LOG_DAEMON);
+}
+
+int log_to_file(const char *path)
+{
+    int fd =
+        open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY, 0600);
+    if (fd < 0)
+        return -errno;
+    if (log_fd < 0) {
+        log_fd = fd;
+        return 0;
+    }
+    int err = dup3(fd, log_fd, O_CLOEXEC) < 0 ? -errno : 0;
+    (void)close(fd);
+    return err;
 }
 
 static int syslog_priority(enum log_level level)
@@ -37,10 +57,10 @@ static int syslog_priority(enum log_level level)
 }
 
 /* One write per line, so that lines of several threads don't mingle. */
-static void write_stderr(const char *line, size_t len)
+static void write_line(int fd, const char *line, size_t len)
 {
     while (len > 0) {
-        ssize_t written = write(STDERR_FILENO, line, len);
+        ssize_t written = write(fd, line, len);
         if (written < 0 && errno == EINTR)
             continue;
         if (written <= 0)
@@ -57,6 +77,10 @@ void log_write(enum log_level level, const char *format, ...)
 
     int saved_errno = errno;
     char line[LOG_LINE_SIZE] = "twelvefs: ";
+    if (log_target == LOG_TO_FILE) {
+        clock_format_rfc3339(clock_wall_s(), line);
+        (void)strcat(line, " ");
+    }
     size_t prefix = strlen(line);
     va_list arguments;
     va_start(arguments, format);
@@ -75,7 +99,8 @@ void log_write(enum log_level level, const char *format, ...)
         syslog(syslog_priority(level), "%s", line + prefix);
     } else {
         line[len] = '\n';
-        write_stderr(line, len + 1);
+        write_line(log_target == LOG_TO_FILE ? log_fd : STDERR_FILENO, line,
+                   len + 1);
     }
     errno = saved_errno;
 }

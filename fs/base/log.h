@@ -1,8 +1,8 @@
 /*
- * log.h - one line per failure, to stderr or the system log.
+ * log.h - one line per failure, to stderr, a file or the system log.
  *
- * The level is the program's one mutable global. Remote text goes through
- * log_quote; the API key never comes here. Any thread.
+ * Level and target are the program's one mutable global. Remote text goes
+ * through log_quote; the API key never comes here. Any thread.
  */
 #ifndef TWELVEFS_LOG_H
 #define TWELVEFS_LOG_H
@@ -15,10 +15,15 @@ enum log_level {
     LOG_LEVEL_INFO,
     LOG_LEVEL_DEBUG
 };
-enum log_target { LOG_TO_STDERR, LOG_TO_SYSLOG };
+enum log_target { LOG_TO_STDERR, LOG_TO_SYSLOG, LOG_TO_FILE };
 
-/* Before other threads start. */
+/* Before other threads start. LOG_TO_FILE: log_to_file was called. */
 void log_init(enum log_target target, enum log_level level);
+
+/* Opens a file (mode 0600, appended to), or opens it anew after somebody put
+ * it away; lines there begin with the time. Any thread. 0, or -errno: then
+ * the file from before goes on. */
+int log_to_file(const char *path);
 
 void log_write(enum log_level level, const char *format, ...)
     __attribute__((format(printf, 2, 3)));

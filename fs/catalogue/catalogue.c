@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <limits.h>
 #include <poll.h>
 #include <signal.h>
@@ -14,36 +13,26 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/directory.h"
 #include "base/log.h"
 #include "catalogue/catalogue_internal.h"
 
-#define SEAL_FORMAT "c%016" PRIx64
-#define SEAL_LEN    17
+#define LOCK_FILE "catalogue.lock"
 
-/* An unmount is over before its daemon is, which has a file to seal: whoever
- * mounts again at once waits for it. */
+/* An unmount is over before its daemon is, which has a log to write back:
+ * whoever mounts again at once waits for it. */
 #define PATIENCE_MS        2000
 #define PATIENCE_ENDING_MS 10000
 #define ASK_AGAIN_MS       10
 
 static int make_directory(const char *directory)
 {
-    char path[PATH_MAX];
     struct stat st;
+    int err = directory_make(directory);
 
-    if (snprintf(path, sizeof(path), "%s", directory) >= (int)sizeof(path))
-        return -ENAMETOOLONG;
-    for (char *p = path + 1; *p; p++) {
-        if (*p != '/')
-            continue;
-        *p = '\0';
-        if (mkdir(path, 0700) < 0 && errno != EEXIST)
-            return -errno;
-        *p = '/';
-    }
-    if (mkdir(path, 0700) < 0 && errno != EEXIST)
-        return -errno;
-    if (stat(path, &st) < 0)
+    if (err)
+        return err;
+    if (stat(directory, &st) < 0)
         return -errno;
     if (!S_ISDIR(st.st_mode))
         return -ENOTDIR;
@@ -54,30 +43,6 @@ void catalogue_note(struct catalogue *c, char word)
 {
     if (pwrite(c->lock_fd, &word, 1, 0) != 1)
         log_debug("catalogue: lock file not written: %s", strerror(errno));
-}
-
-/* Of the closed file. */
-static void lock_write_clean(struct catalogue *c)
-{
-    char text[SEAL_LEN + 1];
-    uint64_t seal = seal_of(c->path);
-
-    (void)snprintf(text, sizeof(text), SEAL_FORMAT, seal);
-    if (seal == 0 || pwrite(c->lock_fd, text, SEAL_LEN, 0) != SEAL_LEN)
-        catalogue_note(c, LOCK_OPEN);
-}
-
-/* What to think of a file that was closed: damaged without our doing when its
- * seal is broken. Nobody has opened it yet. */
-static char judge_seal(const struct catalogue *c, const char *text)
-{
-    char expected[SEAL_LEN + 1];
-    uint64_t seal = seal_of(c->path);
-
-    if (seal == 0 || strlen(text) != SEAL_LEN)
-        return LOCK_OPEN;
-    (void)snprintf(expected, sizeof(expected), SEAL_FORMAT, seal);
-    return strcmp(text, expected) == 0 ? LOCK_CLEAN : LOCK_DAMAGED;
 }
 
 /* The signals that end a daemon are blocked until there is one to end. */
@@ -112,9 +77,9 @@ static int lock_file(int fd)
 static int lock_directory(struct catalogue *c, char *ret_word)
 {
     char path[PATH_MAX];
-    char text[SEAL_LEN + 1] = {LOCK_OPEN};
+    char word = LOCK_OPEN;
 
-    if (snprintf(path, sizeof(path), "%s/catalogue.lock", c->directory) >=
+    if (snprintf(path, sizeof(path), "%s/" LOCK_FILE, c->directory) >=
         (int)sizeof(path))
         return -ENAMETOOLONG;
     c->lock_fd = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
@@ -123,14 +88,37 @@ static int lock_directory(struct catalogue *c, char *ret_word)
     int err = lock_file(c->lock_fd);
     if (err)
         return err;
-    if (pread(c->lock_fd, text, SEAL_LEN, 0) < 0)
+    ssize_t len = pread(c->lock_fd, &word, 1, 0);
+    if (len < 0)
         return -errno;
-    *ret_word = text[0];
-    if (text[0] == LOCK_ENDING)
-        *ret_word = LOCK_OPEN;
-    if (text[0] == LOCK_CLEAN)
-        *ret_word = judge_seal(c, text);
+    *ret_word = word;
     return 0;
+}
+
+/* /proc/locks: "1: FLOCK ADVISORY WRITE 1234 08:01:5678 0 EOF". Some file
+ * systems have another device there than stat says: the inode must do. */
+pid_t catalogue_holder(const char *directory)
+{
+    char path[PATH_MAX], line[256];
+    struct stat st;
+    pid_t holder = 0;
+
+    if (snprintf(path, sizeof(path), "%s/" LOCK_FILE, directory) >=
+            (int)sizeof(path) ||
+        stat(path, &st) < 0)
+        return 0;
+    FILE *locks = fopen("/proc/locks", "re");
+    while (locks && !holder && fgets(line, sizeof(line), locks)) {
+        long pid;
+        unsigned long long inode;
+        if (sscanf(line, /* NOLINT(cert-err34-c): the kernel's numbers */
+                   "%*s FLOCK %*s %*s %ld %*x:%*x:%llu", &pid, &inode) == 2 &&
+            pid > 0 && inode == st.st_ino)
+            holder = (pid_t)pid;
+    }
+    if (locks)
+        (void)fclose(locks);
+    return holder;
 }
 
 void catalogue_mark_damaged(struct catalogue *c)
@@ -187,29 +175,45 @@ static int on_commit(void *ctx, sqlite3 *handle, const char *name, int pages)
     return SQLITE_OK;
 }
 
-static int start(struct catalogue *c, char last)
+/* Opens and reads what must be known from the start. */
+static int open_and_load(struct catalogue *c, char left)
 {
-    int err = schema_open(c, last);
+    int err = schema_open(c, left);
 
-    if (err)
-        return err;
-    catalogue_note(c, LOCK_OPEN);
-    c->sound = true;
-    err = db_exec(&c->db, "PRAGMA cache_size = " WRITER_CACHE ";"
-                          "CREATE TABLE temp.mark(row INTEGER PRIMARY KEY)");
+    if (!err)
+        err =
+            db_exec(&c->db, "PRAGMA cache_size = " WRITER_CACHE ";"
+                            "CREATE TABLE temp.mark(row INTEGER PRIMARY KEY)");
     if (!err)
         err = load_counters(c);
     if (!err)
+        err = folder_load(c);
+    if (!err)
         err = fields_load(c);
+    return err;
+}
+
+static int start(struct catalogue *c, char left)
+{
+    c->judging = true;
+    int err = open_and_load(c, left);
+    if (err == -EIO && atomic_load(&c->damaged)) {
+        db_close(&c->db);
+        err = open_and_load(c, LOCK_DAMAGED);
+    }
+    c->judging = false;
     if (err)
         return err;
+    catalogue_note(c, LOCK_OPEN);
+    c->opened = true;
     (void)sqlite3_wal_hook(c->db.handle, on_commit, c);
-    return checkpoint_start(c);
+    err = checkpoint_start(c);
+    return err ? err : readers_open(c);
 }
 
 int catalogue_open(const char *directory, struct catalogue **ret_catalogue)
 {
-    char last = LOCK_OPEN;
+    char left = LOCK_OPEN;
     int err = make_directory(directory);
 
     if (err)
@@ -227,9 +231,11 @@ int catalogue_open(const char *directory, struct catalogue **ret_catalogue)
         err = -ENOMEM;
     }
     if (!err)
-        err = lock_directory(c, &last);
+        err = lock_directory(c, &left);
     if (!err)
-        err = start(c, last);
+        err = vfs_new(c->path, &c->vfs);
+    if (!err)
+        err = start(c, left);
     if (err) {
         catalogue_close(c);
         return err;
@@ -242,17 +248,17 @@ void catalogue_close(struct catalogue *c)
 {
     if (!c)
         return;
-    if (c->sound && !atomic_load(&c->damaged))
-        catalogue_note(c, LOCK_ENDING);
-    if (c->in_transaction)
+    if (c->opened)
+        catalogue_note(c,
+                       atomic_load(&c->damaged) ? LOCK_DAMAGED : LOCK_ENDING);
+    if (c->in_transaction || c->held)
         catalogue_rollback(c);
     checkpoint_stop(c);
     readers_close(c);
     db_close(&c->db);
+    vfs_free(c->vfs);
     if (atomic_load(&c->damaged))
         catalogue_note(c, LOCK_DAMAGED);
-    else if (c->sound)
-        lock_write_clean(c);
     fields_done(&c->fields);
     changes_clear(&c->changes);
     close_fd(&c->lock_fd);
@@ -282,4 +288,9 @@ int64_t catalogue_stored_bytes(const struct catalogue *c)
     uint64_t bytes = atomic_load(&c->stored_bytes);
 
     return bytes > INT64_MAX ? INT64_MAX : (int64_t)bytes;
+}
+
+const char *catalogue_library_version(void)
+{
+    return sqlite3_libversion();
 }

@@ -18,28 +18,31 @@
  *  4. The list order is (created_s, row), newest first. It predicts the
  *     server's order; among equal created_s it is a guess.
  *
- * Schema (query.c writes conditions over it):
+ * Schema (condition.c writes conditions over it):
  *   asset(row INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT UNIQUE, type INT,
  *         created_s INT, created TEXT, changed_s INT, folder TEXT NULL,
- *         fold TEXT, unfinished INT, metadata_bytes INT, line_bytes INT,
- *         picture_url TEXT, manifest_url TEXT, size_bytes INT, fetched_s INT,
- *         version INT)
- *         created: created_at as sent; changed_s: when a change was seen, else
- *         created_s; fold: the folded filename; fetched_s: when the list answer
- *         with these URLs came; version: of the commit that last changed json
- *   body(row INTEGER PRIMARY KEY, json BLOB)      the exact object
- *   folder(name TEXT PRIMARY KEY, row INT) WITHOUT ROWID
+ *         folder_hash INT NULL, fold TEXT, unfinished INT, metadata_bytes INT,
+ * line_bytes INT, picture_url TEXT, manifest_url TEXT, size_bytes INT,
+ * fetched_s INT, version INT) created: created_at as sent; changed_s: when a
+ * change was seen, else created_s; fold: the folded filename; fetched_s: when
+ * the list answer with these URLs came; version: of the commit that last
+ * changed json body(row INTEGER PRIMARY KEY, json BLOB)      the exact object
  *   namesake(safe, row) the rows with a suffix; unnamed(row, safe)
  *   field_key(key INTEGER PRIMARY KEY, name TEXT UNIQUE, indexed INT)
  *         every field name seen (dotted, at most 8 levels and 200 bytes; at
  *         most 10,000 of them); indexed: table field is complete for it
- *   field(key INT, row INT, exact TEXT, number REAL, PRIMARY KEY (key, row,
- *         exact)) WITHOUT ROWID, indexes (key, exact) and (key, number)
+ *   field(key INT, row INT, value ANY, exact TEXT, PRIMARY KEY (key, row,
+ *         value, exact)) WITHOUT ROWID
+ *         value: a number, or a text that begins with '=' (condition_exact_of);
+ *         exact: '', or the text of a number that a double doesn't tell apart;
  *         a scalar element of an array counts as a value of the array's field;
  *         an object or array as a value '{' or '[' of its own
  *   link(link INTEGER PRIMARY KEY AUTOINCREMENT, place TEXT, name TEXT, target
  *         TEXT, created_s INT, UNIQUE (place, name))
  *   state(name TEXT PRIMARY KEY, value)
+ *   picture(row INTEGER PRIMARY KEY, label INT, size_bytes INT, checksum INT)
+ *         what a picture's bytes were when they were last seen; label: of the
+ *         URL that they came from
  *
  * Errors are negative errno: -EIO for a database error (logged here, once),
  * -ENOSPC when the disk is full, -ENOMEM, -ENOENT where said.
@@ -50,6 +53,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "base/asset.h"
 #include "base/buf.h"
@@ -64,11 +68,18 @@ struct catalogue_reader;
 /* Opens directory/catalogue.sqlite, creating both (0700, 0600), starts the
  * checkpoint thread. A file that is damaged or of another schema version is
  * renamed aside (*.damaged, one kept) and a new one begins above the old row
- * numbers where they can still be read; one log line. A lock file keeps a
+ * numbers where they can still be read; one log line. Opening reads no more of
+ * a large file than of a small one: damage that it doesn't meet is -EIO to
+ * whoever reads there (one log line, too), and the next open sets the file
+ * aside (vfs.c). A lock file keeps a
  * second daemon out: -EBUSY, after some seconds, since one that is unmounted
  * has yet to end; -EINTR when a blocked SIGTERM or SIGINT is pending before.
  * -EACCES, -EROFS, -ENOSPC: the caller picks another directory. */
 int catalogue_open(const char *directory, struct catalogue **ret_catalogue);
+
+/* The process that keeps others out of a directory, as far as it can be seen
+ * from here; 0 where none is. */
+pid_t catalogue_holder(const char *directory);
 
 /* After every reader was released. NULL is fine. */
 void catalogue_close(struct catalogue *c);
@@ -114,6 +125,18 @@ int catalogue_begin(struct catalogue *c);
 int catalogue_commit(struct catalogue *c, struct catalogue_diff *ret_diff);
 void catalogue_rollback(struct catalogue *c);
 
+/* Ends one step of a longer transaction. Commits like catalogue_commit when
+ * that is worth its writes (some thousand rows, half a second) or when the log
+ * is to be cut; else holds the transaction: ret_diff is empty, readers see
+ * nothing of it yet, and the next catalogue_begin goes on with it. Then the
+ * writer commits (begin, commit) by catalogue_held_until_ms at the latest, and
+ * before whatever is to be seen at once. With a failure all steps are undone:
+ * catalogue_lost_steps says so, once. */
+int catalogue_hold(struct catalogue *c, struct catalogue_diff *ret_diff);
+/* Of clock_mono_ms; CLOCK_NEVER_MS when nothing is held. */
+int64_t catalogue_held_until_ms(const struct catalogue *c);
+bool catalogue_lost_steps(struct catalogue *c);
+
 /* Inserts or updates by id, inside a transaction. named: the set of assets
  * with this safe name is complete up to this one, so a folder name may be
  * given now (an unnamed row is in no listing, yet found by id). Answers the
@@ -134,16 +157,33 @@ int catalogue_mark(struct catalogue *c, int64_t row);
 int catalogue_unmarked(struct catalogue *c, int64_t *rows, size_t max,
                        size_t *ret_count);
 
-/* Completes table field for a field (of at most CATALOGUE_MAX_INDEXED, the
- * least recently built gives way). Own transaction. */
+/* Completes table field for these fields (of at most CATALOGUE_MAX_INDEXED,
+ * the least recently built gives way), all in one pass over the rows, of which
+ * a step inside a transaction takes at most max_rows: some microseconds each.
+ * ret_done: the pass is through, and with the commit all are indexed. The
+ * writer may put and remove between steps; a rollback is the end of the pass,
+ * and the next step begins it anew. Other names join, at the cost of another
+ * pass. */
 #define CATALOGUE_MAX_INDEXED 64
-int catalogue_index_field(struct catalogue *c, const char *field);
+int catalogue_fields_index_step(struct catalogue *c, const char *const *names,
+                                size_t count, int64_t max_rows, bool *ret_done);
 
 /* Saved links. -EEXIST, -ENOENT. Own transaction. */
 int catalogue_link_add(struct catalogue *c, const char *place, const char *name,
                        const char *target, int64_t now_s, int64_t *ret_link);
 int catalogue_link_remove(struct catalogue *c, const char *place,
                           const char *name);
+
+/* What a picture's bytes are, as long as its URL (without query) has this
+ * label: kept when the bytes aren't, so that their size can be told. Nothing
+ * when there is no such row. Own transaction. */
+struct catalogue_picture {
+    uint64_t label;
+    int64_t size_bytes;
+    uint64_t checksum;
+};
+int catalogue_picture_set(struct catalogue *c, int64_t row,
+                          const struct catalogue_picture *p);
 
 /* Small numbers that outlive the process, e.g. "complete", "polled_s". Inside
  * a transaction or not. */
@@ -154,7 +194,13 @@ int catalogue_state_set(struct catalogue *c, const char *name, int64_t value);
 /* From a pool; NULL when there is no memory. Holds the newest snapshot. Keep
  * it for one answer, never across a wait. */
 struct catalogue_reader *catalogue_reader_acquire(struct catalogue *c);
+/* The writer's own: sees what isn't committed yet. For the writer's thread,
+ * until its next call as the writer. */
+struct catalogue_reader *catalogue_reader_of_writer(struct catalogue *c);
 void catalogue_reader_release(struct catalogue_reader *r);
+
+/* The version of a reader's snapshot. */
+int catalogue_reader_version(struct catalogue_reader *r, uint64_t *ret_version);
 
 /* Version of the last commit, and its wall time; without a reader, any
  * thread, no lock. by_type: the last commit that touched that type's listing;
@@ -226,6 +272,10 @@ int catalogue_link_get(struct catalogue_reader *r, const char *place,
 int catalogue_link_by_number(struct catalogue_reader *r, int64_t link,
                              struct catalogue_link *ret_link);
 
+/* -ENOENT when none was set. */
+int catalogue_picture_get(struct catalogue_reader *r, int64_t row,
+                          struct catalogue_picture *ret_picture);
+
 /* fallback when unset. */
 int64_t catalogue_state(struct catalogue_reader *r, const char *name,
                         int64_t fallback);
@@ -236,6 +286,10 @@ int64_t catalogue_state(struct catalogue_reader *r, const char *name,
  * order (created_s, row), unnamed ones included. */
 int catalogue_rank(struct catalogue_reader *r, int64_t created_s, int64_t row,
                    int64_t *ret_rank);
+/* How many rows are from older_s on and below newer_s; INT64_MIN and INT64_MAX
+ * are the ends. Counts as long as there are rows between. */
+int catalogue_count_within(struct catalogue_reader *r, int64_t older_s,
+                           int64_t newer_s, int64_t *ret_count);
 /* Rows counted, unnamed ones included. */
 int64_t catalogue_total(struct catalogue_reader *r);
 
@@ -254,6 +308,16 @@ int catalogue_between(struct catalogue_reader *r,
 int catalogue_unfinished(struct catalogue_reader *r, size_t max,
                          struct catalogue_place **ret_places,
                          size_t *ret_count);
+/* Assets with URLs that were received up to latest_s, those of this row's type
+ * first and then those that stand nearest to it, from a stretch of the list
+ * around it; without itself, at most max. */
+int catalogue_neighbours(struct catalogue_reader *r,
+                         const struct catalogue_entry *of, int64_t latest_s,
+                         size_t max, struct catalogue_place **ret_places,
+                         size_t *ret_count);
 void catalogue_places_free(struct catalogue_place *places, size_t count);
+
+/* The library's, as it runs. */
+const char *catalogue_library_version(void);
 
 #endif

@@ -3,16 +3,17 @@
  *
  * catalogue.c  life: lock file, counters, commit times
  * schema.c     the tables; opening, judging and setting aside a file
- * seal.c       a checksum of the closed file
+ * vfs.c        SQLite's way to its file: pages with checksums, nothing mapped
  * statement.c  prepared statements, binding, SQLite's codes to errno
  * writer.c     transactions, put, remove, marks, state
  * folder.c     folder names and who inherits the bare one
  * changes.c    rows touched by a transaction, and its difference
- * renewal.c    whether two objects differ in signatures alone
+ * condition.c  queries as SQL conditions
  * field.c      field names seen, values of the fields asked for
  * reader.c     the pool of readers; entries, listings, queries
  * place.c      the predicted list
  * link.c       saved links
+ * picture.c    what pictures' bytes were
  * checkpoint.c the thread that keeps the write-ahead log short
  */
 #ifndef TWELVEFS_CATALOGUE_INTERNAL_H
@@ -28,16 +29,20 @@
 #include "catalogue/catalogue.h"
 
 #define CATALOGUE_FILE    "catalogue.sqlite"
-#define CATALOGUE_SCHEMA  1
+#define CATALOGUE_SCHEMA  2
 #define CATALOGUE_APP_ID  0x74776673 /* "twfs" */
 #define WRITER_CACHE      "-8192"    /* KiB of pages */
-#define CATALOGUE_MAX_ROW ((int64_t)1 << 40)
+#define CATALOGUE_MAX_ROW ((int64_t)1 << 33)
+#define PAGE_BYTES        4096
+#define PAGE_RESERVED     8   /* at each page's end, for its checksum */
+#define HEADER_BYTES      100 /* of a database file */
+
+struct vfs;
 
 /* ---- statement.c ------------------------------------------------------ */
 
-#define FIELD_MAX       200 /* bytes of a field's name */
-#define FIELD_LEVELS    8
 #define FIELD_MAX_NAMES 10000
+#define FIELD_SHAPES    1024
 
 enum statement {
     S_BEGIN_READ,
@@ -54,9 +59,9 @@ enum statement {
     S_FETCHED,
     S_DELETE,
     S_BODY_DELETE,
+    S_FIRST_ROW,
+    S_LAST_ROW,
     S_NAME_FIND,
-    S_NAME_ADD,
-    S_NAME_DELETE,
     S_NAMESAKE_ADD,
     S_NAMESAKE_DELETE,
     S_NAMESAKE_FIRST,
@@ -85,6 +90,7 @@ enum statement {
     S_LINKS,
     S_LINK_GET,
     S_LINK_BY_NUMBER,
+    S_WITHIN,
     S_OLDER,
     S_OLDER_EQUAL,
     S_NEWER,
@@ -92,6 +98,10 @@ enum statement {
     S_PLACES_EQUAL,
     S_PLACES_OLDER,
     S_UNFINISHED,
+    S_PICTURE_GET,
+    S_PICTURE_SET,
+    S_PICTURE_DELETE,
+    S_NEIGHBOURS,
     STATEMENT_COUNT
 };
 
@@ -165,16 +175,23 @@ int schema_connect(struct catalogue *c, struct db *ret_db);
  * what isn't. left: the lock file's word. */
 int schema_open(struct catalogue *c, char left);
 
-/* ---- seal.c ----------------------------------------------------------- */
+/* Whether a database's first bytes say that its pages have checksums. */
+bool header_has_sums(const unsigned char head[HEADER_BYTES]);
 
-/* A checksum of a file; 0 when it can't be read. */
-uint64_t seal_of(const char *path);
+/* ---- vfs.c ------------------------------------------------------------ */
+
+/* For the connections to one file, which must be closed before. */
+int vfs_new(const char *path, struct vfs **ret_vfs);
+const char *vfs_name(const struct vfs *v);
+void vfs_free(struct vfs *v); /* NULL is fine */
 
 /* ---- writer.c --------------------------------------------------------- */
 
 /* After a commit: readers begin anew, the log may be cut. Needs
  * changes_before as it was at the begin. */
 void writer_written(struct catalogue *c);
+/* A failure is the end of its transaction. */
+int writer_spoil(struct catalogue *c, int err);
 /* One statement, as its own transaction or within the open one. */
 int writer_run(struct catalogue *c, enum statement which,
                const struct value *values, size_t count);
@@ -224,24 +241,59 @@ struct field_name {
     char *name;
     int64_t key;
     int64_t indexed; /* 0, or the place in the order of building */
+    bool building;   /* its values are kept, and not complete yet */
+};
+
+struct field_build {
+    int64_t after_row; /* rows up to it were passed */
+    struct {
+        const char *name; /* field_name's */
+        size_t len;
+        int64_t key;
+    } fields[CATALOGUE_MAX_INDEXED];
+    int64_t drop[2 * CATALOGUE_MAX_INDEXED]; /* keys whose values go first */
+    size_t count, drop_count;
 };
 
 /* Every field name of field_key, sorted: a put asks no SQL for a known one. */
 struct field_names {
     struct field_name *items;
     size_t count, capacity;
-    bool stale; /* rolled back: read again before use */
+    size_t with_values; /* of those that are indexed, or will be */
+    bool stale;         /* rolled back: read again before use */
+    struct field_build build;
+    uint64_t shapes[FIELD_SHAPES]; /* of objects that brought no new name */
 };
 
 int fields_load(struct catalogue *c);
 void fields_done(struct field_names *names);
 /* Notes an object's field names, writes its values of the indexed fields. */
-int fields_put(struct catalogue *c, int64_t row, bool fresh, const char *json,
-               size_t len);
+int fields_put(struct catalogue *c, int64_t row, bool fresh,
+               const struct asset *a);
 int fields_remove(struct catalogue *c, int64_t row);
 
 /* ---- folder.c --------------------------------------------------------- */
 
+/* The index of names is one for each block of rows (folder.c). */
+#define FOLDER_BLOCK_BITS 18
+int64_t folder_hash(const char *folder);
+/* Which blocks there are: as kept, and with a new row. */
+int folder_load(struct catalogue *c);
+void folder_note_row(struct catalogue *c, int64_t row);
+
+struct folder_name {
+    char text[NAME_SIZE];
+    bool has_suffix;
+};
+/* The name that a new row is to have; -EEXIST when both are taken. The caller
+ * writes it into the row, and notes it. */
+int folder_choose(struct catalogue *c, const char *id, const char *safe,
+                  struct folder_name *ret_name);
+int folder_note(struct catalogue *c, int64_t row, const char *safe,
+                const struct folder_name *name);
+/* After -EEXIST: the row stays without a name. again: it is no news. */
+int folder_refuse(struct catalogue *c, int64_t row, const char *safe,
+                  bool again);
 /* Names a row that has no name. */
 int folder_give(struct catalogue *c, int64_t row, const char *id,
                 const char *safe);
@@ -250,18 +302,14 @@ int folder_take(struct catalogue *c, int64_t row, const char *folder);
 /* Whether a folder name was made from this safe name. */
 bool folder_is_of(const char *folder, const char *safe);
 
-/* ---- renewal.c -------------------------------------------------------- */
-
-/* Whether two objects differ in nothing but the query strings of URLs within
- * their hls and thumbnail members. */
-bool renewal_is(const char *a, size_t a_len, const char *b, size_t b_len);
-
 /* ---- checkpoint.c ----------------------------------------------------- */
 
 int checkpoint_start(struct catalogue *c);
 void checkpoint_stop(struct catalogue *c);
 /* After a commit, with the log's length in pages. */
 void checkpoint_poke(struct catalogue *c, int pages);
+/* Waits for the writer's lock, or has it. */
+bool checkpoint_is_cutting(struct catalogue *c);
 /* Before a transaction: lets a cut of the log, a matter of milliseconds,
  * end. */
 void checkpoint_let(struct catalogue *c);
@@ -269,10 +317,9 @@ void checkpoint_let(struct catalogue *c);
 /* ---- catalogue.c ------------------------------------------------------ */
 
 /* What the lock file says of the last daemon: */
-#define LOCK_CLEAN   'c' /* it closed the file; its seal follows, in hex */
-#define LOCK_OPEN    'o' /* it didn't */
+#define LOCK_OPEN    'o' /* it had the file open */
+#define LOCK_ENDING  'e' /* it closed it, or was about to */
 #define LOCK_DAMAGED 'd' /* it found the file damaged */
-#define LOCK_ENDING  'e' /* it was about to close it */
 #define LOCK_ASIDE   'a' /* it set the file aside and was making another */
 
 void catalogue_note(struct catalogue *c, char word);
@@ -283,7 +330,8 @@ void catalogue_mark_damaged(struct catalogue *c);
 /* ---- the whole --------------------------------------------------------- */
 
 struct catalogue_reader {
-    struct db db;
+    struct db *db; /* its own connection, or the writer's */
+    struct db connection;
     struct catalogue *catalogue;
     uint64_t commits;      /* the process's counter when the snapshot began */
     sqlite3_stmt *pending; /* its row is lent to the caller */
@@ -309,13 +357,19 @@ struct catalogue {
     char *directory;
     char *path;
     int lock_fd;
-    bool sound; /* opened, and to be sealed when closed */
+    struct vfs *vfs;
+    bool opened;
     _Atomic bool damaged;
     bool judging; /* opening: damage is no news, it is looked for */
 
     /* the writer's alone */
     struct db db;
+    struct catalogue_reader own; /* of the writer's connection */
     bool in_transaction;
+    bool held;      /* between its steps */
+    bool has_steps; /* held before, and not committed yet */
+    bool lost;      /* a rollback took such steps with it */
+    int64_t held_until_ms;
     int failed; /* the transaction can only be rolled back */
     int wal_pages;
     int64_t changes_before; /* sqlite3_total_changes64 at its begin */
@@ -325,6 +379,8 @@ struct catalogue {
 
     struct checkpoint checkpoint;
     _Atomic bool short_reads; /* a checkpoint waits: end at release */
+
+    _Atomic int64_t first_block, last_block; /* of rows, for their names */
 
     /* published after each commit */
     _Atomic uint64_t commits; /* any, of this process */
@@ -346,5 +402,8 @@ int reader_row(struct catalogue_reader *r, enum statement which,
 /* Ends the snapshots of readers that nobody uses. reader.c, for checkpoints. */
 void readers_end_idle(struct catalogue *c);
 void readers_close(struct catalogue *c);
+/* Opens as many as are used at once: later the file's name may be gone, or
+ * descriptors short. */
+int readers_open(struct catalogue *c);
 
 #endif

@@ -34,6 +34,12 @@ void checkpoint_let(struct catalogue *c)
         (void)pthread_cond_wait(&k->wake, &k->mutex);
 }
 
+bool checkpoint_is_cutting(struct catalogue *c)
+{
+    guard_mutex(&c->checkpoint.mutex);
+    return c->checkpoint.cutting;
+}
+
 /* True when the log is empty. */
 static bool cut(struct catalogue *c)
 {

@@ -40,15 +40,15 @@ int catalogue_links(struct catalogue_reader *r, const char *place,
     int step = reader_bind(r, S_LINKS, VALUES(TEXT(place), INT(after)), &s);
 
     if (step >= 0)
-        step = db_step(&r->db, s);
+        step = db_step(r->db, s);
     while (step > 0) {
         fill(s, &link);
-        int err = db_texts(&r->db);
+        int err = db_texts(r->db);
         if (err || !fn(ctx, &link)) {
             (void)sqlite3_reset(s);
             return err;
         }
-        step = db_step(&r->db, s);
+        step = db_step(r->db, s);
     }
     return step;
 }
@@ -64,7 +64,7 @@ static int one(struct catalogue_reader *r, enum statement which,
         return err;
     struct catalogue_link link;
     fill(s, &link);
-    err = db_texts(&r->db);
+    err = db_texts(r->db);
     if (!err)
         *ret_link = link;
     return err;

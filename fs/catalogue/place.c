@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define STRETCH 1000 /* rows on either side that neighbours are among */
+
 int64_t catalogue_total(struct catalogue_reader *r)
 {
     return catalogue_state(r, "total", 0);
@@ -14,10 +16,10 @@ static int count_two(struct catalogue_reader *r, enum statement strictly,
                      int64_t *ret_count)
 {
     int64_t apart = 0, equal = 0;
-    int err = db_integer(&r->db, strictly, VALUES(INT(created_s)), &apart);
+    int err = db_integer(r->db, strictly, VALUES(INT(created_s)), &apart);
 
     if (!err)
-        err = db_integer(&r->db, equally, VALUES(INT(created_s), INT(row)),
+        err = db_integer(r->db, equally, VALUES(INT(created_s), INT(row)),
                          &equal);
     *ret_count = apart + equal;
     return err;
@@ -29,7 +31,7 @@ int catalogue_rank(struct catalogue_reader *r, int64_t created_s, int64_t row,
                    int64_t *ret_rank)
 {
     int64_t total = 0, count;
-    int err = db_integer(&r->db, S_STATE_GET, VALUES(TEXT("total")), &total);
+    int err = db_integer(r->db, S_STATE_GET, VALUES(TEXT("total")), &total);
 
     if (err && err != -ENOENT)
         return err;
@@ -42,6 +44,17 @@ int catalogue_rank(struct catalogue_reader *r, int64_t created_s, int64_t row,
     if (!err)
         *ret_rank = count;
     return err;
+}
+
+int catalogue_count_within(struct catalogue_reader *r, int64_t older_s,
+                           int64_t newer_s, int64_t *ret_count)
+{
+    if (older_s == INT64_MIN && newer_s == INT64_MAX) {
+        *ret_count = catalogue_total(r);
+        return 0;
+    }
+    return db_integer(r->db, S_WITHIN, VALUES(INT(older_s), INT(newer_s)),
+                      ret_count);
 }
 
 struct places {
@@ -80,13 +93,13 @@ static int collect(struct catalogue_reader *r, enum statement which,
     int step = reader_bind(r, which, values, count, &s);
 
     if (step >= 0)
-        step = db_step(&r->db, s);
+        step = db_step(r->db, s);
     while (step > 0 && !err) {
         err = append(p, s);
         if (err)
             (void)sqlite3_reset(s);
         else
-            step = db_step(&r->db, s);
+            step = db_step(r->db, s);
     }
     return err ? err : step;
 }
@@ -131,16 +144,22 @@ static int collect_between(struct catalogue_reader *r, int64_t newer_s,
     return err;
 }
 
+/* SQL counts in 64 bits with a sign; SIZE_MAX is all, whatever its width. */
+static int64_t limit_of(size_t max)
+{
+    return (int64_t)((uint64_t)max & INT64_MAX);
+}
+
 int catalogue_between(struct catalogue_reader *r,
                       const struct catalogue_place *newer,
                       const struct catalogue_place *older, size_t max,
                       struct catalogue_place **ret_places, size_t *ret_count)
 {
     struct places p = {0};
-    int err = collect_between(
-        r, newer ? newer->created_s : INT64_MAX, newer ? newer->row : INT64_MAX,
-        older ? older->created_s : INT64_MIN, older ? older->row : -1,
-        max < INT64_MAX ? (int64_t)max : INT64_MAX, &p);
+    int err = collect_between(r, newer ? newer->created_s : INT64_MAX,
+                              newer ? newer->row : INT64_MAX,
+                              older ? older->created_s : INT64_MIN,
+                              older ? older->row : -1, limit_of(max), &p);
 
     return hand_over(&p, err, ret_places, ret_count);
 }
@@ -149,8 +168,24 @@ int catalogue_unfinished(struct catalogue_reader *r, size_t max,
                          struct catalogue_place **ret_places, size_t *ret_count)
 {
     struct places p = {0};
-    int64_t limit = max < INT64_MAX ? (int64_t)max : INT64_MAX;
-    int err = collect(r, S_UNFINISHED, VALUES(INT(limit)), &p);
+    int err = collect(r, S_UNFINISHED, VALUES(INT(limit_of(max))), &p);
+
+    return hand_over(&p, err, ret_places, ret_count);
+}
+
+/* The stretch bounds the work: an account may hold many, all read later. */
+int catalogue_neighbours(struct catalogue_reader *r,
+                         const struct catalogue_entry *of, int64_t latest_s,
+                         size_t max, struct catalogue_place **ret_places,
+                         size_t *ret_count)
+{
+    struct places p = {0};
+    int64_t row = of->row;
+    int err = collect(r, S_NEIGHBOURS,
+                      VALUES(INT(row - STRETCH), INT(row + STRETCH), INT(row),
+                             INT(latest_s), INT(of->type), INT(row),
+                             INT(limit_of(max))),
+                      &p);
 
     return hand_over(&p, err, ret_places, ret_count);
 }

@@ -5,28 +5,30 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "catalogue/condition.h"
 
-#define POOL_MAX 16 /* readers kept when nobody uses them */
-#define SQL_MAX  (64 << 10)
+#define POOL_MAX   16 /* readers kept when nobody uses them */
+#define POOL_READY 6  /* … and opened at the start */
+#define SQL_MAX    (64 << 10)
 
 /* ---- pool ---------------------------------------------------------------- */
 
 /* SQLite ends a transaction by itself after some errors: ask it. */
 static bool has_snapshot(const struct catalogue_reader *r)
 {
-    return r->db.handle && !sqlite3_get_autocommit(r->db.handle);
+    return r->db->handle && !sqlite3_get_autocommit(r->db->handle);
 }
 
 static void end_snapshot(struct catalogue_reader *r)
 {
     if (has_snapshot(r))
-        (void)db_run(&r->db, S_COMMIT, VALUES());
+        (void)db_run(r->db, S_COMMIT, VALUES());
 }
 
 static void reader_free(struct catalogue_reader *r)
 {
     end_snapshot(r);
-    db_close(&r->db);
+    db_close(r->db);
     free(r);
 }
 
@@ -37,8 +39,9 @@ static struct catalogue_reader *reader_new(struct catalogue *c)
     if (!r)
         return NULL;
     r->catalogue = c;
-    if (schema_connect(c, &r->db) == 0 &&
-        db_exec(&r->db, "PRAGMA query_only = ON") == 0)
+    r->db = &r->connection;
+    if (schema_connect(c, r->db) == 0 &&
+        db_exec(r->db, "PRAGMA query_only = ON") == 0)
         return r;
     reader_free(r);
     return NULL;
@@ -55,7 +58,7 @@ static int renew_snapshot(struct catalogue_reader *r)
         return 0;
     end_snapshot(r);
     r->commits = commits;
-    return db_run(&r->db, S_BEGIN_READ, VALUES());
+    return db_run(r->db, S_BEGIN_READ, VALUES());
 }
 
 struct catalogue_reader *catalogue_reader_acquire(struct catalogue *c)
@@ -85,12 +88,21 @@ static void drop_pending(struct catalogue_reader *r)
     r->pending = NULL;
 }
 
+struct catalogue_reader *catalogue_reader_of_writer(struct catalogue *c)
+{
+    c->own.catalogue = c;
+    c->own.db = &c->db;
+    return &c->own;
+}
+
 void catalogue_reader_release(struct catalogue_reader *r)
 {
     if (!r)
         return;
     struct catalogue *c = r->catalogue;
     drop_pending(r);
+    if (r == &c->own)
+        return;
     if (atomic_load(&c->short_reads))
         end_snapshot(r);
     (void)pthread_mutex_lock(&c->pool_mutex);
@@ -103,6 +115,23 @@ void catalogue_reader_release(struct catalogue_reader *r)
     (void)pthread_mutex_unlock(&c->pool_mutex);
     if (!keep)
         reader_free(r);
+}
+
+int readers_open(struct catalogue *c)
+{
+    struct catalogue_reader *readers[POOL_READY];
+    int err = 0;
+
+    for (size_t i = 0; i < array_count(readers); i++) {
+        readers[i] = catalogue_reader_acquire(c);
+        err = readers[i] ? err : -ENOMEM;
+    }
+    for (size_t i = 0; i < array_count(readers); i++) {
+        if (readers[i])
+            end_snapshot(readers[i]);
+        catalogue_reader_release(readers[i]);
+    }
+    return err;
 }
 
 static struct catalogue_reader *take_pool(struct catalogue *c)
@@ -144,7 +173,7 @@ int reader_bind(struct catalogue_reader *r, enum statement which,
                 sqlite3_stmt **ret_statement)
 {
     drop_pending(r);
-    return db_bind(&r->db, which, values, count, ret_statement);
+    return db_bind(r->db, which, values, count, ret_statement);
 }
 
 int reader_row(struct catalogue_reader *r, enum statement which,
@@ -156,7 +185,7 @@ int reader_row(struct catalogue_reader *r, enum statement which,
 
     if (step < 0)
         return step;
-    step = db_step(&r->db, s);
+    step = db_step(r->db, s);
     if (step <= 0)
         return step < 0 ? step : -ENOENT;
     r->pending = s;
@@ -195,7 +224,7 @@ static int entry(struct catalogue_reader *r, enum statement which,
         .picture_url = (const char *)sqlite3_column_text(s, 10),
         .manifest_url = (const char *)sqlite3_column_text(s, 11),
     };
-    err = db_texts(&r->db);
+    err = db_texts(r->db);
     if (!err)
         *ret_entry = e;
     return err;
@@ -216,7 +245,16 @@ int catalogue_get_by_id(struct catalogue_reader *r, const char *id,
 int catalogue_get_by_folder(struct catalogue_reader *r, const char *folder,
                             struct catalogue_entry *ret_entry)
 {
-    return entry(r, S_GET_BY_FOLDER, VALUES(TEXT(folder)), ret_entry);
+    /* Newest first. What is newer than the snapshot holds nothing for it. */
+    int64_t first = atomic_load(&r->catalogue->first_block);
+    int64_t block = atomic_load(&r->catalogue->last_block);
+    int64_t hash = folder_hash(folder);
+    int err = -ENOENT;
+
+    for (; err == -ENOENT && block >= first; block--)
+        err = entry(r, S_GET_BY_FOLDER,
+                    VALUES(INT(block), INT(hash), TEXT(folder)), ret_entry);
+    return err;
 }
 
 int catalogue_body(struct catalogue_reader *r, int64_t row, struct buf *out)
@@ -227,7 +265,7 @@ int catalogue_body(struct catalogue_reader *r, int64_t row, struct buf *out)
     if (err)
         return err;
     const void *json = sqlite3_column_blob(s, 0);
-    err = db_texts(&r->db);
+    err = db_texts(r->db);
     if (!err)
         err = buf_append(out, json ? json : "",
                          (size_t)sqlite3_column_bytes(s, 0));
@@ -248,7 +286,7 @@ int catalogue_list(struct catalogue_reader *r, enum asset_type type,
             : reader_bind(r, S_LIST_TYPE, VALUES(INT(type), INT(after)), &s);
 
     if (step >= 0)
-        step = db_step(&r->db, s);
+        step = db_step(r->db, s);
     while (step > 0) {
         struct catalogue_entry e = {
             .row = sqlite3_column_int64(s, 0),
@@ -257,12 +295,12 @@ int catalogue_list(struct catalogue_reader *r, enum asset_type type,
             .created_s = sqlite3_column_int64(s, 3),
             .id = (const char *)sqlite3_column_text(s, 4),
         };
-        int err = db_texts(&r->db);
+        int err = db_texts(r->db);
         if (err || !fn(ctx, &e)) {
             (void)sqlite3_reset(s);
             return err;
         }
-        step = db_step(&r->db, s);
+        step = db_step(r->db, s);
     }
     return step;
 }
@@ -270,17 +308,17 @@ int catalogue_list(struct catalogue_reader *r, enum asset_type type,
 /* ---- queries ---------------------------------------------------------------
  */
 
-static int bind_query(sqlite3_stmt *s, const struct query_values *values,
+static int bind_query(sqlite3_stmt *s, const struct condition_values *values,
                       int64_t last)
 {
     int code = SQLITE_OK;
 
     for (size_t i = 0; code == SQLITE_OK && i < values->count; i++) {
-        const struct query_value *v = &values->items[i];
+        const struct condition_value *v = &values->items[i];
         int at = (int)i + 1;
-        if (v->kind == QUERY_BIND_INT)
+        if (v->kind == CONDITION_BIND_INT)
             code = sqlite3_bind_int64(s, at, v->integer);
-        else if (v->kind == QUERY_BIND_DOUBLE)
+        else if (v->kind == CONDITION_BIND_DOUBLE)
             code = sqlite3_bind_double(s, at, v->number);
         else
             code = sqlite3_bind_text64(s, at, v->text, v->text_len,
@@ -293,38 +331,39 @@ static int bind_query(sqlite3_stmt *s, const struct query_values *values,
 
 /* before, the condition, then `AND a.row <after> ?`, bound to row. */
 static int prepare_query(struct catalogue_reader *r, const struct query *q,
-                         enum query_form form, const char *before,
+                         enum condition_form form, const char *before,
                          const char *after, int64_t row,
                          sqlite3_stmt **ret_statement)
 {
     cleanup(buf_done) struct buf sql;
-    cleanup(query_values_done) struct query_values values = {0};
+    cleanup(condition_values_done) struct condition_values values = {0};
 
     buf_init(&sql, SQL_MAX);
     drop_pending(r);
     int err = buf_append_str(&sql, before);
     if (!err)
-        err = query_condition(q, form, &sql, &values);
+        err = condition_write(q, form, &sql, &values);
     if (!err)
         err = buf_append_str(&sql, after);
     if (!err)
-        err = db_prepare(&r->db, sql.data, ret_statement);
+        err = db_prepare(r->db, sql.data, ret_statement);
     if (err)
         return err;
     int code = bind_query(*ret_statement, &values, row);
-    return code == SQLITE_OK ? 0 : db_fail(&r->db, code, "a query");
+    return code == SQLITE_OK ? 0 : db_fail(r->db, code, "a query");
 }
 
 int catalogue_matches(struct catalogue_reader *r, const struct query *q,
                       int64_t row)
 {
     sqlite3_stmt *s;
-    int err = prepare_query(r, q, QUERY_POINT, "SELECT 1 FROM asset a WHERE ",
-                            " AND a.row = ?", row, &s);
+    int err =
+        prepare_query(r, q, CONDITION_POINT, "SELECT 1 FROM asset a WHERE ",
+                      " AND a.row = ?", row, &s);
 
     if (err)
         return err;
-    int step = db_step(&r->db, s);
+    int step = db_step(r->db, s);
     (void)sqlite3_reset(s);
     return step > 0 ? 0 : step < 0 ? step : -ENOENT;
 }
@@ -368,16 +407,16 @@ int catalogue_select(struct catalogue_reader *r, const struct query *q,
 {
     cleanup(selection_done) struct selection sel = {0};
     sqlite3_stmt *s = NULL;
-    int err = prepare_query(r, q, QUERY_SCAN,
+    int err = prepare_query(r, q, CONDITION_SCAN,
                             "SELECT a.row, a.line_bytes FROM asset a "
                             "WHERE a.folder IS NOT NULL AND ",
                             " AND a.row > ? ORDER BY a.row", after, &s);
-    int step = err ? err : db_step(&r->db, s);
+    int step = err ? err : db_step(r->db, s);
 
     while (step > 0 && !err) {
         err = selection_add(&sel, sqlite3_column_int64(s, 0),
                             sqlite3_column_int64(s, 1));
-        step = err ? 0 : db_step(&r->db, s);
+        step = err ? 0 : db_step(r->db, s);
     }
     if (err && step >= 0)
         (void)sqlite3_reset(s);
@@ -397,7 +436,7 @@ static int reader_integer(struct catalogue_reader *r, enum statement which,
                           const char *name, int64_t *ret_integer)
 {
     drop_pending(r);
-    return db_integer(&r->db, which, VALUES(TEXT(name)), ret_integer);
+    return db_integer(r->db, which, VALUES(TEXT(name)), ret_integer);
 }
 
 bool catalogue_field_known(void *reader, const char *field)
@@ -413,6 +452,17 @@ bool catalogue_field_indexed(struct catalogue_reader *r, const char *field)
     int64_t indexed = 0;
 
     return reader_integer(r, S_FIELD, field, &indexed) == 0 && indexed != 0;
+}
+
+int catalogue_reader_version(struct catalogue_reader *r, uint64_t *ret_version)
+{
+    int64_t version = 0;
+    int err = reader_integer(r, S_STATE_GET, "version", &version);
+
+    if (err && err != -ENOENT) /* nothing was committed yet */
+        return err;
+    *ret_version = (uint64_t)version;
+    return 0;
 }
 
 int64_t catalogue_state(struct catalogue_reader *r, const char *name,

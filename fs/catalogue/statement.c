@@ -3,12 +3,15 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "base/log.h"
 
 #define ENTRY_COLUMNS                                                          \
     "a.row, a.type, a.created_s, a.changed_s, a.fetched_s, a.metadata_bytes, " \
     "a.line_bytes, a.version, a.id, a.folder, a.picture_url, a.manifest_url "
+
+#define IS_NAMED "a.row >> 18 = ? AND a.folder_hash = ? AND a.folder = ?"
 
 static const char *const texts[STATEMENT_COUNT] = {
     [S_BEGIN_READ] = "BEGIN",
@@ -25,8 +28,8 @@ static const char *const texts[STATEMENT_COUNT] = {
     [S_INSERT] =
         "INSERT INTO asset(id, type, created_s, created, changed_s, fold, "
         "unfinished, metadata_bytes, line_bytes, picture_url, manifest_url, "
-        "size_bytes, fetched_s, version) "
-        "VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "size_bytes, fetched_s, version, folder, folder_hash) "
+        "VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
     [S_UPDATE] =
         "UPDATE asset SET id = ?, type = ?, created_s = ?, created = ?, "
         "changed_s = ?, fold = ?, unfinished = ?, metadata_bytes = ?, "
@@ -36,20 +39,21 @@ static const char *const texts[STATEMENT_COUNT] = {
     [S_FETCHED] = "UPDATE asset SET fetched_s = ? WHERE row = ?",
     [S_DELETE] = "DELETE FROM asset WHERE row = ?",
     [S_BODY_DELETE] = "DELETE FROM body WHERE row = ?",
-    [S_NAME_FIND] = "SELECT row FROM folder WHERE name = ?",
-    [S_NAME_ADD] = "INSERT INTO folder(name, row) VALUES(?, ?)",
-    [S_NAME_DELETE] = "DELETE FROM folder WHERE name = ?",
+    [S_FIRST_ROW] = "SELECT coalesce(min(row), (SELECT coalesce(max(seq), 0) "
+                    "FROM sqlite_sequence WHERE name = 'asset')) FROM asset",
+    [S_LAST_ROW] = "SELECT coalesce(max(row), 0) FROM asset",
+    [S_NAME_FIND] = "SELECT a.row FROM asset a WHERE " IS_NAMED,
     [S_NAMESAKE_ADD] = "INSERT INTO namesake(safe, row) VALUES(?, ?)",
     [S_NAMESAKE_DELETE] = "DELETE FROM namesake WHERE safe = ? AND row = ?",
     [S_NAMESAKE_FIRST] =
-        "SELECT n.row, a.folder FROM namesake n JOIN asset a ON a.row = n.row "
-        "WHERE n.safe = ? ORDER BY n.row LIMIT 1",
+        "SELECT row FROM namesake WHERE safe = ? ORDER BY row LIMIT 1",
     [S_UNNAMED_SET] = "INSERT OR REPLACE INTO unnamed(row, safe) VALUES(?, ?)",
     [S_UNNAMED_DELETE] = "DELETE FROM unnamed WHERE row = ?",
     [S_UNNAMED_NEXT] =
         "SELECT u.row, u.safe, a.id FROM unnamed u JOIN asset a "
         "ON a.row = u.row WHERE u.row > ? ORDER BY u.row LIMIT 1",
-    [S_SET_FOLDER] = "UPDATE asset SET folder = ? WHERE row = ?",
+    [S_SET_FOLDER] =
+        "UPDATE asset SET folder = ?, folder_hash = ? WHERE row = ?",
     [S_STANDING] = "SELECT type, size_bytes, id, folder, picture_url, "
                    "manifest_url IS NOT NULL FROM asset WHERE row = ?",
     [S_MARK] = "INSERT OR IGNORE INTO temp.mark(row) VALUES(?)",
@@ -59,15 +63,16 @@ static const char *const texts[STATEMENT_COUNT] = {
     [S_KEY_ADD] = "INSERT INTO field_key(name, indexed) VALUES(?, 0)",
     [S_KEY_INDEXED] = "UPDATE field_key SET indexed = ? WHERE key = ?",
     [S_VALUES_DELETE] = "DELETE FROM field WHERE key = ? AND row = ?",
-    [S_VALUES_DROP] = "DELETE FROM field WHERE key = ?",
-    [S_VALUE_ADD] = "INSERT OR IGNORE INTO field(key, row, exact, number) "
+    [S_VALUES_DROP] =
+        "DELETE FROM field WHERE key = ?1 AND row <= (SELECT max(row) FROM "
+        "(SELECT row FROM field WHERE key = ?1 ORDER BY row LIMIT ?2))",
+    [S_VALUE_ADD] = "INSERT OR IGNORE INTO field(key, row, value, exact) "
                     "VALUES(?, ?, ?, ?)",
-    [S_BODIES] = "SELECT row, json FROM body ORDER BY row",
+    [S_BODIES] =
+        "SELECT row, json FROM body WHERE row > ? ORDER BY row LIMIT ?",
     [S_GET] = "SELECT " ENTRY_COLUMNS "FROM asset a WHERE a.row = ?",
     [S_GET_BY_ID] = "SELECT " ENTRY_COLUMNS "FROM asset a WHERE a.id = ?",
-    [S_GET_BY_FOLDER] =
-        "SELECT " ENTRY_COLUMNS
-        "FROM folder f CROSS JOIN asset a ON a.row = f.row WHERE f.name = ?",
+    [S_GET_BY_FOLDER] = "SELECT " ENTRY_COLUMNS "FROM asset a WHERE " IS_NAMED,
     [S_LIST] = "SELECT row, type, folder, created_s, id FROM asset "
                "WHERE row > ? AND folder IS NOT NULL ORDER BY row",
     [S_LIST_TYPE] = "SELECT row, type, folder, created_s, id FROM asset "
@@ -83,6 +88,8 @@ static const char *const texts[STATEMENT_COUNT] = {
                    "WHERE place = ? AND name = ?",
     [S_LINK_BY_NUMBER] =
         "SELECT link, created_s, name, target FROM link WHERE link = ?",
+    [S_WITHIN] =
+        "SELECT count(*) FROM asset WHERE created_s >= ? AND created_s < ?",
     [S_OLDER] = "SELECT count(*) FROM asset WHERE created_s < ?",
     [S_OLDER_EQUAL] =
         "SELECT count(*) FROM asset WHERE created_s = ? AND row < ?",
@@ -98,11 +105,32 @@ static const char *const texts[STATEMENT_COUNT] = {
     [S_UNFINISHED] =
         "SELECT row, created_s, id FROM asset WHERE unfinished = 1 "
         "ORDER BY created_s DESC, row DESC LIMIT ?",
+    [S_PICTURE_GET] =
+        "SELECT label, size_bytes, checksum FROM picture WHERE row = ?",
+    [S_PICTURE_SET] =
+        "INSERT OR REPLACE INTO picture(row, label, size_bytes, checksum) "
+        "SELECT row, ?, ?, ? FROM asset WHERE row = ?",
+    [S_PICTURE_DELETE] = "DELETE FROM picture WHERE row = ?",
+    [S_NEIGHBOURS] =
+        "SELECT row, created_s, id FROM asset WHERE row > ? AND row < ? "
+        "AND row <> ? AND fetched_s <= ? "
+        "AND (picture_url IS NOT NULL OR manifest_url IS NOT NULL) "
+        "ORDER BY type <> ?, abs(row - ?) LIMIT ?",
 };
 
 struct value text_value(const char *text)
 {
     return BYTES(text, text ? strlen(text) : 0);
+}
+
+/* A write past the process's limit (EFBIG): SQLite knows ENOSPC alone for a
+ * full disk, and by the time of the question errno is another's. */
+static bool is_past_limit(int code)
+{
+    struct rlimit limit;
+
+    return code == SQLITE_IOERR_WRITE && getrlimit(RLIMIT_FSIZE, &limit) == 0 &&
+           limit.rlim_cur != RLIM_INFINITY;
 }
 
 static int error_of(sqlite3 *handle, int code)
@@ -124,26 +152,42 @@ static int error_of(sqlite3 *handle, int code)
     case SQLITE_IOERR:
         if (system == EACCES || system == EROFS || system == ENOSPC)
             return -system;
-        if (system == EDQUOT)
+        if (system == EDQUOT || system == EFBIG)
             return -ENOSPC;
-        return -EIO;
+        return is_past_limit(code) ? -ENOSPC : -EIO;
     default:
         return -EIO;
     }
 }
 
+/* A short reading is the log's: the file's are SQLITE_IOERR_DATA (vfs.c). */
+static bool is_damage(int code)
+{
+    int primary = code & 0xff;
+
+    return primary == SQLITE_CORRUPT || primary == SQLITE_NOTADB ||
+           code == SQLITE_IOERR_DATA || code == SQLITE_IOERR_SHORT_READ;
+}
+
+/* Each reading of a damaged file fails: it is said once, and not while it is
+ * opened, for it is set aside then. */
+static void fail_damaged(struct catalogue *c)
+{
+    if (atomic_exchange(&c->damaged, true) || c->judging)
+        return;
+    catalogue_mark_damaged(c);
+    log_error("catalogue: the kept file is damaged; what can't be read is an "
+              "error until the next mount, which reads the account anew");
+}
+
 int db_fail(struct db *d, int code, const char *what)
 {
     int err = error_of(d->handle, code);
-    int primary = code & 0xff;
     char quoted[200];
 
-    /* Each reading of a damaged file fails: say it once. */
-    if (primary == SQLITE_CORRUPT || primary == SQLITE_NOTADB) {
-        if (atomic_exchange(&d->catalogue->damaged, true) ||
-            d->catalogue->judging)
-            return err;
-        catalogue_mark_damaged(d->catalogue);
+    if (is_damage(code)) {
+        fail_damaged(d->catalogue);
+        return err;
     }
     const char *why =
         d->handle ? sqlite3_errmsg(d->handle) : sqlite3_errstr(code);

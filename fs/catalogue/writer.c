@@ -12,18 +12,19 @@
 #include "base/log.h"
 #include "base/plant.h"
 #include "json/metadata.h"
-#include "json/scan.h"
+#include "json/renewal.h"
 
-#define CREATED_MAX     64  /* bytes of created_at that are kept */
 #define FETCHED_STALE_S 600 /* a younger fetched_s isn't written anew */
-#define FOLD_GROWTH     4   /* case folding makes a byte at most three */
+#define HOLD_ROWS       4096
+#define HOLD_MS         500
+#define FOLD_GROWTH     4 /* case folding makes a byte at most three */
 
 /* ---- transactions ------------------------------------------------------ */
 
 /* SQLite rolls back by itself after some errors: what follows would be written
  * outside any transaction and be in no diff. So the first failure is the
  * transaction's end. */
-static int spoil(struct catalogue *c, int err)
+int writer_spoil(struct catalogue *c, int err)
 {
     if (err == -EEXIST) {
         log_error("catalogue: its tables contradict each other");
@@ -38,6 +39,11 @@ static int spoil(struct catalogue *c, int err)
 int catalogue_begin(struct catalogue *c)
 {
     assert(!c->in_transaction);
+    if (c->held) {
+        c->held = false;
+        c->in_transaction = true;
+        return 0;
+    }
     int err = c->fields.stale ? fields_load(c) : 0;
 
     checkpoint_let(c);
@@ -47,6 +53,8 @@ int catalogue_begin(struct catalogue *c)
         return err;
     c->in_transaction = true;
     c->failed = 0;
+    c->has_steps = false;
+    c->held_until_ms = clock_mono_ms() + HOLD_MS;
     c->changes_before = sqlite3_total_changes64(c->db.handle);
     return 0;
 }
@@ -55,10 +63,19 @@ void catalogue_rollback(struct catalogue *c)
 {
     if (!sqlite3_get_autocommit(c->db.handle))
         (void)db_run(&c->db, S_ROLLBACK, VALUES());
-    c->in_transaction = false;
+    c->lost |= c->has_steps;
+    c->in_transaction = c->held = c->has_steps = false;
     c->failed = 0;
     c->fields.stale = true;
     changes_clear(&c->changes);
+}
+
+bool catalogue_lost_steps(struct catalogue *c)
+{
+    bool lost = c->lost;
+
+    c->lost = false;
+    return lost;
 }
 
 /* number -1: a name without one. */
@@ -179,13 +196,29 @@ int catalogue_commit(struct catalogue *c, struct catalogue_diff *ret_diff)
     return 0;
 }
 
+int catalogue_hold(struct catalogue *c, struct catalogue_diff *ret_diff)
+{
+    assert(c->in_transaction);
+    if (c->failed || c->changes.count >= HOLD_ROWS ||
+        clock_mono_ms() >= c->held_until_ms || checkpoint_is_cutting(c))
+        return catalogue_commit(c, ret_diff);
+    c->in_transaction = false;
+    c->held = true;
+    c->has_steps = true;
+    *ret_diff = (struct catalogue_diff){0};
+    return 0;
+}
+
+int64_t catalogue_held_until_ms(const struct catalogue *c)
+{
+    return c->held ? c->held_until_ms : CLOCK_NEVER_MS;
+}
+
 /* ---- put ---------------------------------------------------------------- */
 
 /* What a row is made of besides the asset's own fields. */
 struct derived {
     char safe[NAME_SIZE];
-    char created[CREATED_MAX];
-    size_t created_len; /* 0: no text */
     struct buf fold;
     size_t rendered, line;
 };
@@ -197,15 +230,11 @@ static void derived_done(struct derived *d)
 
 static int derive(const struct asset *a, struct derived *d)
 {
-    const char *token;
-    size_t len;
-    int err = metadata_measure(a->json, a->json_len, &d->rendered, &d->line);
-
-    if (err)
+    d->rendered = a->rendered_bytes;
+    d->line = a->line_bytes;
+    if (d->line == 0 &&
+        metadata_measure(a->json, a->json_len, &d->rendered, &d->line))
         return -EBADMSG;
-    if (!scan_member(a->json, a->json_len, "created_at", 10, &token, &len) &&
-        *token == '"' && len <= CREATED_MAX)
-        d->created_len = scan_unescape(token, len, d->created);
     (void)name_make(a->filename, a->filename_len, d->safe);
     buf_init(&d->fold, a->filename_len * FOLD_GROWTH + 64);
     return query_fold(a->filename ? a->filename : "", a->filename_len,
@@ -252,16 +281,22 @@ static int write_body(struct catalogue *c, const struct asset *a, int64_t row)
                   VALUES(INT(row), BLOB(a->json, a->json_len)));
 }
 
-/* which: S_INSERT (row is ignored) or S_UPDATE. */
-static int write_row(struct catalogue *c, enum statement which,
-                     const struct asset *a, const struct derived *d,
-                     int64_t changed_s, int64_t now_s, int64_t row)
+/* Where nobody knows when, and no neighbour in the list tells, it is 1970. */
+static int64_t created_s(const struct asset *a)
+{
+    return a->created_s == ASSET_NO_TIME ? 0 : a->created_s;
+}
+
+/* name: of a new row, NULL for none; row: of one that is there. */
+static int write_row(struct catalogue *c, const struct asset *a,
+                     const struct derived *d, int64_t changed_s, int64_t now_s,
+                     const char *name, int64_t row)
 {
     const struct value values[] = {
         TEXT(a->id),
         INT(a->type),
-        INT(a->created_s),
-        BYTES(d->created_len ? d->created : NULL, d->created_len),
+        INT(created_s(a)),
+        TEXT(a->created_at),
         INT(changed_s),
         BYTES(buf_str(&d->fold), d->fold.len),
         INT(a->unfinished),
@@ -272,35 +307,52 @@ static int write_row(struct catalogue *c, enum statement which,
         INT(a->size_bytes),
         INT(now_s),
         INT((int64_t)atomic_load(&c->version) + 1),
-        INT(row),
+        row ? INT(row) : TEXT(name),
+        name ? INT(folder_hash(name)) : TEXT(NULL),
     };
-    size_t count = array_count(values) - (which == S_INSERT);
 
-    return db_run(&c->db, which, values, count);
+    return row ? db_run(&c->db, S_UPDATE, values, array_count(values) - 1)
+               : db_run(&c->db, S_INSERT, values, array_count(values));
 }
 
-static int insert(struct catalogue *c, const struct asset *a,
-                  const struct derived *d, bool named, int64_t now_s,
-                  int64_t *ret_row)
+static int insert_row(struct catalogue *c, const struct asset *a,
+                      const struct derived *d, const char *name, int64_t now_s,
+                      int64_t *ret_row)
 {
-    int err = write_row(c, S_INSERT, a, d, a->created_s, now_s, 0);
+    int err = write_row(c, a, d, created_s(a), now_s, name, 0);
 
     if (err)
         return err;
     int64_t row = sqlite3_last_insert_rowid(c->db.handle);
     if (row >= CATALOGUE_MAX_ROW)
         return -ENOSPC; /* an inode's asset part ends there */
+    folder_note_row(c, row);
     err = changes_touch(c, row, true, NULL);
     if (!err)
         err = write_body(c, a, row);
     if (!err)
-        err = fields_put(c, row, true, a->json, a->json_len);
-    if (!err)
-        err = named ? folder_give(c, row, a->id, d->safe)
-                    : db_run(&c->db, S_UNNAMED_SET,
-                             VALUES(INT(row), TEXT(d->safe)));
+        err = fields_put(c, row, true, a);
     *ret_row = row;
     return err;
+}
+
+static int insert(struct catalogue *c, const struct asset *a,
+                  const struct derived *d, bool named, int64_t now_s,
+                  int64_t *ret_row)
+{
+    struct folder_name name;
+    int choice = named ? folder_choose(c, a->id, d->safe, &name) : -EAGAIN;
+
+    if (choice && choice != -EEXIST && choice != -EAGAIN)
+        return choice;
+    int err = insert_row(c, a, d, choice ? NULL : name.text, now_s, ret_row);
+    if (err)
+        return err;
+    if (!choice)
+        return folder_note(c, *ret_row, d->safe, &name);
+    return choice == -EEXIST ? folder_refuse(c, *ret_row, d->safe, false)
+                             : db_run(&c->db, S_UNNAMED_SET,
+                                      VALUES(INT(*ret_row), TEXT(d->safe)));
 }
 
 /* The name that a known row shall have from now on. */
@@ -382,12 +434,12 @@ static int update(struct catalogue *c, const struct asset *a,
         touched->renewed = true;
     else
         touched->changed = true;
-    err = write_row(c, S_UPDATE, a, d,
-                    sameness == RENEWED ? k->changed_s : now_s, now_s, k->row);
+    err = write_row(c, a, d, sameness == RENEWED ? k->changed_s : now_s, now_s,
+                    NULL, k->row);
     if (!err)
         err = write_body(c, a, k->row);
     if (!err)
-        err = fields_put(c, k->row, false, a->json, a->json_len);
+        err = fields_put(c, k->row, false, a);
     return err ? err : rename_row(c, a, d, k, named);
 }
 
@@ -411,7 +463,7 @@ int catalogue_put(struct catalogue *c, const struct asset *a, bool named,
     else if (!err)
         err = update(c, a, &d, &known, named, now_s);
     if (err)
-        return spoil(c, err);
+        return writer_spoil(c, err);
     *ret_row = fresh ? row : known.row;
     *ret_new = fresh;
     return 0;
@@ -447,7 +499,7 @@ int catalogue_name_all(struct catalogue *c)
 
     while (!err)
         err = name_next(c, &after);
-    return err == -ENOENT ? 0 : spoil(c, err);
+    return err == -ENOENT ? 0 : writer_spoil(c, err);
 }
 
 static int remove_row(struct catalogue *c, int64_t row)
@@ -474,6 +526,8 @@ static int remove_row(struct catalogue *c, int64_t row)
     if (!err)
         err = fields_remove(c, row);
     if (!err)
+        err = db_run(&c->db, S_PICTURE_DELETE, VALUES(INT(row)));
+    if (!err)
         err = db_run(&c->db, S_BODY_DELETE, VALUES(INT(row)));
     return err ? err : db_run(&c->db, S_DELETE, VALUES(INT(row)));
 }
@@ -487,17 +541,17 @@ int catalogue_remove(struct catalogue *c, int64_t row)
     if (planted("reused_row"))
         (void)db_exec(&c->db, "UPDATE sqlite_sequence SET seq = "
                               "(SELECT max(row) FROM asset)");
-    return err == -ENOENT ? err : spoil(c, err);
+    return err == -ENOENT ? err : writer_spoil(c, err);
 }
 
 int catalogue_mark_begin(struct catalogue *c)
 {
-    return spoil(c, db_exec(&c->db, "DELETE FROM temp.mark"));
+    return writer_spoil(c, db_exec(&c->db, "DELETE FROM temp.mark"));
 }
 
 int catalogue_mark(struct catalogue *c, int64_t row)
 {
-    return spoil(c, db_run(&c->db, S_MARK, VALUES(INT(row))));
+    return writer_spoil(c, db_run(&c->db, S_MARK, VALUES(INT(row))));
 }
 
 int catalogue_unmarked(struct catalogue *c, int64_t *rows, size_t max,
@@ -514,7 +568,7 @@ int catalogue_unmarked(struct catalogue *c, int64_t *rows, size_t max,
         step = db_step(&c->db, s);
     }
     if (step < 0)
-        return spoil(c, step);
+        return writer_spoil(c, step);
     (void)sqlite3_reset(s);
     *ret_count = count;
     return 0;
@@ -535,5 +589,6 @@ int writer_run(struct catalogue *c, enum statement which,
 
 int catalogue_state_set(struct catalogue *c, const char *name, int64_t value)
 {
-    return spoil(c, writer_run(c, S_STATE_SET, VALUES(TEXT(name), INT(value))));
+    return writer_spoil(
+        c, writer_run(c, S_STATE_SET, VALUES(TEXT(name), INT(value))));
 }

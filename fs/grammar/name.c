@@ -424,6 +424,8 @@ bool name_ascii_run(const char *text, size_t len, const char **ret_run,
             continue;
         /* servers trim parameters: a run has no space at its ends */
         size_t end = at;
+        if (end > start && at < len && (unsigned char)text[at] >= 0x80)
+            end--;
         while (start < end && text[start] == ' ')
             start++;
         while (end > start && text[end - 1] == ' ')

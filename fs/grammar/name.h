@@ -13,9 +13,10 @@
  * extension (at most 16 bytes with the dot) kept.
  *
  * A suffixed name is a safe name, '@' and an id-like part: NAME_SUFFIX_MAX
- * bytes at most, so that the whole fits NAME_MAX. An id that is not id-like
- * itself ([0-9A-Za-z_-], 16 to 24 of them) is stood for by 24 hex digits of
- * its hash. Pure functions.
+ * bytes at most, so that the whole fits NAME_MAX, and so does an extension
+ * (asset.h) after it: VIEW/.pictures shows folder names with one. An id that is
+ * not id-like itself ([0-9A-Za-z_-], 16 to 24 of them) is stood for by 24 hex
+ * digits of its hash. Pure functions.
  */
 #ifndef TWELVEFS_NAME_H
 #define TWELVEFS_NAME_H
@@ -27,7 +28,7 @@
 
 #define NAME_SIZE       256 /* of a buffer for any folder name, with its NUL */
 #define NAME_SUFFIX_MAX 25
-#define NAME_SAFE_MAX   230
+#define NAME_SAFE_MAX   222 /* a suffix fits, and an extension after it */
 
 /* filename NULL counts as empty. Writes the safe name; returns its length. */
 size_t name_make(const char *filename, size_t len, char out[NAME_SIZE]);
@@ -54,8 +55,9 @@ int name_to_id(const char *component, char out[NAME_SIZE]);
 bool name_is_probe(const char *component);
 
 /* The longest ASCII run of a text that a server's case-insensitive search
- * can't misread (letters, digits, space, '-', '_', '.'); false when it has
- * none of at least 1 byte. */
+ * can't misread (letters, digits, space, '-', '_', '.'; the last one before a
+ * character beyond ASCII may be one with it, in another normal form); false
+ * when it has none of at least 1 byte. */
 bool name_ascii_run(const char *text, size_t len, const char **ret_run,
                     size_t *ret_len);
 

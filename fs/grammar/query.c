@@ -10,8 +10,7 @@
 #include "grammar/name.h"
 #include "grammar/query_internal.h"
 
-#define TERM_MAX   (1 << 20) /* bytes of one term's canonical text */
-#define FOLDED_MAX 8         /* code points that one folds to; 3 are known */
+#define TERM_MAX (1 << 20) /* bytes of one term's canonical text */
 
 /* ---- life ---------------------------------------------------------------- */
 
@@ -121,45 +120,79 @@ int query_add_id(struct query *q, const char *id)
 /* ---- folding --------------------------------------------------------------
  */
 
-static int fold_point(utf8proc_int32_t point, struct buf *out)
+/* What is all characters. */
+static int fold_characters(const utf8proc_uint8_t *text, size_t len,
+                           struct buf *out)
 {
-    utf8proc_int32_t folded[FOLDED_MAX];
-    int boundary = 0;
-    utf8proc_ssize_t count = utf8proc_decompose_char(
-        point, folded, FOLDED_MAX, UTF8PROC_CASEFOLD, &boundary);
+    static const utf8proc_option_t options =
+        UTF8PROC_STABLE | UTF8PROC_COMPOSE | UTF8PROC_CASEFOLD;
+    utf8proc_ssize_t count =
+        utf8proc_decompose(text, (utf8proc_ssize_t)len, NULL, 0, options);
+
+    if (count < 0)
+        return -E2BIG;
+    /* One more, for the NUL that reencode writes. */
+    cleanup(free_ptr) utf8proc_int32_t *points =
+        calloc((size_t)count + 1, sizeof(*points));
+    if (!points)
+        return -ENOMEM;
+    (void)utf8proc_decompose(text, (utf8proc_ssize_t)len, points, count,
+                             options);
+    utf8proc_ssize_t bytes = utf8proc_reencode(points, count, options);
+    return buf_append(out, points, bytes > 0 ? (size_t)bytes : 0);
+}
+
+/* The length of the characters that text begins with. */
+static size_t characters_len(const utf8proc_uint8_t *text, size_t len)
+{
+    size_t at = 0;
+    utf8proc_int32_t point;
+
+    while (at < len) {
+        utf8proc_ssize_t n =
+            utf8proc_iterate(text + at, (utf8proc_ssize_t)(len - at), &point);
+        if (n <= 0)
+            break;
+        at += (size_t)n;
+    }
+    return at;
+}
+
+static int fold_ascii(const char *text, size_t len, struct buf *out)
+{
     int err = 0;
 
-    if (count < 0 || count > FOLDED_MAX) {
-        folded[0] = point;
-        count = 1;
-    }
-    for (utf8proc_ssize_t i = 0; !err && i < count; i++) {
-        utf8proc_uint8_t bytes[4];
-        utf8proc_ssize_t len = utf8proc_encode_char(folded[i], bytes);
-        err = buf_append(out, bytes, len > 0 ? (size_t)len : 0);
+    for (size_t i = 0; !err && i < len; i++) {
+        char c = text[i];
+        err = buf_append_char(out, (char)(c >= 'A' && c <= 'Z' ? c + 32 : c));
     }
     return err;
 }
 
+static bool is_ascii(const char *text, size_t len)
+{
+    unsigned char all = 0;
+
+    for (size_t i = 0; i < len; i++)
+        all |= (unsigned char)text[i];
+    return all < 0x80;
+}
+
 int query_fold(const char *text, size_t len, struct buf *out)
 {
-    const utf8proc_uint8_t *at = (const utf8proc_uint8_t *)text;
-    const utf8proc_uint8_t *end = at + len;
     size_t before = out->len;
     int err = buf_reserve(out, len);
 
-    while (!err && at < end) {
-        utf8proc_int32_t point;
-        if (*at < 0x80) {
-            char c = (char)(*at >= 'A' && *at <= 'Z' ? *at + 32 : *at);
-            err = buf_append_char(out, c);
-            at++;
-            continue;
+    if (!err && is_ascii(text, len))
+        err = fold_ascii(text, len, out);
+    else
+        for (size_t at = 0; !err && at < len;) {
+            const utf8proc_uint8_t *rest = (const utf8proc_uint8_t *)text + at;
+            size_t count = characters_len(rest, len - at);
+            err = count ? fold_characters(rest, count, out)
+                        : buf_append_char(out, text[at]);
+            at += count ? count : 1;
         }
-        utf8proc_ssize_t n = utf8proc_iterate(at, end - at, &point);
-        err = n > 0 ? fold_point(point, out) : buf_append_char(out, (char)*at);
-        at += n > 0 ? n : 1;
-    }
     if (err)
         buf_truncate(out, before);
     return err;

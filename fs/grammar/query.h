@@ -8,8 +8,9 @@
  *
  *   type     = name *( "," name )        video image audio document other
  *   id       = text *( "," text )        the asset's _id, exactly
- *   filename = text                      contains, case folded over Unicode;
- *                                        a comma is a comma; not empty
+ *   filename = text                      contains, folded over Unicode (case,
+ *                                        normal forms); a comma is a comma; not
+ *                                        empty
  *   created  = prefix                    of created_at as text; or a range of
  *                                        such texts (created=2026-01..2026-03
  *                                        holds all of March)
@@ -94,43 +95,14 @@ int query_canonical(const struct query *q, struct buf *out);
  * least one safe ASCII byte) can be asked: that waits for the walk. */
 int query_ask(const struct query *q, struct buf *out);
 
-/* Folds case for filename matching: utf8proc's case folding, without
- * normalisation; invalid bytes pass through. Appends. 0, -ENOMEM, -E2BIG. */
+/* Folds a text for filename matching: case, and how accents are written, so
+ * that all normal forms of it are one (NFC of Unicode's full case folding);
+ * invalid bytes pass through. Appends. 0, -ENOMEM, -E2BIG. */
 int query_fold(const char *text, size_t len, struct buf *out);
 
-/* The SQL condition over the catalogue's tables (catalogue.h has the schema):
- * appends "1" or terms joined by AND, about the row `a` of table asset. Every
- * value and field name is a `?`; the values come in their order.
- *
- * QUERY_SCAN is for listing (sub-selects that drive the query); QUERY_POINT
- * for asking about one row (correlated EXISTS). Terms of kind RANGE and EXACT
- * read table field, which holds `exact` (query_exact_of below) and `number`
- * per (key, row) for fields that were asked for before. */
-enum query_form { QUERY_SCAN, QUERY_POINT };
-struct query_value {
-    enum { QUERY_BIND_INT, QUERY_BIND_DOUBLE, QUERY_BIND_TEXT } kind;
-    int64_t integer;
-    double number;
-    char *text; /* owned */
-    size_t text_len;
-};
-struct query_values {
-    struct query_value *items;
-    size_t count;
-};
-void query_values_done(struct query_values *v);
-int query_condition(const struct query *q, enum query_form form,
-                    struct buf *sql, struct query_values *values);
-
-/* How a JSON scalar compares in an EXACT term, from its exact token: a string
- * is '=' and its unescaped text; true, false and null are '=' and the word; a
- * number is '#' and its canonical decimal ("0.10" -> "#1e-1", "10" and "1e1"
- * -> "#1e1", "-0" -> "#0"), so 2^53+1 keeps its value. Appends; -EINVAL for no
- * scalar. */
-int query_exact_of(const char *token, size_t len, struct buf *out);
-
 /* A saved link's target: a relative path of segments, "a=b/c=d" (one trailing
- * '/' allowed). 0; or -EINVAL, -ENOMEM, with a reason for the log. */
+ * '/' allowed). 0; or -EINVAL, -ENAMETOOLONG, -ENOMEM, with a reason for the
+ * log. */
 int query_check_target(const char *target, query_known_fn *known, void *ctx,
                        const char **ret_reason);
 

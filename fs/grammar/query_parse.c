@@ -1,6 +1,7 @@
 #include "grammar/query.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -407,6 +408,10 @@ int query_check_target(const char *target, query_known_fn *known, void *ctx,
     }
     while (*at != '\0') {
         size_t len = strcspn(at, "/");
+        if (len > NAME_MAX) {
+            *ret_reason = "a condition has over 255 bytes";
+            return -ENAMETOOLONG;
+        }
         cleanup(free_ptr) char *segment = strndup(at, len);
         int err = segment ? query_add(&q, segment, known, ctx) : -ENOMEM;
         if (err) {

@@ -17,9 +17,8 @@ struct sink {
     struct buf *out; /* NULL: only the lengths are wanted */
     char *at;        /* out's end, ahead of out->len until the walk's end */
     char *room_end;
-    enum form form;  /* of what goes to out */
-    size_t rendered; /* lengths of both forms so far */
-    size_t line;
+    enum form form;              /* of what goes to out */
+    struct metadata_sizes sizes; /* of both forms so far */
     int error; /* the first of out's; nothing is written after it */
 };
 
@@ -48,8 +47,8 @@ static inline void write_out(struct sink *s, const char *bytes, size_t len)
 /* Bytes of both forms. */
 static inline void put(struct sink *s, const char *bytes, size_t len)
 {
-    s->rendered += len;
-    s->line += len;
+    s->sizes.rendered += len;
+    s->sizes.line += len;
     if (s->out)
         write_out(s, bytes, len);
 }
@@ -57,7 +56,7 @@ static inline void put(struct sink *s, const char *bytes, size_t len)
 /* White space, which the line form doesn't have. */
 static inline void put_space(struct sink *s, const char *bytes, size_t len)
 {
-    s->rendered += len;
+    s->sizes.rendered += len;
     if (s->out && s->form == FORM_RENDERED)
         write_out(s, bytes, len);
 }
@@ -112,8 +111,12 @@ static void put_string(struct sink *s, const char *text, size_t len)
 }
 
 static void put_token(struct sink *s, const struct scan_token *token,
-                      const struct scan_grammar *after, bool after_open)
+                      const struct scan_grammar *after)
 {
+    bool after_open = s->sizes.after_open;
+
+    s->sizes.after_open =
+        token->kind == SCAN_OBJECT_OPEN || token->kind == SCAN_ARRAY_OPEN;
     switch (token->kind) {
     case SCAN_OBJECT_CLOSE:
     case SCAN_ARRAY_CLOSE:
@@ -148,15 +151,12 @@ static int walk(const char *json, size_t len, struct sink *s)
 {
     struct scan scan;
     struct scan_grammar grammar = {0};
-    bool after_open = false; /* the token before opened a container */
     struct scan_token token;
     scan_init(&scan, json, len);
     while (grammar.expect != SCAN_EXPECT_NOTHING) {
         if (scan_next(&scan, &token) || scan_accept(&grammar, token.kind))
             return -EBADMSG;
-        put_token(s, &token, &grammar, after_open);
-        after_open =
-            token.kind == SCAN_OBJECT_OPEN || token.kind == SCAN_ARRAY_OPEN;
+        put_token(s, &token, &grammar);
     }
     if (scan_next(&scan, &token) || token.kind != SCAN_END)
         return -EBADMSG;
@@ -193,7 +193,23 @@ int metadata_measure(const char *json, size_t len, size_t *ret_rendered,
     int error = walk(json, len, &sink);
     if (error)
         return error;
-    *ret_rendered = sink.rendered;
-    *ret_line = sink.line;
+    *ret_rendered = sink.sizes.rendered;
+    *ret_line = sink.sizes.line;
     return 0;
+}
+
+void metadata_measure_token(struct metadata_sizes *m,
+                            const struct scan_token *token,
+                            const struct scan_grammar *after)
+{
+    struct sink sink = {.sizes = *m};
+
+    put_token(&sink, token, after);
+    *m = sink.sizes;
+}
+
+void metadata_measure_end(struct metadata_sizes *m)
+{
+    m->rendered++; /* the newline */
+    m->line++;
 }

@@ -1,11 +1,8 @@
 /*
- * page.h - the bytes of a list answer to asset records. The door to cJSON.
+ * page.h - the bytes of a list answer to asset records.
  *
- * The scanner finds each object's bounds in the answer; cJSON reads the few
- * typed fields from a scratch copy of one object at a time, in which lone
- * surrogates and \u0000 are replaced. An element of `data` that is no object
- * is skipped and counted; nothing that one asset holds costs its page. No
- * shared state: any thread.
+ * An element of `data` that is no object is skipped and counted; nothing that
+ * one asset holds costs its page. No shared state: any thread.
  */
 #ifndef TWELVEFS_PAGE_H
 #define TWELVEFS_PAGE_H

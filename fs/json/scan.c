@@ -311,6 +311,47 @@ int scan_value(struct scan *s, const char **ret_text, size_t *ret_len)
     return 0;
 }
 
+const char *scan_skip_string(const char *at, const char *end)
+{
+    for (at++; at < end; at++) {
+        if (*at == '"')
+            return at + 1;
+        if (*at == '\\' && ++at == end)
+            break;
+    }
+    return NULL;
+}
+
+/* What brackets are counted by. */
+static const bool counts[256] = {
+    ['{'] = true,
+    ['['] = true,
+    ['}'] = true,
+    [']'] = true,
+};
+
+const char *scan_skip_brackets(const char *at, const char *end, size_t depth)
+{
+    bool object = depth == 0 && *at == '{';
+    bool any = depth > 0;
+
+    while (at && at < end) {
+        char c = *at;
+        if (c == '"') {
+            at = scan_skip_string(at, end);
+            continue;
+        }
+        at++;
+        if (!counts[(unsigned char)c])
+            continue;
+        if (c == '{' || c == '[')
+            depth++;
+        else if (--depth == 0)
+            return any || (c == '}') == object ? at : NULL;
+    }
+    return NULL;
+}
+
 /* A string's characters one by one, its escapes undone. */
 struct string_reader {
     const char *at;

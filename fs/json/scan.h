@@ -72,6 +72,12 @@ int scan_accept(struct scan_grammar *g, enum scan_kind kind);
  * for a malformed value (incl. the end of input); -E2BIG past the depth. */
 int scan_value(struct scan *s, const char **ret_text, size_t *ret_len);
 
+/* Of text that may be malformed: the end of the string that starts at `at`, of
+ * the container that does (its last bracket must fit its first, else the count
+ * went astray), or of the one that is open there (depth 1). NULL: none. */
+const char *scan_skip_string(const char *at, const char *end);
+const char *scan_skip_brackets(const char *at, const char *end, size_t depth);
+
 /* The value of a member of an object given by its exact text; of several with
  * one name the last. 0; -ENOENT; -EBADMSG when the text is no object or is
  * malformed. Names compare after unescaping. */

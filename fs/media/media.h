@@ -1,15 +1,19 @@
 /*
  * media.h - picture bytes and playlists, fetched once and kept.
  *
- * A picture is fetched whole to a temporary file and renamed into
- * <directory>/media/, where it stays until the least recently used must give
- * way to the cache's limit; while an open struct media_file pins it, it can
- * be read whatever happens to its name. Two askers of one picture cost one
- * request. A picture whose URL is past its expiry, or that answers 403 or 410,
- * has its asset re-read once through sync (SYNC_RENEW) before it fails.
+ * A picture is fetched whole and kept in <directory>/media/, where it stays
+ * until the least recently used must give way to the cache's limit. Two askers
+ * of one picture cost one request. A picture whose URL is past its expiry, or
+ * that answers 403 or 410, has its asset re-read once through sync
+ * (SYNC_RENEW) before it fails; so have all that wait, together.
  *
- * A cached picture belongs to (asset id, URL without query string): renewed
- * signatures keep it.
+ * Bytes belong to (asset id, URL without query string) that they were fetched
+ * from, whatever became of the asset meanwhile: renewed signatures keep them,
+ * another URL has others. What they are (size, checksum) is kept in the
+ * catalogue, also when they aren't. Only what begins as a picture does is one.
+ *
+ * Memory: PARALLEL fetches (fetch.c) are under way; what has arrived and isn't
+ * yet kept is at most MEDIA_ARRIVED_MAX, or one picture that is larger.
  *
  * Threads: any; callbacks come on the http or the sync thread, on media's own
  * (which writes the files), or before media_fetch returns, and must not block.
@@ -29,6 +33,7 @@
 struct media;
 
 #define MEDIA_PICTURE_MAX (64u << 20) /* bytes; a larger one is -EFBIG */
+#define MEDIA_ARRIVED_MAX (32u << 20)
 
 struct media_config {
     const char *directory; /* the cache directory of this account */
@@ -42,17 +47,41 @@ int media_new(const struct media_config *config, struct catalogue *catalogue,
 void media_free(struct media *m);
 
 /* The kept picture of an asset with this URL; 0 with a reference, -ENOENT
- * when it isn't kept, another errno when it can't be opened. No network,
- * quick. */
+ * when it isn't kept. No network, quick. */
 int media_lookup(struct media *m, const char *id, const char *picture_url,
                  struct media_file **ret_file);
+
+/* Whether these are bytes of this asset and URL. */
+bool media_is_of(const struct media_file *f, const char *id,
+                 const char *picture_url);
+
+/* What a picture's bytes are: from which URL, how many, which. */
+struct media_content {
+    uint64_t label;     /* of the URL without its query */
+    int64_t size_bytes; /* -1: not known yet, nor is the checksum */
+    uint64_t checksum;
+};
+bool media_content_is_known(const struct media_content *c);
+/* Whether one can't be the other: another URL, or other bytes. */
+bool media_content_differs(const struct media_content *a,
+                           const struct media_content *b);
+
+/* What the asset's picture is, as far as is known without asking: from its
+ * bytes where they are kept, else from the catalogue. Takes the reader, whose
+ * texts then are gone; url and id are the caller's own. */
+void media_describe(struct media *m, struct catalogue_reader *reader,
+                    int64_t row, const char *id, const char *picture_url,
+                    struct media_content *ret_content);
+void media_describe_file(const struct media_file *f, const char *picture_url,
+                         struct media_content *ret_content);
 
 /* Fetches the picture of an asset that the catalogue holds (its URL is read
  * there), at most 8 at a time. Whoever joins a fetch, or waits for one that
  * couldn't begin yet, is answered by its own deadline, and not at another's.
  * err 0 with a reference for the callee, or -ENOENT (asset or link gone),
- * -EFBIG, -ENOSPC and api.h's errors; at media_free -ESHUTDOWN or
- * -ECANCELED. */
+ * -EIO (no picture), -EFBIG, -ENOMEM and api.h's errors; at media_free
+ * -ESHUTDOWN or -ECANCELED. Whose URL changed while it was under way is
+ * answered with the old one's bytes: media_is_of tells. */
 typedef void media_file_fn(void *ctx, int err, struct media_file *file);
 int media_fetch(struct media *m, const char *id, int64_t deadline_ms,
                 media_file_fn *fn, void *ctx, uint64_t *ret_ticket);

@@ -1,17 +1,26 @@
 /*
- * media_file.h - one picture's bytes, open: pinned, whatever happens to its
- * name. Counted references, any thread.
+ * media_file.h - one picture that is kept: a name in the store or, where the
+ * disk won't take it, bytes in memory. It holds no descriptor: its file is
+ * opened for each read. While somebody has a reference the store doesn't throw
+ * it out. Counted references, any thread.
  */
 #ifndef TWELVEFS_MEDIA_FILE_H
 #define TWELVEFS_MEDIA_FILE_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 struct media_file {
-    int fd;
     int64_t size_bytes;
-    int64_t fetched_ns; /* wall time: its mtime */
+    uint64_t checksum; /* hash_bytes of all of it */
 };
+
+/* Reads at an offset; less than size only at the end. -ENOENT: somebody took
+ * the file away, or wrote to it, and the store has forgotten it; or why it
+ * can't be read. */
+int media_file_read(struct media_file *f, void *out, size_t size,
+                    int64_t offset, size_t *ret_got);
+
 void media_file_unref(struct media_file *f); /* NULL is fine */
 
 #endif

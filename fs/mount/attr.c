@@ -33,13 +33,15 @@ void attr_directory(const struct attr_owner *owner, uint64_t number,
                     mode_t mode, nlink_t nlink, struct timespec mtime,
                     struct stat *ret)
 {
-    attr_any(owner, number, S_IFDIR | mode, nlink, 0, mtime, ret);
+    attr_any(owner, number, S_IFDIR | (mode & ~owner->umask), nlink, 0, mtime,
+             ret);
 }
 
 void attr_file(const struct attr_owner *owner, uint64_t number, mode_t mode,
                int64_t size_bytes, struct timespec mtime, struct stat *ret)
 {
-    attr_any(owner, number, S_IFREG | mode, 1, size_bytes, mtime, ret);
+    attr_any(owner, number, S_IFREG | (mode & ~owner->umask), 1, size_bytes,
+             mtime, ret);
 }
 
 void attr_symlink(const struct attr_owner *owner, uint64_t number,
@@ -74,15 +76,21 @@ struct timespec attr_folder_time(const struct view *v,
     struct timespec t = {.tv_sec = e->created_s};
     if (v->type != ASSET_TYPE_COUNT)
         return t;
+    t.tv_nsec = (e->picture_url ? 2 : 0) + (e->manifest_url ? 1 : 0);
+    return t;
+}
+
+struct timespec attr_media_time(const struct catalogue_entry *e)
+{
+    struct timespec t = {.tv_sec = e->created_s};
     uint32_t code = e->manifest_url ? 1 : 0;
     if (e->picture_url) {
         char extension[ASSET_EXT_SIZE];
         asset_picture_extension(e->picture_url, extension);
         for (const char *c = extension; *c; c++)
             code = code * 37 + (unsigned char)*c;
-        code = code * 2 + 2 + (e->manifest_url ? 1 : 0);
     }
-    t.tv_nsec = code % 1000000;
+    t.tv_nsec = code % 1000000000;
     return t;
 }
 
@@ -112,6 +120,8 @@ int attr_media_target(unsigned depth, const char *id, const char *name,
     for (unsigned i = 0; !err && i < depth; i++)
         err = buf_append_str(out, "../");
     if (!err)
-        err = buf_appendf(out, ".media/%s/%s", component, name);
+        err = buf_appendf(out, ".media/%s", component);
+    if (!err && name)
+        err = buf_appendf(out, "/%s", name);
     return err;
 }

@@ -18,13 +18,13 @@
 #include "mount/node.h"
 #include "mount/view.h"
 
-#define ATTR_DAY_S        86400.0
-#define ATTR_STATUS_BYTES 4096
+#define ATTR_DAY_S 86400.0
 
-/* Whose files they are, and the one clock that isn't the catalogue's. */
+/* Whose files they seem to be, and what nobody may do with them. */
 struct attr_owner {
     uid_t uid;
     gid_t gid;
+    mode_t umask;
 };
 
 /* A directory; nlink 1 means "not counted". */
@@ -41,24 +41,23 @@ void attr_symlink(const struct attr_owner *owner, uint64_t number,
  * is then known to be old when they change. */
 struct timespec attr_folder_time(const struct view *v,
                                  const struct catalogue_entry *e);
+/* mtime of .media/<id>: created_s, and in the nanoseconds what is in there. */
+struct timespec attr_media_time(const struct catalogue_entry *e);
 
 /* mtime of a directory that validates itself: the last commit's. */
 struct timespec attr_commit_time(const struct catalogue *c);
 struct timespec attr_ns_time(int64_t ns);
 
-/* The text of .rgignore, in the root: rg asks where each symlink leads before
- * it passes it by, which would fetch every picture for its size. A folder may
- * bear such a name. */
-#define ATTR_IGNORE_TEXT                                                       \
-    "thumbnail.*\n!thumbnail.url\n!thumbnail.*/\n"                             \
-    "manifest.m3u8\n!manifest.m3u8/\n"
+/* Where the link `pictures` in the root leads. */
+#define ATTR_PICTURES_TARGET ".pictures"
 
 /* The text of a .url file. Appends. */
 int attr_url_text(const char *url, struct buf *out);
 int64_t attr_url_bytes(const char *url);
 
-/* Where the links of a folder (depth: of the folder in the tree) lead. name
- * is the last component. Appends. -ENAMETOOLONG for an id that has none. */
+/* Where the links of a folder (depth: of the folder in the tree) lead: to
+ * .media/<id>, or a name in there. Appends. -ENAMETOOLONG for an id that has
+ * none. */
 int attr_media_target(unsigned depth, const char *id, const char *name,
                       struct buf *out);
 

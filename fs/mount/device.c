@@ -20,19 +20,6 @@
 #define FOLLOW_QUIET   10
 #define NS_PER_S       INT64_C(1000000000)
 
-/* What a read-mostly file system is asked; the rest counts as "other". */
-static const char *const operation_names[] = {
-    [FUSE_LOOKUP] = "lookup",       [FUSE_FORGET] = "forget",
-    [FUSE_GETATTR] = "getattr",     [FUSE_SETATTR] = "setattr",
-    [FUSE_READLINK] = "readlink",   [FUSE_SYMLINK] = "symlink",
-    [FUSE_UNLINK] = "unlink",       [FUSE_OPEN] = "open",
-    [FUSE_READ] = "read",           [FUSE_WRITE] = "write",
-    [FUSE_STATFS] = "statfs",       [FUSE_GETXATTR] = "getxattr",
-    [FUSE_LISTXATTR] = "listxattr", [FUSE_OPENDIR] = "opendir",
-    [FUSE_READDIR] = "readdir",     [FUSE_READDIRPLUS] = "readdirplus",
-    [FUSE_INTERRUPT] = "interrupt", [FUSE_BATCH_FORGET] = "batch_forget",
-};
-
 struct device {
     pthread_mutex_t lock; /* guards `called`, and the follower's sleep */
     pthread_cond_t call;
@@ -40,18 +27,15 @@ struct device {
     _Atomic bool asleep;    /* the follower, until it is called */
     _Atomic bool receiving; /* a thread spins or sleeps on the device */
     _Atomic uint64_t taken; /* requests */
-    _Atomic uint64_t counts[array_count(operation_names)]; /* [0]: other */
     _Atomic bool leaving;
     int wake_fd;
     bool may_spin; /* there is more than one processor */
     bool (*has_work)(void *ctx);
     void *ctx;
 
-    /* Before 3.17.1 libfuse never answers FUSE_PARALLEL_DIROPS, and then one
-     * slow LOOKUP holds up all others in its directory, within the kernel. So
-     * the INIT request is remembered and its answer mended. */
-    _Atomic uint64_t init_unique; /* until it is answered */
-    _Atomic uint32_t init_flags;  /* what the kernel offered */
+    bool mends_init;
+    uint64_t init_unique; /* until it is answered */
+    uint32_t init_flags;  /* what the kernel offered */
 };
 
 int device_new(bool (*has_work)(void *ctx), void *ctx,
@@ -198,26 +182,7 @@ static void sleep_on(struct device *d, int fd)
         return;
 }
 
-static void count_operation(struct device *d, const void *bytes, ssize_t len)
-{
-    const struct fuse_in_header *head = bytes;
-    if (len < (ssize_t)sizeof(*head))
-        return;
-    bool named = head->opcode < array_count(operation_names) &&
-                 operation_names[head->opcode];
-    (void)atomic_fetch_add_explicit(&d->counts[named ? head->opcode : 0], 1,
-                                    memory_order_relaxed);
-}
-
-int device_each_count(struct device *d, device_count_fn *fn, void *ctx)
-{
-    int err = 0;
-    for (size_t i = 0; !err && i < array_count(operation_names); i++)
-        if (d->counts[i])
-            err = fn(ctx, i ? operation_names[i] : "other", d->counts[i]);
-    return err;
-}
-
+/* INIT comes first and alone: one thread is there to read and answer it. */
 static void note_init(struct device *d, const void *bytes, ssize_t len)
 {
     const struct fuse_in_header *head = bytes;
@@ -234,41 +199,50 @@ static void note_init(struct device *d, const void *bytes, ssize_t len)
 static void note_taken(struct device *d, int fd, const void *bytes, ssize_t len)
 {
     d->taken++;
-    count_operation(d, bytes, len);
-    note_init(d, bytes, len);
+    if (d->mends_init)
+        note_init(d, bytes, len);
     struct pollfd more = {.fd = fd, .events = POLLIN};
     if (d->asleep || poll(&more, 1, 0) > 0)
         call_follower(d);
 }
 
-ssize_t device_read(int fd, void *bytes, size_t size, void *mount)
+/* The reader's part; another thread that comes meanwhile follows. */
+static ssize_t wait_for_one(struct device *d, int fd, void *bytes, size_t size)
 {
-    struct device *d = ((struct mount *)mount)->device;
-    for (;;) {
-        if (must_look_around(d)) {
-            errno = EINTR;
-            return -1;
-        }
-        ssize_t got = read(fd, bytes, size);
-        if (got < 0 && errno == EAGAIN) {
-            if (atomic_exchange(&d->receiving, true)) {
-                follow(d);
-                continue;
-            }
-            got = spin(d, fd, bytes, size);
-            int err = errno;
-            if (got < 0 && err == EAGAIN)
-                sleep_on(d, fd);
-            d->receiving = false;
-            errno = err;
-        }
-        if (got >= 0)
-            note_taken(d, fd, bytes, got);
-        if (got >= 0 || errno != EAGAIN)
-            return got;
+    if (atomic_exchange(&d->receiving, true)) {
+        follow(d);
+        errno = EAGAIN;
+        return -1;
     }
+    ssize_t got = spin(d, fd, bytes, size);
+    int err = errno;
+    if (got < 0 && err == EAGAIN)
+        sleep_on(d, fd);
+    d->receiving = false;
+    errno = err;
+    return got;
 }
 
+ssize_t device_receive(struct device *d, int fd, void *bytes, size_t size)
+{
+    while (!must_look_around(d)) {
+        ssize_t got = read(fd, bytes, size);
+        if (got < 0 && errno == EAGAIN)
+            got = wait_for_one(d, fd, bytes, size);
+        if (got > 0) {
+            note_taken(d, fd, bytes, got);
+            return got;
+        }
+        if (got == 0)
+            return -ENODEV;
+        /* ENOENT: whoever asked was interrupted before it was read. */
+        if (errno != EAGAIN && errno != EINTR && errno != ENOENT)
+            return -errno;
+    }
+    return 0;
+}
+
+#if TWELVEFS_FUSE_MENDS_INIT
 static void mend_init(struct device *d, const struct iovec *iov, int count)
 {
     const struct fuse_out_header *head = iov[0].iov_base;
@@ -277,13 +251,37 @@ static void mend_init(struct device *d, const struct iovec *iov, int count)
         return;
     struct fuse_init_out *out = iov[1].iov_base;
     out->flags |= d->init_flags & FUSE_PARALLEL_DIROPS;
-    d->init_unique = 0;
+    d->mends_init = false;
 }
 
-ssize_t device_writev(int fd, struct iovec *iov, int count, void *mount)
+static ssize_t device_writev(int fd, struct iovec *iov, int count, void *mount)
 {
     struct device *d = ((struct mount *)mount)->device;
-    if (d->init_unique && iov[0].iov_len == sizeof(struct fuse_out_header))
+    if (d->mends_init && iov[0].iov_len == sizeof(struct fuse_out_header))
         mend_init(d, iov, count);
     return writev(fd, iov, count);
 }
+
+/* libfuse wants one; nobody calls it. */
+static ssize_t device_read(int fd, void *bytes, size_t size, void *mount)
+{
+    (void)mount;
+    return read(fd, bytes, size);
+}
+
+bool device_mend_init(struct device *d, struct fuse_session *session)
+{
+    static const struct fuse_custom_io io = {.writev = device_writev,
+                                             .read = device_read};
+    d->mends_init =
+        fuse_session_custom_io(session, &io, fuse_session_fd(session)) == 0;
+    return d->mends_init;
+}
+#else
+bool device_mend_init(struct device *d, struct fuse_session *session)
+{
+    (void)d;
+    (void)session;
+    return false;
+}
+#endif

@@ -10,8 +10,8 @@
  * store that waits for a page). While requests come it looks every tick;
  * after FOLLOW_QUIET ticks without one it sleeps until called.
  *
- * device_read and device_writev are a struct fuse_custom_io's; their userdata
- * is the struct mount.
+ * libfuse would read as well, but only as its own loop wants to; what is read
+ * here goes to fuse_session_process_buf.
  */
 #ifndef TWELVEFS_MOUNT_DEVICE_H
 #define TWELVEFS_MOUNT_DEVICE_H
@@ -22,7 +22,12 @@
 #include <sys/types.h>
 
 struct device;
-struct iovec;
+struct fuse_session;
+
+/* The most that a WRITE brings, and so a READ may ask for: what the kernel's
+ * readahead asks for by default. Buffers hold that and its header. */
+#define DEVICE_WRITE_BYTES  131072
+#define DEVICE_BUFFER_BYTES (DEVICE_WRITE_BYTES + 4096)
 
 /* has_work: whether a thread that would sleep should look around instead. */
 int device_new(bool (*has_work)(void *ctx), void *ctx,
@@ -33,18 +38,19 @@ void device_free(struct device *d);
 /* There is work. Any thread. */
 void device_wake(struct device *d);
 
-/* Every thread returns from device_read, from now on. Any thread. */
+/* Every thread returns from device_receive, from now on. Any thread. */
 void device_leave(struct device *d);
 bool device_is_leaving(const struct device *d);
 
-/* Requests taken so far, by kind: fn is called for each kind that was, with the
- * kernel's name for it in lower case. Any thread. */
-typedef int device_count_fn(void *ctx, const char *name, uint64_t count);
-int device_each_count(struct device *d, device_count_fn *fn, void *ctx);
+/* The next request's length; the descriptor is non-blocking. 0 when the thread
+ * should look around, -ENODEV when the mount is gone, another -errno when the
+ * device is broken. */
+ssize_t device_receive(struct device *d, int fd, void *bytes, size_t size);
 
-/* The next request; the descriptor is non-blocking. -1 with EINTR when the
- * thread should look around. */
-ssize_t device_read(int fd, void *bytes, size_t size, void *mount);
-ssize_t device_writev(int fd, struct iovec *iov, int count, void *mount);
+/* Before 3.17.1 libfuse never answers FUSE_PARALLEL_DIROPS, and then one slow
+ * LOOKUP holds up all others in its directory, within the kernel. There its
+ * answer to INIT is mended on the way: after fuse_session_mount, before INIT
+ * is read. Some builds refuse that at run time: answers whether it will be. */
+bool device_mend_init(struct device *d, struct fuse_session *session);
 
 #endif

@@ -48,6 +48,15 @@ static nlink_t count_links(const struct mount *m, const struct view *v)
     return v->number == VIEW_ID ? 2 : 1;
 }
 
+/* Saved links are part of each listing, and no commit that has a version. */
+static struct timespec listing_time(const struct mount *m)
+{
+    struct timespec t = attr_commit_time(m->catalogue);
+    uint64_t code = (uint64_t)t.tv_nsec + m->link_changes * UINT64_C(1000003);
+    t.tv_nsec = (long)(code % 1000000000);
+    return t;
+}
+
 static struct timespec view_time(const struct mount *m, const struct view *v)
 {
     if (v->number == VIEW_ROOT && !is_unsettled(m, v))
@@ -56,9 +65,11 @@ static struct timespec view_time(const struct mount *m, const struct view *v)
         return attr_ns_time(m->started_ns);
     if (v->type != ASSET_TYPE_COUNT) {
         int64_t changed_ns = catalogue_changed_ns(m->catalogue, v->type);
-        return attr_ns_time(changed_ns ? changed_ns : m->started_ns);
+        int64_t links_ns = m->links_changed_ns;
+        changed_ns = changed_ns ? changed_ns : m->started_ns;
+        return attr_ns_time(links_ns > changed_ns ? links_ns : changed_ns);
     }
-    return attr_commit_time(m->catalogue);
+    return listing_time(m);
 }
 
 void entry_view(const struct mount *m, const struct view *v,
@@ -69,9 +80,11 @@ void entry_view(const struct mount *m, const struct view *v,
                        : is_unsettled(m, v) ? UNSETTLED_S
                                             : ATTR_DAY_S;
     begin(e, number, timeout_s, timeout_s);
+    e->generation = v->generation;
     /* Writable by their owner, for ln -s. */
-    attr_directory(&m->owner, number, view_is_listing(v) ? 0755 : 0555,
-                   count_links(m, v), view_time(m, v), &e->attr);
+    mode_t mode = m->read_write && view_is_listing(v) ? 0755 : 0555;
+    attr_directory(&m->owner, number, mode, count_links(m, v), view_time(m, v),
+                   &e->attr);
 }
 
 void entry_pictures(const struct mount *m, const struct view *v,
@@ -79,6 +92,7 @@ void entry_pictures(const struct mount *m, const struct view *v,
 {
     uint64_t number = node_number(NODE_PICTURES, v->number, 1);
     begin(e, number, m->refresh_s, m->refresh_s);
+    e->generation = v->generation;
     attr_directory(&m->owner, number, 0555, 2, attr_commit_time(m->catalogue),
                    &e->attr);
 }
@@ -90,6 +104,7 @@ void entry_folder(const struct mount *m, const struct view *v,
     uint64_t number = node_number(NODE_FOLDER, v->number, asset->row);
     double timeout_s = entry_timeout(m, v);
     begin(e, number, timeout_s, timeout_s);
+    e->generation = v->generation;
     attr_directory(&m->owner, number, 0555, 2, attr_folder_time(v, asset),
                    &e->attr);
 }
@@ -123,7 +138,9 @@ int entry_picture_name(const struct catalogue_entry *asset,
     return 0;
 }
 
-/* A folder's name too long to take an extension gives way to its suffix. */
+_Static_assert(NAME_SAFE_MAX + NAME_SUFFIX_MAX + ASSET_EXT_SIZE < NAME_SIZE,
+               "each folder name can take an extension, with its dot");
+
 int entry_contact_name(const struct catalogue_entry *asset, char out[NAME_SIZE])
 {
     char component[NAME_SIZE], extension[ASSET_EXT_SIZE];
@@ -132,30 +149,28 @@ int entry_contact_name(const struct catalogue_entry *asset, char out[NAME_SIZE])
         return -ENOENT;
     asset_picture_extension(asset->picture_url, extension);
     int len = snprintf(out, NAME_SIZE, "%s.%s", asset->folder, extension);
-    size_t safe_len;
-    if (len >= NAME_SIZE && name_has_suffix(asset->folder, &safe_len))
-        len = snprintf(out, NAME_SIZE, "%s.%s", asset->folder + safe_len,
-                       extension);
     return len < NAME_SIZE ? 0 : -ENOENT;
 }
 
 int entry_link_target(const struct view *v, enum node_kind kind,
                       const struct catalogue_entry *asset, struct buf *out)
 {
-    char name[ENTRY_PICTURE_SIZE] = "manifest.m3u8";
-    if (kind == NODE_MANIFEST_LINK ? !asset->manifest_url
-                                   : entry_picture_name(asset, name) != 0)
+    char name[ENTRY_PICTURE_SIZE];
+    bool contact = kind == NODE_CONTACT;
+    if (contact ? entry_picture_name(asset, name) != 0
+                : !asset->picture_url && !asset->manifest_url)
         return -ENOENT;
-    int err = attr_media_target(v->depth + 1, asset->id, name, out);
+    int err =
+        attr_media_target(v->depth + 1, asset->id, contact ? name : NULL, out);
     return err == -ENAMETOOLONG ? -ENOENT : err;
 }
 
 /* The kernel keeps a link's target with its inode. Another extension is
  * another target, so it is another generation of that inode. */
-static uint64_t link_generation(const char *target)
+static uint64_t link_generation(const struct view *v, const char *target)
 {
     const char *dot = strrchr(target, '.');
-    uint64_t generation = 1;
+    uint64_t generation = v->generation;
     for (; dot && *dot; dot++)
         generation = generation * 131 + (unsigned char)*dot;
     return generation;
@@ -172,7 +187,7 @@ int entry_link(const struct mount *m, const struct view *v, enum node_kind kind,
     double timeout_s =
         kind == NODE_CONTACT ? m->refresh_s : entry_timeout(m, v);
     begin(e, number, timeout_s, timeout_s);
-    e->generation = link_generation(buf_str(&target));
+    e->generation = link_generation(v, buf_str(&target));
     attr_symlink(&m->owner, number, (int64_t)target.len,
                  (struct timespec){.tv_sec = asset->created_s}, &e->attr);
     return 0;
@@ -188,14 +203,15 @@ void entry_saved(const struct mount *m, const struct view *v,
                  (struct timespec){.tv_sec = link->created_s}, &e->attr);
 }
 
-void entry_lines(const struct mount *m, const struct view *v, uint64_t version,
-                 int64_t size, struct fuse_entry_param *e)
+void entry_lines(const struct mount *m, const struct view *v,
+                 const struct selection *s, struct fuse_entry_param *e)
 {
-    uint64_t number = node_number(NODE_LINES, v->number,
-                                  (int64_t)(version % (uint64_t)NODE_ROW_END));
+    uint64_t version = s->version % (uint64_t)NODE_ROW_END;
+    uint64_t number = node_number(NODE_LINES, v->number, (int64_t)version);
     begin(e, number, 0, m->refresh_s);
-    attr_file(&m->owner, number, 0444, size, attr_commit_time(m->catalogue),
-              &e->attr);
+    e->generation = v->generation;
+    attr_file(&m->owner, number, 0444, selection_bytes(s),
+              attr_commit_time(m->catalogue), &e->attr);
 }
 
 void entry_fixed(const struct mount *m, enum node_fixed which,
@@ -204,55 +220,38 @@ void entry_fixed(const struct mount *m, enum node_fixed which,
     uint64_t number = node_number(NODE_FIXED, 0, which);
     struct timespec started = attr_ns_time(m->started_ns);
     begin(e, number, ATTR_DAY_S, ATTR_DAY_S);
-    switch (which) {
-    case NODE_FIXED_STATUS:
-        begin(e, number, 0, 0);
-        attr_file(&m->owner, number, 0444, ATTR_STATUS_BYTES,
-                  attr_ns_time(clock_wall_ns()), &e->attr);
-        break;
-    case NODE_FIXED_REFRESH:
-        /* The kernel counts what was written; the next look finds none. */
-        e->attr_timeout = 0;
-        attr_file(&m->owner, number, 0200, 0, started, &e->attr);
-        break;
-    case NODE_FIXED_IGNORE:
-        attr_file(&m->owner, number, 0444, sizeof(ATTR_IGNORE_TEXT) - 1,
-                  started, &e->attr);
-        break;
-    default:
+    if (which == NODE_FIXED_PICTURES)
+        attr_symlink(&m->owner, number, sizeof(ATTR_PICTURES_TARGET) - 1,
+                     started, &e->attr);
+    else
         attr_directory(&m->owner, number, 0555, 2, started, &e->attr);
-        break;
-    }
+}
+
+void entry_status(const struct mount *m, int64_t number, size_t size_bytes,
+                  struct fuse_entry_param *e)
+{
+    uint64_t ino = node_number(NODE_STATUS, 0, number);
+    begin(e, ino, 0, ATTR_DAY_S);
+    attr_file(&m->owner, ino, 0444, (int64_t)size_bytes,
+              attr_ns_time(clock_wall_ns()), &e->attr);
 }
 
 void entry_media(const struct mount *m, const struct catalogue_entry *asset,
                  struct fuse_entry_param *e)
 {
     uint64_t number = node_number(NODE_MEDIA, 0, asset->row);
-    struct timespec mtime = attr_commit_time(m->catalogue);
-    begin(e, number, m->refresh_s, m->refresh_s);
+    struct timespec mtime = attr_media_time(asset);
+    begin(e, number, ATTR_DAY_S, ATTR_DAY_S);
     attr_directory(&m->owner, number, 0555, 2, mtime, &e->attr);
 }
 
-int entry_in_media(const struct mount *m, enum node_kind kind,
-                   const struct catalogue_entry *asset, const struct pin *pin,
-                   struct fuse_entry_param *e)
+void entry_in_media(const struct mount *m, const struct node *n,
+                    int64_t size_bytes, struct timespec mtime,
+                    struct fuse_entry_param *e)
 {
-    if (kind == NODE_PICTURE ? !asset->picture_url : !asset->manifest_url)
-        return -ENOENT;
-    uint64_t number = node_number(kind, 0, asset->row);
-    struct timespec mtime = {.tv_sec = asset->changed_s};
-    int64_t size = 0;
-    begin(e, number, m->refresh_s, 0);
-    if (pin && kind == NODE_PICTURE) {
-        e->attr_timeout = m->refresh_s;
-        size = pin->file->size_bytes;
-        mtime = attr_ns_time(pin->file->fetched_ns);
-    } else if (pin) {
-        e->attr_timeout = PLAYLIST_ATTR_S;
-        size = (int64_t)pin->text_len;
-        mtime.tv_sec = pin->fetched_s;
-    }
-    attr_file(&m->owner, number, 0444, size, mtime, &e->attr);
-    return 0;
+    uint64_t number = node_number(n->kind, 0, n->row);
+    double known_s = n->kind == NODE_PICTURE ? m->refresh_s : PLAYLIST_ATTR_S;
+    begin(e, number, m->refresh_s, size_bytes < 0 ? 0 : known_s);
+    attr_file(&m->owner, number, 0444, size_bytes < 0 ? 0 : size_bytes, mtime,
+              &e->attr);
 }

@@ -1,17 +1,43 @@
 #include "mount/fs_ops.h"
 
 #include <errno.h>
+#include <linux/fuse.h>
 
-static struct request begin(fuse_req_t req, fuse_ino_t ino, request_fn *run)
+#if TWELVEFS_FUSE_RINGS
+/* libfuse ends its ring threads by an event, which they look for between
+ * requests, and cancels them as well, which must not reach into one. */
+static void note_ring(struct mount *m)
 {
-    return (struct request){
-        .mount = fuse_req_userdata(req), .req = req, .run = run, .ino = ino};
+    (void)pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL);
+    m->has_rings = true;
+}
+#endif
+
+static void count_op(fuse_req_t req, unsigned opcode)
+{
+    struct mount *m = fuse_req_userdata(req);
+    opcount_add(&m->operations, opcode);
+#if TWELVEFS_FUSE_RINGS
+    if (fuse_req_is_uring(req))
+        note_ring(m);
+#endif
+}
+
+static struct request begin(fuse_req_t req, unsigned opcode, fuse_ino_t ino,
+                            request_fn *run)
+{
+    count_op(req, opcode);
+    return (struct request){.mount = fuse_req_userdata(req),
+                            .req = req,
+                            .operation = fs_operation(opcode),
+                            .run = run,
+                            .ino = ino};
 }
 
 static void finish(struct request *r, int result)
 {
     if (result < 0)
-        (void)fuse_reply_err(r->req, -result);
+        (void)fuse_reply_err(r->req, fs_errno(r->operation, result));
     parked_free(r);
 }
 
@@ -30,14 +56,14 @@ void request_resume(struct request *r)
         request_serve(r);
 }
 
-int fs_node(struct request *r, struct node *ret_node,
+int fs_node(struct mount *m, uint64_t number, struct node *ret_node,
             struct view_hold *ret_hold)
 {
     struct node n;
-    if (!node_parse(r->ino, &n))
+    if (!node_parse(number, &n))
         return -ESTALE;
-    ret_hold->table = r->mount->views;
-    ret_hold->view = view_get(r->mount->views, n.view);
+    ret_hold->table = m->views;
+    ret_hold->view = view_get(m->views, n.view);
     if (!ret_hold->view)
         return -ESTALE;
     *ret_node = n;
@@ -47,15 +73,17 @@ int fs_node(struct request *r, struct node *ret_node,
 int fs_need_fields(struct request *r, const struct view *v,
                    struct catalogue_reader *reader)
 {
-    if (request_has_asked(r, SYNC_FIELDS))
-        return 0;
     for (size_t i = 0; i < v->query.count; i++) {
         const struct query_term *term = &v->query.terms[i];
         if (term->kind != QUERY_RANGE && term->kind != QUERY_EXACT)
             continue;
-        if (!catalogue_field_indexed(reader, term->field))
-            return park_ask(r, &(struct sync_question){.want = SYNC_FIELDS,
-                                                       .query = &v->query});
+        if (catalogue_field_indexed(reader, term->field))
+            continue;
+        /* It gave way to others before we came to look. */
+        if (request_has_asked(r, SYNC_FIELDS))
+            return -EAGAIN;
+        return park_ask(r, &(struct sync_question){.want = SYNC_FIELDS,
+                                                   .query = &v->query});
     }
     return 0;
 }
@@ -69,6 +97,26 @@ int fs_need_cover(struct request *r, const struct view *v)
         r, &(struct sync_question){.want = SYNC_QUERY, .query = &v->query});
 }
 
+int fs_acquire_covering(struct request *r, const struct view *v,
+                        struct catalogue_reader **ret_reader)
+{
+    bool query = view_is_query(v);
+    int waits = query ? fs_need_cover(r, v) : 0;
+    if (waits)
+        return waits;
+    struct catalogue_reader *reader =
+        catalogue_reader_acquire(r->mount->catalogue);
+    if (!reader)
+        return -ENOMEM;
+    waits = query ? fs_need_fields(r, v, reader) : 0;
+    if (waits) {
+        catalogue_reader_release(reader);
+        return waits;
+    }
+    *ret_reader = reader;
+    return 0;
+}
+
 /* Counted before it is told: the kernel may forget at once. */
 int fs_reply_entry(struct request *r, const struct fuse_entry_param *e)
 {
@@ -77,8 +125,11 @@ int fs_reply_entry(struct request *r, const struct fuse_entry_param *e)
     bool counted = node_parse(e->ino, &n) && node_is_per_view(n.kind);
     if (counted)
         view_remember(views, n.view, 1);
-    if (fuse_reply_entry(r->req, e) && counted)
+    bool failed = fuse_reply_entry(r->req, e);
+    if (failed && counted)
         view_forget(views, n.view, 1);
+    if (failed && (n.kind == NODE_PICTURE || n.kind == NODE_PLAYLIST))
+        pin_forget(r->mount->pins, e->ino, 1);
     return 0;
 }
 
@@ -89,39 +140,69 @@ int fs_reply_negative(struct request *r, double timeout_s)
     return 0;
 }
 
+/* Capabilities are in fields of 32 bits, and in newer libraries in ones of 64,
+ * which a library of today takes from nowhere else. */
+static bool is_offered(const struct fuse_conn_info *conn, uint64_t capability)
+{
+#if TWELVEFS_FUSE_FEATURE_FLAGS
+    return fuse_get_feature_flag((struct fuse_conn_info *)conn, capability);
+#else
+    return conn->capable & capability;
+#endif
+}
+
+static void want(struct fuse_conn_info *conn, uint64_t capabilities,
+                 bool wanted)
+{
+    for (unsigned bit = 0; bit < 64; bit++) {
+        uint64_t flag = UINT64_C(1) << bit & capabilities;
+        if (!flag)
+            continue;
+#if TWELVEFS_FUSE_FEATURE_FLAGS
+        if (wanted)
+            (void)fuse_set_feature_flag(conn, flag);
+        else
+            fuse_unset_feature_flag(conn, flag);
+#else
+        if (wanted)
+            conn->want |= (unsigned)flag & conn->capable;
+        else
+            conn->want &= ~(unsigned)flag;
+#endif
+    }
+}
+
 static void op_init(void *userdata, struct fuse_conn_info *conn)
 {
-    (void)userdata;
-    static const unsigned wanted =
-        FUSE_CAP_READDIRPLUS | FUSE_CAP_AUTO_INVAL_DATA |
-        FUSE_CAP_CACHE_SYMLINKS | FUSE_CAP_PARALLEL_DIROPS |
-        FUSE_CAP_NO_OPEN_SUPPORT | FUSE_CAP_NO_OPENDIR_SUPPORT |
-        FUSE_CAP_ASYNC_READ;
-    /* Splicing would go past the hooks in session.c; a truncating open would
-     * not be seen, with OPEN unanswered. */
-    static const unsigned unwanted =
-        FUSE_CAP_READDIRPLUS_AUTO | FUSE_CAP_ATOMIC_O_TRUNC |
-        FUSE_CAP_SPLICE_READ | FUSE_CAP_SPLICE_WRITE | FUSE_CAP_SPLICE_MOVE |
-        FUSE_CAP_WRITEBACK_CACHE | FUSE_CAP_EXPLICIT_INVAL_DATA;
-#if FUSE_VERSION >= FUSE_MAKE_VERSION(3, 17)
-    for (unsigned bit = 0; bit < 32; bit++) {
-        uint64_t flag = UINT64_C(1) << bit;
-        if (wanted & flag)
-            (void)fuse_set_feature_flag(conn, flag);
-        if (unwanted & flag)
-            fuse_unset_feature_flag(conn, flag);
-    }
-#else
-    conn->want |= wanted & conn->capable;
-    conn->want &= ~unwanted;
-#endif
+    struct mount *m = userdata;
+    want(conn,
+         FUSE_CAP_READDIRPLUS | FUSE_CAP_AUTO_INVAL_DATA |
+             FUSE_CAP_CACHE_SYMLINKS | FUSE_CAP_PARALLEL_DIROPS |
+             FUSE_CAP_NO_OPEN_SUPPORT | FUSE_CAP_NO_OPENDIR_SUPPORT |
+             FUSE_CAP_ASYNC_READ | FUSE_CAP_EXPORT_SUPPORT | FUSE_CAP_IOCTL_DIR,
+         true);
+    /* Splicing goes past device.c; a truncating open would not be seen, with
+     * OPEN unanswered. */
+    want(conn,
+         FUSE_CAP_READDIRPLUS_AUTO | FUSE_CAP_ATOMIC_O_TRUNC |
+             FUSE_CAP_SPLICE_READ | FUSE_CAP_SPLICE_WRITE |
+             FUSE_CAP_SPLICE_MOVE | FUSE_CAP_WRITEBACK_CACHE |
+             FUSE_CAP_EXPLICIT_INVAL_DATA,
+         false);
     conn->max_background = 64;
     conn->congestion_threshold = 48;
+    if (conn->max_write > DEVICE_WRITE_BYTES)
+        conn->max_write = DEVICE_WRITE_BYTES;
+    m->features.parallel_dirops =
+        is_offered(conn, FUSE_CAP_PARALLEL_DIROPS) &&
+        (TWELVEFS_FUSE_FEATURE_FLAGS || m->features.mends_init);
+    m->features.expire_only = is_offered(conn, FUSE_CAP_EXPIRE_ONLY);
+    m->initialized = true;
 }
 
 static void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
-    struct request r = begin(req, parent, fs_lookup);
+    struct request r = begin(req, FUSE_LOOKUP, parent, fs_lookup);
     r.name = name;
     request_serve(&r);
 }
@@ -131,24 +212,24 @@ static void forget_one(struct mount *m, fuse_ino_t ino, uint64_t count)
     struct node n;
     if (!node_parse(ino, &n))
         return;
-    if (n.kind == NODE_LINES)
-        lines_forget(m->lines, n.view, (uint64_t)n.row);
     if (n.kind == NODE_PICTURE || n.kind == NODE_PLAYLIST)
-        pin_drop(m->pins, ino);
+        pin_forget(m->pins, ino, count);
     if (node_is_per_view(n.kind))
         view_forget(m->views, n.view, count);
 }
 
-static void op_forget(fuse_req_t req, fuse_ino_t ino, uint64_t count)
+static void op_forget(fuse_req_t req, fuse_ino_t ino, uint64_t lookups)
 {
-    forget_one(fuse_req_userdata(req), ino, count);
+    count_op(req, FUSE_FORGET);
+    forget_one(fuse_req_userdata(req), ino, lookups);
     fuse_reply_none(req);
 }
 
-static void op_forget_multi(fuse_req_t req, size_t count,
+static void op_forget_multi(fuse_req_t req, size_t length,
                             struct fuse_forget_data *forgets)
 {
-    for (size_t i = 0; i < count; i++)
+    count_op(req, FUSE_BATCH_FORGET);
+    for (size_t i = 0; i < length; i++)
         forget_one(fuse_req_userdata(req), forgets[i].ino, forgets[i].nlookup);
     fuse_reply_none(req);
 }
@@ -157,29 +238,24 @@ static void op_getattr(fuse_req_t req, fuse_ino_t ino,
                        struct fuse_file_info *fi)
 {
     (void)fi;
-    struct request r = begin(req, ino, fs_getattr);
+    struct request r = begin(req, FUSE_GETATTR, ino, fs_getattr);
     request_serve(&r);
 }
 
-/* Truncating .twelvefs/refresh is what a shell's > does before it writes. */
 static void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr,
                        int to_set, struct fuse_file_info *fi)
 {
+    (void)ino;
     (void)attr;
+    (void)to_set;
     (void)fi;
-    static const int others =
-        FUSE_SET_ATTR_MODE | FUSE_SET_ATTR_UID | FUSE_SET_ATTR_GID;
-    struct request r = begin(req, ino, fs_getattr);
-    if (ino == node_number(NODE_FIXED, 0, NODE_FIXED_REFRESH) &&
-        (to_set & FUSE_SET_ATTR_SIZE) && !(to_set & others))
-        request_serve(&r);
-    else
-        (void)fuse_reply_err(req, EROFS);
+    count_op(req, FUSE_SETATTR);
+    (void)fuse_reply_err(req, EROFS);
 }
 
 static void op_readlink(fuse_req_t req, fuse_ino_t ino)
 {
-    struct request r = begin(req, ino, fs_readlink);
+    struct request r = begin(req, FUSE_READLINK, ino, fs_readlink);
     request_serve(&r);
 }
 
@@ -188,6 +264,16 @@ static void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
     (void)ino;
     (void)fi;
+    count_op(req, FUSE_OPEN);
+    (void)fuse_reply_err(req, ENOSYS);
+}
+
+static void op_opendir(fuse_req_t req, fuse_ino_t ino,
+                       struct fuse_file_info *fi)
+{
+    (void)ino;
+    (void)fi;
+    count_op(req, FUSE_OPENDIR);
     (void)fuse_reply_err(req, ENOSYS);
 }
 
@@ -195,7 +281,7 @@ static void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
                     struct fuse_file_info *fi)
 {
     (void)fi;
-    struct request r = begin(req, ino, fs_read);
+    struct request r = begin(req, FUSE_READ, ino, fs_read);
     r.size = size;
     r.off = off;
     request_serve(&r);
@@ -207,7 +293,7 @@ static void op_write(fuse_req_t req, fuse_ino_t ino, const char *bytes,
     (void)bytes;
     (void)off;
     (void)fi;
-    struct request r = begin(req, ino, fs_write);
+    struct request r = begin(req, FUSE_WRITE, ino, fs_write);
     r.size = size;
     request_serve(&r);
 }
@@ -216,7 +302,7 @@ static void op_readdir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
                        struct fuse_file_info *fi)
 {
     (void)fi;
-    struct request r = begin(req, ino, fs_readdir);
+    struct request r = begin(req, FUSE_READDIR, ino, fs_readdir);
     r.size = size;
     r.off = off;
     request_serve(&r);
@@ -226,7 +312,7 @@ static void op_readdirplus(fuse_req_t req, fuse_ino_t ino, size_t size,
                            off_t off, struct fuse_file_info *fi)
 {
     (void)fi;
-    struct request r = begin(req, ino, fs_readdirplus);
+    struct request r = begin(req, FUSE_READDIRPLUS, ino, fs_readdirplus);
     r.size = size;
     r.off = off;
     request_serve(&r);
@@ -234,14 +320,14 @@ static void op_readdirplus(fuse_req_t req, fuse_ino_t ino, size_t size,
 
 static void op_statfs(fuse_req_t req, fuse_ino_t ino)
 {
-    struct request r = begin(req, ino, fs_statfs);
+    struct request r = begin(req, FUSE_STATFS, ino, fs_statfs);
     request_serve(&r);
 }
 
 static void op_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name,
                         size_t size)
 {
-    struct request r = begin(req, ino, fs_getxattr);
+    struct request r = begin(req, FUSE_GETXATTR, ino, fs_getxattr);
     r.name = name;
     r.size = size;
     request_serve(&r);
@@ -249,7 +335,7 @@ static void op_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name,
 
 static void op_listxattr(fuse_req_t req, fuse_ino_t ino, size_t size)
 {
-    struct request r = begin(req, ino, fs_listxattr);
+    struct request r = begin(req, FUSE_LISTXATTR, ino, fs_listxattr);
     r.size = size;
     request_serve(&r);
 }
@@ -257,7 +343,7 @@ static void op_listxattr(fuse_req_t req, fuse_ino_t ino, size_t size)
 static void op_symlink(fuse_req_t req, const char *target, fuse_ino_t parent,
                        const char *name)
 {
-    struct request r = begin(req, parent, fs_symlink);
+    struct request r = begin(req, FUSE_SYMLINK, parent, fs_symlink);
     r.name = name;
     r.text = target;
     request_serve(&r);
@@ -265,7 +351,7 @@ static void op_symlink(fuse_req_t req, const char *target, fuse_ino_t parent,
 
 static void op_unlink(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
-    struct request r = begin(req, parent, fs_unlink);
+    struct request r = begin(req, FUSE_UNLINK, parent, fs_unlink);
     r.name = name;
     request_serve(&r);
 }
@@ -274,6 +360,7 @@ static void op_rmdir(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
     (void)parent;
     (void)name;
+    count_op(req, FUSE_RMDIR);
     (void)fuse_reply_err(req, EROFS);
 }
 
@@ -326,6 +413,18 @@ static void op_setxattr(fuse_req_t req, fuse_ino_t ino, const char *name,
     op_rmdir(req, ino, name);
 }
 
+static void op_ioctl(fuse_req_t req, fuse_ino_t ino, unsigned number, void *arg,
+                     struct fuse_file_info *fi, unsigned flags,
+                     const void *bytes, size_t size, size_t out_size)
+{
+    (void)arg;
+    (void)fi;
+    (void)flags;
+    (void)out_size;
+    struct request r = begin(req, FUSE_IOCTL, ino, NULL);
+    fs_command(&r, number, bytes, size);
+}
+
 /* FLUSH and ACCESS are left out: the kernel hears ENOSYS once and stops. */
 const struct fuse_lowlevel_ops fs_ops = {
     .init = op_init,
@@ -336,7 +435,7 @@ const struct fuse_lowlevel_ops fs_ops = {
     .setattr = op_setattr,
     .readlink = op_readlink,
     .open = op_open,
-    .opendir = op_open,
+    .opendir = op_opendir,
     .read = op_read,
     .write = op_write,
     .readdir = op_readdir,
@@ -354,4 +453,5 @@ const struct fuse_lowlevel_ops fs_ops = {
     .create = op_create,
     .rename = op_rename,
     .link = op_link,
+    .ioctl = op_ioctl,
 };

@@ -5,6 +5,7 @@
 #include <sys/statvfs.h>
 
 #include "mount/entry.h"
+#include "mount/status.h"
 
 #define STATFS_BLOCK 4096
 
@@ -27,8 +28,7 @@ static int attr_of_asset(const struct mount *m, const struct node *n,
     case NODE_MEDIA:
         entry_media(m, &asset, e);
         break;
-    case NODE_PICTURE_LINK:
-    case NODE_MANIFEST_LINK:
+    case NODE_MEDIA_LINK:
     case NODE_CONTACT:
         err = entry_link(m, v, n->kind, &asset, e);
         break;
@@ -53,69 +53,71 @@ static int attr_of_saved(const struct mount *m, int64_t number,
     return err == -ENOENT ? -ESTALE : err;
 }
 
-/* Its size is learnt here: by fetching the picture, by making the playlist. */
-static int attr_of_media(struct request *r, const struct node *n,
-                         struct fuse_entry_param *e)
-{
-    struct mount *m = r->mount;
-    struct pin *pin;
-    int err = fs_media_pin(r, n, true, &pin);
-    if (err)
-        return err;
-    cleanup(release_reader) struct catalogue_reader *reader =
-        catalogue_reader_acquire(m->catalogue);
-    struct catalogue_entry asset;
-    err = reader ? catalogue_get(reader, n->row, &asset) : -ENOMEM;
-    if (!err)
-        err = entry_in_media(m, n->kind, &asset, pin, e);
-    pin_unref(m->pins, pin);
-    return err == -ENOENT ? -ESTALE : err;
-}
-
 static int attr_of_lines(const struct mount *m, const struct node *n,
                          const struct view *v, struct fuse_entry_param *e)
 {
-    int64_t size;
-    int err = lines_size(m->lines, n->view, (uint64_t)n->row, &size);
+    cleanup(release_reader) struct catalogue_reader *reader =
+        catalogue_reader_acquire(m->catalogue);
+    if (!reader)
+        return -ENOMEM;
+    struct selection *s;
+    int err = selection_find(m->selections, v, reader, (uint64_t)n->row,
+                             NODE_ROW_BITS, &s);
+    if (err)
+        return err;
+    entry_lines(m, v, s, e);
+    selection_close(m->selections, s);
+    return 0;
+}
+
+static int attr_of_status(const struct mount *m, const struct node *n,
+                          struct fuse_entry_param *e)
+{
+    cleanup(buf_done) struct buf text = {.max = STATUS_MAX_BYTES};
+    int err = status_kept(m->statuses, n->row, &text);
     if (!err)
-        entry_lines(m, v, (uint64_t)n->row, size, e);
+        entry_status(m, n->row, text.len, e);
     return err;
 }
 
-static int find_attr(struct request *r, struct fuse_entry_param *e)
+int fs_entry(struct request *r, const struct node *n, const struct view *v,
+             struct fuse_entry_param *e)
 {
     struct mount *m = r->mount;
-    struct node n;
-    cleanup(view_hold_done) struct view_hold hold = {0};
-    int err = fs_node(r, &n, &hold);
-    if (err)
-        return err;
-    switch (n.kind) {
+    switch (n->kind) {
     case NODE_VIEW:
-        entry_view(m, hold.view, e);
+        entry_view(m, v, e);
         return 0;
     case NODE_PICTURES:
-        entry_pictures(m, hold.view, e);
+        entry_pictures(m, v, e);
         return 0;
     case NODE_FIXED:
-        entry_fixed(m, (enum node_fixed)n.row, e);
+        entry_fixed(m, (enum node_fixed)n->row, e);
         return 0;
     case NODE_SAVED:
-        return attr_of_saved(m, n.row, e);
+        return attr_of_saved(m, n->row, e);
     case NODE_LINES:
-        return attr_of_lines(m, &n, hold.view, e);
+        return attr_of_lines(m, n, v, e);
+    case NODE_STATUS:
+        return attr_of_status(m, n, e);
     case NODE_PICTURE:
     case NODE_PLAYLIST:
-        return attr_of_media(r, &n, e);
+        return fs_media_lookup(m, n, e);
     default:
-        return attr_of_asset(m, &n, hold.view, e);
+        return attr_of_asset(m, n, v, e);
     }
 }
 
 int fs_getattr(struct request *r)
 {
     struct fuse_entry_param e;
-    int result = find_attr(r, &e);
+    struct node n;
+    cleanup(view_hold_done) struct view_hold hold = {0};
+    int result = fs_node(r->mount, r->ino, &n, &hold);
+    if (!result)
+        result = n.kind == NODE_PICTURE || n.kind == NODE_PLAYLIST
+                     ? fs_media_getattr(r, &n, &e)
+                     : fs_entry(r, &n, hold.view, &e);
     if (!result)
         (void)fuse_reply_attr(r->req, &e.attr, e.attr_timeout);
     return result;

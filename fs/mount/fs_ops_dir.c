@@ -7,12 +7,18 @@
 #include "base/clock.h"
 #include "mount/entry.h"
 
-/* Offsets are class << 56 | position: what stands in every such directory by
- * its ordinal, saved links by their number, assets by their row. They only
- * ascend, so a listing goes on rightly whatever came or went meanwhile. */
+/* Offsets are class << 60 | version << 40 | position: what stands in every such
+ * directory by its ordinal, saved links by their number, assets by their row.
+ * Positions only ascend, so a listing goes on rightly whatever came or went
+ * meanwhile. The version, its low bits, is that of the selection which the
+ * reader is in (selection.h), so that he is given no older one. */
 enum offset_class { OFFSET_FIXED = 1, OFFSET_SAVED, OFFSET_ASSET };
-#define OFFSET_SHIFT 56
-#define OFFSET_MASK  ((INT64_C(1) << OFFSET_SHIFT) - 1)
+#define OFFSET_POSITION_BITS 40
+#define OFFSET_VERSION_BITS  20
+#define OFFSET_MASK          ((INT64_C(1) << OFFSET_POSITION_BITS) - 1)
+#define OFFSET_SHIFT         (OFFSET_POSITION_BITS + OFFSET_VERSION_BITS)
+
+_Static_assert(NODE_ROW_BITS <= OFFSET_POSITION_BITS, "a row is a position");
 
 #define ROWS_BATCH    256
 #define OTHER_WAIT_MS 2000 /* a listing of the root for the walk */
@@ -27,6 +33,7 @@ struct dir {
     bool full;
     uint64_t remembered; /* numbers of `view` in there */
     int64_t seen;        /* the last row looked at, shown or not */
+    uint64_t version;    /* of the selection that is read; 0 none */
 };
 
 static void dir_done(struct dir *d)
@@ -37,6 +44,12 @@ static void dir_done(struct dir *d)
 static off_t offset(enum offset_class class, int64_t position)
 {
     return (off_t)((int64_t) class << OFFSET_SHIFT | position);
+}
+
+static off_t asset_offset(const struct dir *d, int64_t row)
+{
+    uint64_t version = d->version & ((1u << OFFSET_VERSION_BITS) - 1);
+    return offset(OFFSET_ASSET, row) | (off_t)(version << OFFSET_POSITION_BITS);
 }
 
 /* The position after which a class goes on; OFFSET_MASK when it is through. */
@@ -110,6 +123,7 @@ static int settle_other(struct request *r, bool complete)
     return 0;
 }
 
+/* What the root has beside saved links. */
 static bool dir_add_types(struct dir *d)
 {
     bool other = entry_lists_other(d->mount);
@@ -126,7 +140,12 @@ static bool dir_add_types(struct dir *d)
                      offset(OFFSET_FIXED, i + 3)))
             return false;
     }
-    return true;
+    if (after >= ASSET_TYPE_COUNT + 3)
+        return true;
+    struct fuse_entry_param e;
+    entry_fixed(d->mount, NODE_FIXED_PICTURES, &e);
+    return dir_add(d, "pictures", &e,
+                   offset(OFFSET_FIXED, ASSET_TYPE_COUNT + 3));
 }
 
 struct one_link {
@@ -149,12 +168,15 @@ static bool take_link(void *ctx, const struct catalogue_link *link)
     return false;
 }
 
-/* An asset that came later under a saved link's name hides it. */
+/* What came later under a saved link's name hides it: an asset, or a name that
+ * a newer twelvefs took. */
 static bool is_hidden(const struct dir *d, struct catalogue_reader *reader,
                       const char *name)
 {
     struct catalogue_entry asset;
     const struct view *v = d->view;
+    if (fs_name_is_ours(v, name))
+        return true;
     if (v->number == VIEW_ROOT || catalogue_get_by_folder(reader, name, &asset))
         return false;
     return v->type != ASSET_TYPE_COUNT
@@ -184,7 +206,7 @@ static bool add_listed(void *ctx, const struct catalogue_entry *asset)
     struct dir *d = ctx;
     struct fuse_entry_param e;
     entry_folder(d->mount, d->view, asset, &e);
-    return dir_add(d, asset->folder, &e, offset(OFFSET_ASSET, asset->row));
+    return dir_add(d, asset->folder, &e, asset_offset(d, asset->row));
 }
 
 static int add_folder(struct dir *d, const struct catalogue_entry *asset)
@@ -203,7 +225,7 @@ static int add_contact(struct dir *d, const struct catalogue_entry *asset)
     int err = entry_link(d->mount, d->view, NODE_CONTACT, asset, &e);
     if (err)
         return err == -ENOENT ? 0 : err;
-    (void)dir_add(d, name, &e, offset(OFFSET_ASSET, asset->row));
+    (void)dir_add(d, name, &e, asset_offset(d, asset->row));
     return 0;
 }
 
@@ -219,21 +241,33 @@ static int add_row(struct dir *d, struct catalogue_reader *reader, int64_t row,
     return add(d, &asset);
 }
 
+/* The selection that the reader is in, while it is kept; else the newest. */
+static int open_selection(const struct dir *d, struct catalogue_reader *reader,
+                          int64_t after, struct selection **ret)
+{
+    struct selection_table *table = d->mount->selections;
+    int err = -ESTALE;
+    if (after)
+        err = selection_find(table, d->view, reader,
+                             (uint64_t)d->r->off >> OFFSET_POSITION_BITS,
+                             OFFSET_VERSION_BITS, ret);
+    return err == -ESTALE ? selection_open(table, d->view, reader, ret) : err;
+}
+
 /* The rows of a query view, those that went since left out. */
 static int add_selected(struct dir *d, struct catalogue_reader *reader,
-                        uint64_t version, add_fn *add)
+                        add_fn *add)
 {
-    struct listing_table *table = d->mount->listings;
     int64_t after = position_in(d->r, OFFSET_ASSET);
-    struct listing *l;
-    int err = listing_open(table, d->view, reader, version, d->r->off == 0,
-                           after, &l);
+    struct selection *s;
+    int err = open_selection(d, reader, after, &s);
     if (err)
         return err;
-    size_t i = listing_after(l, after);
-    for (; !err && !d->full && i < l->count; i++)
-        err = add_row(d, reader, l->rows[i], add);
-    listing_close(table, l, !err && !d->full && d->used == 0);
+    d->version = s->version;
+    size_t i = selection_after(s, after);
+    for (; !err && !d->full && i < s->count; i++)
+        err = add_row(d, reader, s->rows[i], add);
+    selection_close(d->mount->selections, s);
     return err;
 }
 
@@ -302,24 +336,16 @@ static int read_listing(struct dir *d)
     int unsettled = root ? settle_other(d->r, complete) : 0;
     if (unsettled)
         return unsettled;
-    uint64_t version = catalogue_version(m->catalogue);
-    cleanup(release_reader) struct catalogue_reader *reader =
-        catalogue_reader_acquire(m->catalogue);
-    if (!reader)
-        return -ENOMEM;
-    if (view_is_query(v)) {
-        int waits = fs_need_fields(d->r, v, reader);
-        if (!waits)
-            waits = fs_need_cover(d->r, v);
-        if (waits)
-            return waits;
-    }
+    cleanup(release_reader) struct catalogue_reader *reader = NULL;
+    int err = fs_acquire_covering(d->r, v, &reader);
+    if (err)
+        return err;
     if (!dir_add_dots(d, d->r->ino, parent_of(v)) ||
         (root && !dir_add_types(d)))
         return dir_reply(d);
-    int err = dir_add_links(d, reader);
+    err = dir_add_links(d, reader);
     if (!err && !d->full && view_is_query(v))
-        err = add_selected(d, reader, version, add_folder);
+        err = add_selected(d, reader, add_folder);
     else if (!err && !d->full && !root)
         err = catalogue_list(reader, v->type, position_in(d->r, OFFSET_ASSET),
                              add_listed, d);
@@ -331,27 +357,21 @@ static int read_pictures(struct dir *d)
     struct mount *m = d->mount;
     const struct view *v = d->view;
     bool complete = sync_is_complete(m->sync);
-    uint64_t version = catalogue_version(m->catalogue);
-    cleanup(release_reader) struct catalogue_reader *reader =
-        catalogue_reader_acquire(m->catalogue);
-    if (!reader)
-        return -ENOMEM;
-    int err = view_is_query(v) ? fs_need_fields(d->r, v, reader) : 0;
-    if (!err && view_is_query(v))
-        err = fs_need_cover(d->r, v);
+    cleanup(release_reader) struct catalogue_reader *reader = NULL;
+    int err = fs_acquire_covering(d->r, v, &reader);
     if (err)
         return err;
     if (!dir_add_dots(d, d->r->ino, node_number(NODE_VIEW, v->number, 1)))
         return dir_reply(d);
-    err = view_is_query(v) ? add_selected(d, reader, version, add_contact)
+    err = view_is_query(v) ? add_selected(d, reader, add_contact)
                            : add_contacts(d, reader);
     return err ? err : reply_or_wait(d, complete);
 }
 
 /* The n-th name of a folder, from 3 on; -ENOENT where it has none such. */
 static int folder_entry(const struct dir *d, int64_t ordinal,
-                        const struct catalogue_entry *asset, char *name,
-                        struct fuse_entry_param *e)
+                        const struct catalogue_entry *asset,
+                        const char **ret_name, struct fuse_entry_param *e)
 {
     static const struct {
         const char *name;
@@ -359,21 +379,14 @@ static int folder_entry(const struct dir *d, int64_t ordinal,
     } entries[] = {{"metadata.json", NODE_METADATA},
                    {"thumbnail.url", NODE_PICTURE_URL},
                    {"manifest.url", NODE_MANIFEST_URL},
-                   {"manifest.m3u8", NODE_MANIFEST_LINK},
-                   {"", NODE_PICTURE_LINK}};
+                   {"media", NODE_MEDIA_LINK}};
     size_t at = (size_t)(ordinal - 3);
-    if (entries[at].kind == NODE_PICTURE_LINK) {
-        if (entry_picture_name(asset, name))
-            return -ENOENT;
-    } else {
-        (void)strcpy(name, entries[at].name);
-    }
-    return entries[at].kind == NODE_PICTURE_LINK ||
-                   entries[at].kind == NODE_MANIFEST_LINK
-               ? entry_link(d->mount, d->view, entries[at].kind, asset, e)
+    *ret_name = entries[at].name;
+    return entries[at].kind == NODE_MEDIA_LINK
+               ? entry_link(d->mount, d->view, NODE_MEDIA_LINK, asset, e)
                : entry_file(d->mount, d->view, entries[at].kind, asset, e);
 }
-#define FOLDER_LAST 7
+#define FOLDER_LAST 6
 
 static int get_row(struct dir *d, int64_t row,
                    struct catalogue_reader **ret_reader,
@@ -397,9 +410,9 @@ static int read_folder(struct dir *d, int64_t row)
         return dir_reply(d);
     int64_t after = position_in(d->r, OFFSET_FIXED);
     for (int64_t i = after < 2 ? 3 : after + 1; i <= FOLDER_LAST; i++) {
-        char name[ENTRY_PICTURE_SIZE];
+        const char *name;
         struct fuse_entry_param e;
-        err = folder_entry(d, i, &asset, name, &e);
+        err = folder_entry(d, i, &asset, &name, &e);
         if (err == -ENOENT)
             continue;
         if (err)
@@ -428,9 +441,11 @@ static int read_media(struct dir *d, int64_t row)
     for (int64_t i = after < 2 ? 0 : after - 2; more && i < 2; i++) {
         char name[ENTRY_PICTURE_SIZE] = "manifest.m3u8";
         struct fuse_entry_param e;
-        if (entry_in_media(d->mount, kinds[i], &asset, NULL, &e) ||
-            (kinds[i] == NODE_PICTURE && entry_picture_name(&asset, name)))
+        if (kinds[i] == NODE_PICTURE ? entry_picture_name(&asset, name) != 0
+                                     : !asset.manifest_url)
             continue;
+        entry_in_media(d->mount, &(struct node){.kind = kinds[i], .row = row},
+                       -1, (struct timespec){0}, &e);
         e.ino = 0;
         more = dir_add(d, name, &e, offset(OFFSET_FIXED, i + 3));
     }
@@ -439,19 +454,14 @@ static int read_media(struct dir *d, int64_t row)
 
 static int read_fixed(struct dir *d, int64_t which)
 {
-    static const struct {
-        const char *name;
-        enum node_fixed which;
-    } names[] = {{"status.json", NODE_FIXED_STATUS},
-                 {"refresh", NODE_FIXED_REFRESH}};
-    int64_t after = position_in(d->r, OFFSET_FIXED);
     bool more = dir_add_dots(d, d->r->ino, NODE_ROOT);
-    if (which != NODE_FIXED_CONTROL)
-        return dir_reply(d);
-    for (int64_t i = after < 2 ? 0 : after - 2; more && i < 2; i++) {
+    if (which == NODE_FIXED_CONTROL && more &&
+        position_in(d->r, OFFSET_FIXED) < 3) {
+        /* Each look at it finds a text of its own: no number, no lookup. */
         struct fuse_entry_param e;
-        entry_fixed(d->mount, names[i].which, &e);
-        more = dir_add(d, names[i].name, &e, offset(OFFSET_FIXED, i + 3));
+        entry_status(d->mount, 1, 0, &e);
+        e.ino = 0;
+        (void)dir_add(d, "status.json", &e, offset(OFFSET_FIXED, 3));
     }
     return dir_reply(d);
 }
@@ -460,7 +470,7 @@ static int read_directory(struct request *r, bool plus)
 {
     struct node n;
     cleanup(view_hold_done) struct view_hold hold = {0};
-    int err = fs_node(r, &n, &hold);
+    int err = fs_node(r->mount, r->ino, &n, &hold);
     if (err)
         return err;
     cleanup(dir_done) struct dir d = {

@@ -10,12 +10,11 @@
 
 #define LOG_TEXT_SIZE 160
 
-/* Names that a listing directory has by itself. */
-static bool is_taken_by_us(const struct view *v, const char *name)
+bool fs_name_is_ours(const struct view *v, const char *name)
 {
     static const char *const anywhere[] = {".assets.ndjson", ".pictures"};
     static const char *const in_root[] = {".id", ".media", ".twelvefs",
-                                          ".rgignore"};
+                                          "pictures"};
     enum asset_type type;
     for (size_t i = 0; i < array_count(anywhere); i++)
         if (strcmp(name, anywhere[i]) == 0)
@@ -39,46 +38,64 @@ static bool is_asset_here(struct catalogue_reader *reader, const struct view *v,
                : asset.type == v->type;
 }
 
-/* Why a link can't be saved, as errno; 0 when it can. */
-static int check_link(const struct request *r, const struct view *v,
-                      struct catalogue_reader *reader)
+int fs_link_check(struct request *r, const struct view *v, const char **ret_why)
 {
-    char quoted[LOG_TEXT_SIZE];
-    const char *reason = "";
     struct catalogue_link link;
+    *ret_why = "the name has over 255 bytes";
     if (strlen(r->name) > NAME_MAX)
         return -ENAMETOOLONG;
+    *ret_why = "the name is a query itself";
     if (query_is_segment(r->name))
-        return -EROFS;
-    if (is_taken_by_us(v, r->name) || is_asset_here(reader, v, r->name) ||
+        return -EINVAL;
+    *ret_why = "the name is one that every such directory has";
+    if (fs_name_is_ours(v, r->name))
+        return -EEXIST;
+    cleanup(release_reader) struct catalogue_reader *reader =
+        catalogue_reader_acquire(r->mount->catalogue);
+    if (!reader) {
+        *ret_why = NULL;
+        return -ENOMEM;
+    }
+    *ret_why = "there is one of that name";
+    if (is_asset_here(reader, v, r->name) ||
         catalogue_link_get(reader, v->place, r->name, &link) == 0)
         return -EEXIST;
     int err =
-        query_check_target(r->text, catalogue_field_known, reader, &reason);
-    if (err) {
-        log_warning("only queries can be saved as links, not %s: %s",
-                    log_quote(r->text, strlen(r->text), quoted, sizeof(quoted)),
-                    reason);
-        return err == -ENOMEM ? err : -EROFS;
-    }
-    return 0;
+        query_check_target(r->text, catalogue_field_known, reader, ret_why);
+    if (err == -ENOMEM)
+        *ret_why = NULL;
+    return err;
 }
 
 /* The view that a name is changed in, held; -EROFS where nothing can be. */
 static int begin_change(struct request *r, struct view_hold *hold)
 {
     struct node n;
-    int err = fs_node(r, &n, hold);
+    int err = fs_node(r->mount, r->ino, &n, hold);
     if (err)
         return err;
     return n.kind == NODE_VIEW && view_is_listing(hold->view) ? 0 : -EROFS;
 }
 
-/* The root's listing changed; the kernel, which asked for it, knows. */
-static void note_change(struct mount *m, const struct view *v)
+void fs_link_changed(struct mount *m, const struct view *v)
 {
+    int64_t now_ns = clock_wall_ns();
     if (v->number == VIEW_ROOT)
-        m->root_changed_ns = clock_wall_ns();
+        m->root_changed_ns = now_ns;
+    m->links_changed_ns = now_ns;
+    m->link_changes++;
+}
+
+/* Why it failed, as errno of symlink(2); who asked can't be told more. */
+static int refuse_link(const struct request *r, int err, const char *why)
+{
+    char quoted[LOG_TEXT_SIZE];
+    if (err != -EINVAL)
+        return err;
+    log_warning("only queries can be saved as links, not %s: %s",
+                log_quote(r->text, strlen(r->text), quoted, sizeof(quoted)),
+                why);
+    return -EROFS;
 }
 
 int fs_symlink(struct request *r)
@@ -88,25 +105,26 @@ int fs_symlink(struct request *r)
     int err = begin_change(r, &hold);
     if (err)
         return err;
-    cleanup(release_reader) struct catalogue_reader *reader =
-        catalogue_reader_acquire(m->catalogue);
-    if (!reader)
-        return -ENOMEM;
     const struct view *v = hold.view;
     if (!request_has_asked(r, SYNC_LINK_ADD)) {
-        err = check_link(r, v, reader);
-        return err ? err
+        const char *why;
+        err = fs_link_check(r, v, &why);
+        return err ? refuse_link(r, err, why)
                    : park_ask(r, &(struct sync_question){.want = SYNC_LINK_ADD,
                                                          .place = v->place,
                                                          .text = r->name,
                                                          .target = r->text});
     }
+    cleanup(release_reader) struct catalogue_reader *reader =
+        catalogue_reader_acquire(m->catalogue);
+    if (!reader)
+        return -ENOMEM;
     struct catalogue_link link;
     struct fuse_entry_param e;
     err = catalogue_link_get(reader, v->place, r->name, &link);
     if (err)
         return err;
-    note_change(m, v);
+    fs_link_changed(m, v);
     entry_saved(m, v, &link, &e);
     return fs_reply_entry(r, &e);
 }
@@ -120,7 +138,7 @@ int fs_unlink(struct request *r)
         return err;
     const struct view *v = hold.view;
     if (request_has_asked(r, SYNC_LINK_REMOVE)) {
-        note_change(m, v);
+        fs_link_changed(m, v);
         (void)fuse_reply_err(r->req, 0);
         return 0;
     }
@@ -137,19 +155,9 @@ int fs_unlink(struct request *r)
                                                .text = r->name});
 }
 
-/* Whatever is written asks for a poll, and ends when it was made and the
- * kernel knows what came of it. Elsewhere a write fails, but one through a
- * mapping is in the page that all read by then. */
+/* It fails; but one through a mapping is in the page that all read by then. */
 int fs_write(struct request *r)
 {
-    if (r->ino != node_number(NODE_FIXED, 0, NODE_FIXED_REFRESH)) {
-        notify_written(r->mount->notify, r->ino);
-        return -EROFS;
-    }
-    if (!request_has_asked(r, SYNC_POLL))
-        return park_ask(r, &(struct sync_question){.want = SYNC_POLL});
-    if (!(r->asked & REQUEST_ASKED_FLUSH))
-        return park_flush(r);
-    (void)fuse_reply_write(r->req, r->size);
-    return 0;
+    notify_written(r->mount->notify, r->ino);
+    return -EROFS;
 }

@@ -1,9 +1,11 @@
 #include "mount/fs_ops.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <string.h>
 
 #include "mount/entry.h"
+#include "mount/status.h"
 
 /* Before the catalogue is read: the commit that ends an absence must know
  * that the kernel may hold it. */
@@ -18,28 +20,21 @@ static bool note_complete(struct mount *m)
 static int lookup_lines(struct request *r, const struct view *v)
 {
     struct mount *m = r->mount;
-    for (int attempt = 0;; attempt++) {
-        uint64_t version = catalogue_version(m->catalogue);
-        cleanup(release_reader) struct catalogue_reader *reader =
-            catalogue_reader_acquire(m->catalogue);
-        if (!reader)
-            return -ENOMEM;
-        int waits = fs_need_fields(r, v, reader);
-        if (!waits)
-            waits = fs_need_cover(r, v);
-        if (waits)
-            return waits;
-        /* Another commit in between: its rows would be too new. */
-        if (version != catalogue_version(m->catalogue) && attempt < 3)
-            continue;
-        int64_t size;
-        int err = lines_open(m->lines, v, reader, version, &size);
-        if (err)
-            return err;
-        struct fuse_entry_param e;
-        entry_lines(m, v, version, size, &e);
-        return fs_reply_entry(r, &e);
-    }
+    int waits = fs_need_cover(r, v);
+    if (waits)
+        return waits;
+    cleanup(release_reader) struct catalogue_reader *reader = NULL;
+    int err = fs_acquire_covering(r, v, &reader);
+    if (err)
+        return err;
+    struct selection *s;
+    err = selection_open(m->selections, v, reader, &s);
+    if (err)
+        return err;
+    struct fuse_entry_param e;
+    entry_lines(m, v, s, &e);
+    selection_close(m->selections, s);
+    return fs_reply_entry(r, &e);
 }
 
 static bool any_field(void *ctx, const char *field)
@@ -68,6 +63,8 @@ static int lookup_segment(struct request *r, struct view *parent)
         return -ENOMEM;
     int err = view_enter(m->views, parent, r->name, catalogue_field_known,
                          reader, &hold.view);
+    if (view_is_crowded(m->views))
+        notify_views(m->notify);
     if (err == -ENOENT && !complete && !request_has_asked(r, SYNC_COMPLETE) &&
         is_query_of_some_field(r->name))
         return park_ask(r, &(struct sync_question){.want = SYNC_COMPLETE});
@@ -107,16 +104,21 @@ static int find_asset(struct request *r, const struct view *v,
     return catalogue_get(reader, row, ret);
 }
 
-/* The end of a lookup that found nothing: wait, or say so. err is
- * find_asset's; timeout_s: how long an absence may be believed that the whole
- * catalogue shows. */
-static int settle_absence(struct request *r, const struct view *v, int err,
-                          bool complete, const char *folder, double timeout_s)
+/* Whether the catalogue has all names of a view, though it isn't complete. */
+static bool covers_names(const struct mount *m, const struct view *v)
 {
-    struct mount *m = r->mount;
-    bool settled = complete || err == -ENODATA;
-    if (!settled && view_is_query(v))
-        settled = sync_covers(m->sync, &v->query);
+    return view_is_query(v) && sync_covers(m->sync, &v->query);
+}
+
+/* The end of a lookup that found nothing: wait, or say so. err is
+ * find_asset's; complete, covered: as they were before the catalogue was read;
+ * timeout_s: how long an absence may be believed that the whole catalogue
+ * shows. */
+static int settle_absence(struct request *r, const struct view *v, int err,
+                          bool complete, bool covered, const char *folder,
+                          double timeout_s)
+{
+    bool settled = complete || covered || err == -ENODATA;
     if (!settled && !request_has_asked(r, SYNC_NAME) && !name_is_probe(r->name))
         return park_ask(r, &(struct sync_question){.want = SYNC_NAME,
                                                    .query = &v->query,
@@ -129,6 +131,7 @@ static int lookup_asset(struct request *r, const struct view *v)
 {
     struct mount *m = r->mount;
     bool complete = note_complete(m);
+    bool covered = !complete && covers_names(m, v);
     cleanup(release_reader) struct catalogue_reader *reader =
         catalogue_reader_acquire(m->catalogue);
     if (!reader)
@@ -153,7 +156,7 @@ static int lookup_asset(struct request *r, const struct view *v)
     if (link_err != -ENOENT)
         return link_err;
     return settle_absence(r, v, err, complete || v->number == VIEW_ROOT,
-                          r->name, entry_timeout(m, v));
+                          covered, r->name, entry_timeout(m, v));
 }
 
 /* What only the root has: 0 when it was replied, -ENOENT for another name. */
@@ -164,7 +167,7 @@ static int lookup_root_name(struct request *r)
         enum node_fixed which;
     } fixed[] = {{".media", NODE_FIXED_MEDIA},
                  {".twelvefs", NODE_FIXED_CONTROL},
-                 {".rgignore", NODE_FIXED_IGNORE}};
+                 {"pictures", NODE_FIXED_PICTURES}};
     struct mount *m = r->mount;
     struct fuse_entry_param e;
     for (size_t i = 0; i < array_count(fixed); i++) {
@@ -211,7 +214,7 @@ static int lookup_in_listing(struct request *r, struct view *v)
     return lookup_asset(r, v);
 }
 
-/* VIEW/.pictures/<folder name>.<ext>, or @<id>.<ext> (entry_contact_name). */
+/* VIEW/.pictures/<folder name>.<ext> */
 static int lookup_contact(struct request *r, const struct view *v)
 {
     struct mount *m = r->mount;
@@ -223,24 +226,19 @@ static int lookup_contact(struct request *r, const struct view *v)
     folder[dot - r->name] = '\0';
 
     bool complete = note_complete(m);
+    bool covered = !complete && covers_names(m, v);
     cleanup(release_reader) struct catalogue_reader *reader =
         catalogue_reader_acquire(m->catalogue);
     if (!reader)
         return -ENOMEM;
     struct catalogue_entry asset;
-    int err = 0;
-    if (folder[0] == '@') {
-        err = catalogue_get_by_id(reader, folder + 1, &asset);
-        if (!err && asset.folder)
-            (void)strcpy(folder, asset.folder);
-    }
-    if (!err)
-        err = find_asset(r, v, reader, folder, &asset);
+    int err = find_asset(r, v, reader, folder, &asset);
     if (!err &&
         (entry_contact_name(&asset, name) || strcmp(name, r->name) != 0))
         err = -ENODATA;
     if (err == -ENOENT || err == -ENODATA)
-        return settle_absence(r, v, err, complete, folder, m->refresh_s);
+        return settle_absence(r, v, err, complete, covered, folder,
+                              m->refresh_s);
     struct fuse_entry_param e;
     if (!err)
         err = entry_link(m, v, NODE_CONTACT, &asset, &e);
@@ -294,7 +292,6 @@ static int lookup_in_folder(struct request *r, const struct view *v,
         catalogue_reader_acquire(m->catalogue);
     struct catalogue_entry asset;
     struct fuse_entry_param e;
-    char picture[ENTRY_PICTURE_SIZE];
     int err = get_asset(reader, row, &asset);
     if (err)
         return err;
@@ -304,11 +301,8 @@ static int lookup_in_folder(struct request *r, const struct view *v,
         err = entry_file(m, v, NODE_PICTURE_URL, &asset, &e);
     else if (strcmp(r->name, "manifest.url") == 0)
         err = entry_file(m, v, NODE_MANIFEST_URL, &asset, &e);
-    else if (strcmp(r->name, "manifest.m3u8") == 0)
-        err = entry_link(m, v, NODE_MANIFEST_LINK, &asset, &e);
-    else if (entry_picture_name(&asset, picture) == 0 &&
-             strcmp(r->name, picture) == 0)
-        err = entry_link(m, v, NODE_PICTURE_LINK, &asset, &e);
+    else if (strcmp(r->name, "media") == 0)
+        err = entry_link(m, v, NODE_MEDIA_LINK, &asset, &e);
     else
         err = -ENOENT;
     if (err == -ENOENT)
@@ -335,35 +329,86 @@ static int lookup_in_media(struct request *r, int64_t row)
         kind = NODE_PLAYLIST;
     else
         return fs_reply_negative(r, m->refresh_s);
-    struct pin *pin = pin_get(m->pins, node_number(kind, 0, row));
-    err = entry_in_media(m, kind, &asset, pin, &e);
-    pin_unref(m->pins, pin);
+    err = fs_media_lookup(m, &(struct node){.kind = kind, .row = row}, &e);
     return err ? err : fs_reply_entry(r, &e);
 }
 
 static int lookup_fixed(struct request *r, int64_t which)
 {
     struct fuse_entry_param e;
+    struct mount *m = r->mount;
     if (which == NODE_FIXED_MEDIA)
         return lookup_id(r, NULL);
     if (which != NODE_FIXED_CONTROL)
         return -ENOTDIR;
-    if (strcmp(r->name, "status.json") == 0)
-        entry_fixed(r->mount, NODE_FIXED_STATUS, &e);
-    else if (strcmp(r->name, "refresh") == 0)
-        entry_fixed(r->mount, NODE_FIXED_REFRESH, &e);
-    else
+    if (strcmp(r->name, "status.json") != 0)
         return fs_reply_negative(r, ATTR_DAY_S);
+    int64_t number;
+    size_t size;
+    int err = status_keep(m->statuses, m, &number, &size);
+    if (err)
+        return err;
+    entry_status(m, number, size, &e);
     return fs_reply_entry(r, &e);
+}
+
+/* The directory that one stands in. */
+static int find_parent(const struct node *n, const struct view *v,
+                       uint64_t *ret_number)
+{
+    switch (n->kind) {
+    case NODE_VIEW:
+        *ret_number = node_number(NODE_VIEW,
+                                  v->parent ? v->parent->number : VIEW_ROOT, 1);
+        return 0;
+    case NODE_PICTURES:
+    case NODE_FOLDER:
+        *ret_number = node_number(NODE_VIEW, n->view, 1);
+        return 0;
+    case NODE_MEDIA:
+        *ret_number = node_number(NODE_FIXED, 0, NODE_FIXED_MEDIA);
+        return 0;
+    case NODE_FIXED:
+        *ret_number = NODE_ROOT;
+        return 0;
+    default:
+        return -ENOTDIR;
+    }
+}
+
+/* "." and "..": what the kernel asks who has a file handle, of an inode that it
+ * forgot; whose view is gone with it has none. */
+static int lookup_handle(struct request *r, const struct node *n,
+                         const struct view *v)
+{
+    struct fuse_entry_param e;
+    int err;
+    if (strcmp(r->name, ".") == 0) {
+        err = fs_entry(r, n, v, &e);
+        return err ? err : fs_reply_entry(r, &e);
+    }
+    uint64_t number;
+    struct node parent;
+    cleanup(view_hold_done) struct view_hold hold = {0};
+    err = find_parent(n, v, &number);
+    if (!err)
+        err = fs_node(r->mount, number, &parent, &hold);
+    if (!err)
+        err = fs_entry(r, &parent, hold.view, &e);
+    return err ? err : fs_reply_entry(r, &e);
 }
 
 int fs_lookup(struct request *r)
 {
     struct node n;
     cleanup(view_hold_done) struct view_hold hold = {0};
-    int err = fs_node(r, &n, &hold);
+    if (strlen(r->name) > NAME_MAX)
+        return -ENAMETOOLONG;
+    int err = fs_node(r->mount, r->ino, &n, &hold);
     if (err)
         return err;
+    if (strcmp(r->name, ".") == 0 || strcmp(r->name, "..") == 0)
+        return lookup_handle(r, &n, hold.view);
     switch (n.kind) {
     case NODE_VIEW:
         return view_is_listing(hold.view) ? lookup_in_listing(r, hold.view)

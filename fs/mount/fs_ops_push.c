@@ -11,10 +11,12 @@
  *  1. storing waits for a page that a READ holds, so the other thread must be
  *     free to answer that: one thread pushes at a time (push_lock), and none
  *     once the threads are about to end;
+ *     (Not with rings: the READ may be in the queue of this very thread.)
  *  2. a commit's invalidation may overtake the text that was read before it:
  *     where the version moved meanwhile, the pages are dropped again.
  */
 #include "mount/fs_ops.h"
+#include "mount/kernel.h"
 
 #define PUSH_MAX_BYTES 65536 /* larger files are read when wanted */
 #define PUSH_CREDIT    64
@@ -27,10 +29,9 @@ static void push_file(struct mount *m, struct catalogue_reader *reader,
     cleanup(buf_done) struct buf text = {.max = PUSH_MAX_BYTES};
     if (fs_file_text(reader, kind, asset, &text) || !text.len)
         return;
-    struct fuse_bufvec bytes = FUSE_BUFVEC_INIT(text.len);
-    bytes.buf[0].mem = text.data;
-    (void)fuse_lowlevel_notify_store(
-        m->session, node_number(kind, 0, asset->row), 0, &bytes, 0);
+    (void)kernel_store(fuse_session_fd(m->session),
+                       node_number(kind, 0, asset->row), 0, text.data,
+                       (uint32_t)text.len);
 }
 
 static void push_files(struct mount *m, int64_t row)
@@ -48,7 +49,8 @@ static void push_files(struct mount *m, int64_t row)
 
 void fs_push(struct mount *m, int64_t row)
 {
-    if (m->push_credit <= 0 || pthread_mutex_trylock(&m->push_lock) != 0)
+    if (m->has_rings || m->push_credit <= 0 ||
+        pthread_mutex_trylock(&m->push_lock) != 0)
         return;
     m->push_credit--;
     uint64_t version = catalogue_version(m->catalogue);

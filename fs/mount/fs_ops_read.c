@@ -12,8 +12,7 @@
 #define TEXT_MAX_BYTES (256u << 20) /* of one object, rendered */
 #define LINK_MAX_BYTES 4096
 
-/* The part of a text that a READ asks for. */
-static int reply_part(struct request *r, const char *text, size_t len)
+int fs_reply_part(struct request *r, const char *text, size_t len)
 {
     size_t begin = r->off < 0 || (uint64_t)r->off > len ? len : (size_t)r->off;
     size_t size = len - begin < r->size ? len - begin : r->size;
@@ -50,80 +49,45 @@ static int read_file(struct request *r, const struct node *n)
     if (err)
         return err == -ENOENT ? -ESTALE : err;
     fs_push_wanted(r->mount);
-    return reply_part(r, buf_str(&text), text.len);
+    return fs_reply_part(r, buf_str(&text), text.len);
 }
 
-static int read_lines(struct request *r, const struct node *n)
+static int read_lines(struct request *r, const struct node *n,
+                      const struct view *v)
 {
     struct mount *m = r->mount;
     cleanup(release_reader) struct catalogue_reader *reader =
         catalogue_reader_acquire(m->catalogue);
     if (!reader)
         return -ENOMEM;
+    struct selection *s;
+    int err = selection_find(m->selections, v, reader, (uint64_t)n->row,
+                             NODE_ROW_BITS, &s);
+    if (err)
+        return err;
     cleanup(buf_done) struct buf out = {.max = r->size + 1};
-    int err = buf_reserve(&out, r->size);
+    err = buf_reserve(&out, r->size);
     if (!err)
-        err = lines_read(m->lines, n->view, (uint64_t)n->row, reader, r->off,
-                         r->size, &out);
+        err = selection_lines(s, reader, r->off, r->size, &out);
+    selection_close(m->selections, s);
     if (err)
         return err;
     (void)fuse_reply_buf(r->req, buf_str(&out), out.len);
     return 0;
 }
 
-static int read_picture(struct request *r, const struct media_file *file)
+static int read_status(struct request *r, const struct node *n)
 {
-    cleanup(free_ptr) char *bytes = malloc(r->size ? r->size : 1);
-    if (!bytes)
-        return -ENOMEM;
-    size_t got = 0;
-    while (got < r->size) {
-        ssize_t n =
-            pread(file->fd, bytes + got, r->size - got, r->off + (off_t)got);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return -EIO;
-        if (n == 0)
-            break;
-        got += (size_t)n;
-    }
-    (void)fuse_reply_buf(r->req, bytes, got);
-    return 0;
-}
-
-static int read_media(struct request *r, const struct node *n)
-{
-    struct mount *m = r->mount;
-    struct pin *pin = NULL;
-    /* GETATTR looked whether the URL is fresh; this is what it measured. */
-    int err = fs_media_pin(r, n, false, &pin);
-    if (err)
-        return err;
-    err = pin->file ? read_picture(r, pin->file)
-                    : reply_part(r, pin->text, pin->text_len);
-    pin_unref(m->pins, pin);
-    return err;
-}
-
-static int read_fixed(struct request *r, int64_t which)
-{
-    if (which == NODE_FIXED_REFRESH)
-        return reply_part(r, "", 0);
-    if (which == NODE_FIXED_IGNORE)
-        return reply_part(r, ATTR_IGNORE_TEXT, sizeof(ATTR_IGNORE_TEXT) - 1);
-    if (which != NODE_FIXED_STATUS)
-        return -EISDIR;
-    char text[ATTR_STATUS_BYTES];
-    int err = status_text(r->mount, text);
-    return err ? err : reply_part(r, text, sizeof(text));
+    cleanup(buf_done) struct buf text = {.max = STATUS_MAX_BYTES};
+    int err = status_kept(r->mount->statuses, n->row, &text);
+    return err ? err : fs_reply_part(r, buf_str(&text), text.len);
 }
 
 int fs_read(struct request *r)
 {
     struct node n;
     cleanup(view_hold_done) struct view_hold hold = {0};
-    int err = fs_node(r, &n, &hold);
+    int err = fs_node(r->mount, r->ino, &n, &hold);
     if (err)
         return err;
     switch (n.kind) {
@@ -132,12 +96,12 @@ int fs_read(struct request *r)
     case NODE_MANIFEST_URL:
         return read_file(r, &n);
     case NODE_LINES:
-        return read_lines(r, &n);
+        return read_lines(r, &n, hold.view);
     case NODE_PICTURE:
     case NODE_PLAYLIST:
-        return read_media(r, &n);
-    case NODE_FIXED:
-        return read_fixed(r, n.row);
+        return fs_media_read(r, &n);
+    case NODE_STATUS:
+        return read_status(r, &n);
     default:
         return -EISDIR;
     }
@@ -147,7 +111,7 @@ int fs_readlink(struct request *r)
 {
     struct node n;
     cleanup(view_hold_done) struct view_hold hold = {0};
-    int err = fs_node(r, &n, &hold);
+    int err = fs_node(r->mount, r->ino, &n, &hold);
     if (err)
         return err;
     cleanup(release_reader) struct catalogue_reader *reader =
@@ -163,8 +127,12 @@ int fs_readlink(struct request *r)
         if (!err)
             err = buf_append_str(&target, link.target);
         break;
-    case NODE_PICTURE_LINK:
-    case NODE_MANIFEST_LINK:
+    case NODE_FIXED:
+        err = n.row == NODE_FIXED_PICTURES
+                  ? buf_append_str(&target, ATTR_PICTURES_TARGET)
+                  : -EINVAL;
+        break;
+    case NODE_MEDIA_LINK:
     case NODE_CONTACT:
         err = catalogue_get(reader, n.row, &asset);
         if (!err)

@@ -25,18 +25,27 @@
 #include "media/media.h"
 #include "mount/attr.h"
 #include "mount/device.h"
-#include "mount/listing.h"
-#include "mount/ndjson.h"
+#include "mount/fs_errno.h"
+#include "mount/history.h"
 #include "mount/node.h"
 #include "mount/notify.h"
+#include "mount/opcount.h"
 #include "mount/park.h"
 #include "mount/pin.h"
+#include "mount/selection.h"
 #include "mount/session.h"
 #include "mount/view.h"
 #include "sync/sync.h"
 #include "wire/api.h"
 
 #define MOUNT_THREADS 2
+
+/* A thread that serves, and what it reads into. */
+struct server {
+    struct mount *mount;
+    pthread_t thread;
+    _Alignas(max_align_t) char bytes[DEVICE_BUFFER_BYTES];
+};
 
 struct mount {
     struct catalogue *catalogue; /* borrowed, and so are the next three */
@@ -48,16 +57,27 @@ struct mount {
     double refresh_s;
     int64_t timeout_ms;
     int64_t started_ns;
+    bool read_write;  /* the superblock isn't read-only */
+    bool no_pictures; /* none is fetched */
+    _Atomic bool told_no_pictures;
 
     struct view_table *views;
-    struct listing_table *listings;
-    struct lines_table *lines;
+    struct selection_table *selections;
     struct pin_table *pins;
     struct park *park;
     struct notify *notify;
+    struct history *history;
+    struct status_table *statuses;
     struct device *device;
+    struct opcount operations;
+    struct mount_features features; /* written before anybody is served */
+    bool initialized;               /* likewise: INIT was answered */
+    bool wants_rings;               /* io_uring was asked for */
+    _Atomic bool has_rings;         /* a request came by io_uring */
 
     _Atomic int64_t root_changed_ns;
+    _Atomic int64_t links_changed_ns; /* saved links, wherever */
+    _Atomic uint64_t link_changes;
     _Atomic bool other_shown;    /* the root has other/ */
     _Atomic bool other_offered;  /* it was listed while it might yet come */
     _Atomic bool long_negatives; /* the kernel may hold day-long absences */
@@ -67,40 +87,43 @@ struct mount {
 
     /* session.c's */
     char *mountpoint;
+    char *source;
     char *options;
     struct fuse_session *session;
-    pthread_t threads[MOUNT_THREADS];
-    int thread_count;
+    struct server servers[MOUNT_THREADS];
+    int server_count;
     int stop_fd;         /* eventfd: mount_wait should end */
     _Atomic int failure; /* errno that ended the service, or 0 */
 };
 
 struct request;
 
-/* 0: replied. A negative errno: not replied, the caller does. REQUEST_PARKED:
- * the request is no longer the caller's. */
+/* 0: replied. A negative errno: not replied, the caller does (fs_errno.h says
+ * as what). REQUEST_PARKED: the request is no longer the caller's. */
 typedef int request_fn(struct request *r);
 #define REQUEST_PARKED 1
 
 struct request {
     struct mount *mount;
     fuse_req_t req;
+    enum fs_operation operation;
     request_fn *run;
     uint64_t ino;
     const char *name; /* borrowed, or the parked copy's own */
     const char *text; /* likewise */
     size_t size;
     off_t off;
-    int64_t deadline_ms;     /* 0 until it first waits */
-    unsigned asked;          /* bits: 1 << enum sync_want, REQUEST_ASKED_… */
-    bool tolerant;           /* run also when the answer is an error */
-    int answer;              /* of the last question */
-    struct media_file *file; /* of a picture that was asked for */
-    struct parked *parked;   /* the copy that waits; NULL on the stack */
+    int64_t deadline_ms; /* 0 until it first waits */
+    unsigned asked;      /* bits: 1 << enum sync_want, REQUEST_ASKED_… */
+    unsigned fetches;    /* of pictures, for it, so far */
+    bool tolerant;       /* run also when the answer is an error */
+    int answer;          /* of the last question */
+    struct history_mark since; /* of a refresh: when it was asked for */
+    struct media_file *file;   /* of a picture that was asked for */
+    struct parked *parked;     /* the copy that waits; NULL on the stack */
 };
 
-#define REQUEST_ASKED_PICTURE (1u << 31)
-#define REQUEST_ASKED_FLUSH   (1u << 30)
+#define REQUEST_ASKED_FLUSH (1u << 30)
 
 static inline bool request_has_asked(const struct request *r,
                                      enum sync_want want)

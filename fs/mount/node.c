@@ -5,7 +5,8 @@
 #define VIEW_SHIFT NODE_ROW_BITS
 #define KIND_SHIFT (NODE_ROW_BITS + NODE_VIEW_BITS)
 
-_Static_assert(NODE_KIND_COUNT <= 16, "the kind has four bits");
+_Static_assert(NODE_KIND_COUNT <= 1 << NODE_KIND_BITS, "a kind has its bits");
+_Static_assert(NODE_KIND_BITS + KIND_SHIFT <= 53, "a double tells them apart");
 
 uint64_t node_number(enum node_kind kind, uint32_t view, int64_t row)
 {
@@ -22,8 +23,7 @@ bool node_is_per_view(enum node_kind kind)
     case NODE_VIEW:
     case NODE_PICTURES:
     case NODE_FOLDER:
-    case NODE_PICTURE_LINK:
-    case NODE_MANIFEST_LINK:
+    case NODE_MEDIA_LINK:
     case NODE_CONTACT:
     case NODE_LINES:
         return true;

@@ -1,9 +1,16 @@
 /*
  * node.h - inode numbers by arithmetic.
  *
- *   bits 63-60  kind
- *   bits 59-40  view: which listing directory it was reached through
- *   bits 39-0   row of the asset, number of the saved link, or version
+ *   bits 52-49  kind
+ *   bits 48-33  view: which listing directory it was reached through
+ *   bits 32-0   row of the asset, number of the saved link, or version
+ *
+ * 53 bits, since JavaScript has no more for a number and would take two files
+ * for one. They hold 8.6 thousand million rows, of which each number is given
+ * once (the catalogue refuses more), and 65,536 views at a time: their numbers
+ * are used again, after the kernel forgot the last inode of one (view.h). What
+ * outlives that, a file handle, tells two views of one number apart by the
+ * inode's generation.
  *
  * The root is 1, as FUSE wants it: kind NODE_VIEW, view 0, row 1. Regular
  * files of an asset have view 0 in every view, so that their pages are cached
@@ -16,35 +23,34 @@
 #include <stdint.h>
 
 enum node_kind {
-    NODE_VIEW,          /* a listing directory, or .id; row 1 */
-    NODE_PICTURES,      /* VIEW/.pictures; row 1 */
-    NODE_FOLDER,        /* an asset's folder in a view */
-    NODE_PICTURE_LINK,  /* thumbnail.<ext> in it */
-    NODE_MANIFEST_LINK, /* manifest.m3u8 in it */
-    NODE_CONTACT,       /* a link in VIEW/.pictures */
-    NODE_METADATA,      /* metadata.json */
-    NODE_PICTURE_URL,   /* thumbnail.url */
-    NODE_MANIFEST_URL,  /* manifest.url */
-    NODE_SAVED,         /* a saved link; row is its number */
-    NODE_LINES,         /* VIEW/.assets.ndjson; row is the version */
-    NODE_MEDIA,         /* .media/<id> */
-    NODE_PICTURE,       /* .media/<id>/thumbnail.<ext> */
-    NODE_PLAYLIST,      /* .media/<id>/manifest.m3u8 */
-    NODE_FIXED,         /* row is an enum node_fixed */
+    NODE_VIEW,         /* a listing directory, or .id; row 1 */
+    NODE_PICTURES,     /* VIEW/.pictures; row 1 */
+    NODE_FOLDER,       /* an asset's folder in a view */
+    NODE_MEDIA_LINK,   /* media in it */
+    NODE_CONTACT,      /* a link in VIEW/.pictures */
+    NODE_METADATA,     /* metadata.json */
+    NODE_PICTURE_URL,  /* thumbnail.url */
+    NODE_MANIFEST_URL, /* manifest.url */
+    NODE_SAVED,        /* a saved link; row is its number */
+    NODE_LINES,        /* VIEW/.assets.ndjson; row is the version */
+    NODE_MEDIA,        /* .media/<id> */
+    NODE_PICTURE,      /* .media/<id>/thumbnail.<ext> */
+    NODE_PLAYLIST,     /* .media/<id>/manifest.m3u8 */
+    NODE_STATUS,       /* .twelvefs/status.json; row tells the text */
+    NODE_FIXED,        /* row is an enum node_fixed */
     NODE_KIND_COUNT
 };
 
 enum node_fixed {
     NODE_FIXED_MEDIA = 1, /* .media */
     NODE_FIXED_CONTROL,   /* .twelvefs */
-    NODE_FIXED_STATUS,    /* .twelvefs/status.json */
-    NODE_FIXED_REFRESH,   /* .twelvefs/refresh */
-    NODE_FIXED_IGNORE,    /* .rgignore */
+    NODE_FIXED_PICTURES,  /* pictures in the root, a link */
     NODE_FIXED_END
 };
 
-#define NODE_VIEW_BITS 20
-#define NODE_ROW_BITS  40
+#define NODE_KIND_BITS 4
+#define NODE_VIEW_BITS 16
+#define NODE_ROW_BITS  33
 #define NODE_VIEW_END  (UINT32_C(1) << NODE_VIEW_BITS)
 #define NODE_ROW_END   (INT64_C(1) << NODE_ROW_BITS)
 #define NODE_ROOT      UINT64_C(1)

@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <pthread.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,14 +11,7 @@
 #include "base/plant.h"
 #include "grammar/name.h"
 #include "mount/node.h"
-
-enum item_kind {
-    ITEM_ENTRY,
-    ITEM_EXPIRE,
-    ITEM_DELETE,
-    ITEM_PAGES,
-    ITEM_LISTING
-};
+#include "mount/notify_internal.h"
 
 /* In struct notify's `directories`, beside the fixed views' bits. */
 #define DIRECTORIES_QUERY (1u << VIEW_FIRST_QUERY)
@@ -124,7 +116,7 @@ static int grow(struct notify *n)
 }
 
 /* Under the lock. What can't be queued makes all of it coarse. */
-static void add(struct notify *n, enum item_kind kind, uint64_t ino,
+void notify_add(struct notify *n, enum item_kind kind, uint64_t ino,
                 uint64_t child, const char *name)
 {
     if (n->coarse)
@@ -140,152 +132,9 @@ static void add(struct notify *n, enum item_kind kind, uint64_t ino,
         (struct item){.kind = kind, .ino = ino, .child = child, .name = copy};
 }
 
-static uint32_t view_of(enum asset_type type)
+void notify_add_directory(struct notify *n, uint32_t view)
 {
-    return VIEW_FIRST_TYPE + (uint32_t)type;
-}
-
-static void add_directory(struct notify *n, uint32_t view)
-{
-    n->directories |= 1u << view;
-}
-
-static void add_appeared(struct notify *n, enum asset_type type,
-                         const char *folder, bool negatives)
-{
-    if (!folder)
-        return;
-    add_directory(n, view_of(type));
-    if (negatives)
-        add(n, ITEM_ENTRY, node_number(NODE_VIEW, view_of(type), 1), 0, folder);
-}
-
-/* The kernel buries a directory that it is told was deleted: while somebody
- * sits in there its inode lives on, dead for good. So that is only for what
- * never comes back, a row. */
-static void add_vanished(struct notify *n, enum asset_type type, int64_t row,
-                         const char *folder, bool deleted)
-{
-    if (!folder)
-        return;
-    add_directory(n, view_of(type));
-    add(n, deleted ? ITEM_DELETE : ITEM_ENTRY,
-        node_number(NODE_VIEW, view_of(type), 1),
-        node_number(NODE_FOLDER, view_of(type), row), folder);
-}
-
-static void add_files(struct notify *n, const struct catalogue_change *c)
-{
-    add(n, ITEM_PAGES, node_number(NODE_METADATA, 0, c->row), 0, NULL);
-    if (c->extension[0] || c->old_extension[0])
-        add(n, ITEM_PAGES, node_number(NODE_PICTURE_URL, 0, c->row), 0, NULL);
-    if (c->manifest || c->old_manifest)
-        add(n, ITEM_PAGES, node_number(NODE_MANIFEST_URL, 0, c->row), 0, NULL);
-}
-
-static void add_picture_name(struct notify *n, uint64_t folder,
-                             const char *extension)
-{
-    if (!extension[0])
-        return;
-    char name[32];
-    (void)snprintf(name, sizeof(name), "thumbnail.%s", extension);
-    add(n, ITEM_ENTRY, folder, 0, name);
-}
-
-/* The links that came or went, in the folder of a view. */
-static void add_links(struct notify *n, const struct catalogue_change *c,
-                      uint32_t view)
-{
-    bool pictures = strcmp(c->extension, c->old_extension) != 0;
-    bool manifests = c->manifest != c->old_manifest;
-    if (!pictures && !manifests)
-        return;
-    uint64_t folder = node_number(NODE_FOLDER, view, c->row);
-    if (pictures) {
-        add(n, ITEM_ENTRY, folder, 0, "thumbnail.url");
-        add_picture_name(n, folder, c->old_extension);
-        add_picture_name(n, folder, c->extension);
-    }
-    if (manifests) {
-        add(n, ITEM_ENTRY, folder, 0, "manifest.url");
-        add(n, ITEM_ENTRY, folder, 0, "manifest.m3u8");
-    }
-    add(n, ITEM_LISTING, folder, 0, NULL);
-}
-
-/* Its names in .id and .media. */
-static void add_id(struct notify *n, const struct catalogue_change *c,
-                   bool deleted)
-{
-    char component[NAME_SIZE];
-    if (name_of_id(c->id, component))
-        return;
-    add(n, deleted ? ITEM_DELETE : ITEM_ENTRY,
-        node_number(NODE_VIEW, VIEW_ID, 1),
-        node_number(NODE_FOLDER, VIEW_ID, c->row), component);
-    add(n, ITEM_ENTRY, node_number(NODE_FIXED, 0, NODE_FIXED_MEDIA), 0,
-        component);
-}
-
-static void add_change(struct notify *n, const struct catalogue_change *c,
-                       bool negatives)
-{
-    switch (c->kind) {
-    case CATALOGUE_ADDED:
-        add_appeared(n, c->type, c->folder, negatives);
-        if (negatives)
-            add_id(n, c, false);
-        break;
-    case CATALOGUE_REMOVED:
-        add_vanished(n, c->old_type, c->row, c->old_folder, true);
-        add_id(n, c, true);
-        add_files(n, c);
-        break;
-    case CATALOGUE_MOVED:
-        add_vanished(n, c->old_type, c->row, c->old_folder, false);
-        add_appeared(n, c->type, c->folder, negatives);
-        add_files(n, c);
-        add_links(n, c, view_of(c->type));
-        add_links(n, c, VIEW_ID);
-        break;
-    case CATALOGUE_CHANGED:
-        add_files(n, c);
-        add_links(n, c, view_of(c->type));
-        add_links(n, c, VIEW_ID);
-        break;
-    case CATALOGUE_RENEWED:
-        add_files(n, c);
-        break;
-    }
-}
-
-/* What a query selects may have changed, and names with it. */
-static void add_to_query(struct notify *n, const struct catalogue_change *c,
-                         uint32_t view)
-{
-    uint64_t directory = node_number(NODE_VIEW, view, 1);
-    if (c->kind == CATALOGUE_RENEWED)
-        return;
-    if (c->old_folder)
-        add(n, ITEM_EXPIRE, directory, 0, c->old_folder);
-    if (c->folder && (!c->old_folder || strcmp(c->folder, c->old_folder) != 0))
-        add(n, ITEM_EXPIRE, directory, 0, c->folder);
-    if (c->kind == CATALOGUE_CHANGED || c->kind == CATALOGUE_MOVED)
-        add_links(n, c, view);
-}
-
-/* Only where absences are settled: before that LOOKUPs are parked in query
- * directories, and hold the locks that this would wait for. */
-static void add_to_queries(struct notify *n, const struct catalogue_diff *diff)
-{
-    uint32_t views[NOTIFY_MAX_VIEWS];
-    size_t count = view_numbers(n->views, views, array_count(views));
-    if (count * diff->count > NOTIFY_MAX_NAMES)
-        return;
-    for (size_t i = 0; i < diff->count; i++)
-        for (size_t v = 0; v < count; v++)
-            add_to_query(n, &diff->changes[i], views[v]);
+    n->directories |= view < VIEW_FIRST_QUERY ? 1u << view : DIRECTORIES_QUERY;
 }
 
 void notify_commit(struct notify *n, const struct catalogue_diff *diff,
@@ -294,12 +143,7 @@ void notify_commit(struct notify *n, const struct catalogue_diff *diff,
     guard_mutex(&n->lock);
     if (!n->running || planted("dropped_notification"))
         return;
-    for (size_t i = 0; i < diff->count; i++)
-        add_change(n, &diff->changes[i], negatives);
-    if (negatives)
-        add_to_queries(n, diff);
-    if (diff->count)
-        n->directories |= DIRECTORIES_QUERY;
+    notify_add_diff(n, n->views, diff, negatives);
     (void)pthread_cond_signal(&n->more);
 }
 
@@ -329,8 +173,33 @@ void notify_other(struct notify *n, bool shown, bool negatives)
     if (!n->running)
         return;
     if (!shown || negatives)
-        add(n, ITEM_ENTRY, NODE_ROOT, 0, asset_type_name(ASSET_OTHER));
-    add_directory(n, VIEW_ROOT);
+        notify_add(n, ITEM_ENTRY, NODE_ROOT, 0, asset_type_name(ASSET_OTHER));
+    notify_add_directory(n, VIEW_ROOT);
+    (void)pthread_cond_signal(&n->more);
+}
+
+void notify_link(struct notify *n, uint32_t view, const char *name)
+{
+    guard_mutex(&n->lock);
+    if (!n->running)
+        return;
+    notify_add(n, ITEM_ENTRY, node_number(NODE_VIEW, view, 1), 0, name);
+    notify_add_directory(n, view);
+    (void)pthread_cond_signal(&n->more);
+}
+
+static void add_view(void *ctx, const struct view *v)
+{
+    notify_add(ctx, ITEM_ENTRY, node_number(NODE_VIEW, v->parent->number, 1), 0,
+               v->segment);
+}
+
+void notify_views(struct notify *n)
+{
+    guard_mutex(&n->lock);
+    if (!n->running)
+        return;
+    view_each(n->views, add_view, n);
     (void)pthread_cond_signal(&n->more);
 }
 
@@ -347,9 +216,18 @@ void notify_pages(struct notify *n, int64_t row)
     guard_mutex(&n->lock);
     if (!n->running)
         return;
-    add(n, ITEM_PAGES, node_number(NODE_METADATA, 0, row), 0, NULL);
-    add(n, ITEM_PAGES, node_number(NODE_PICTURE_URL, 0, row), 0, NULL);
-    add(n, ITEM_PAGES, node_number(NODE_MANIFEST_URL, 0, row), 0, NULL);
+    notify_add(n, ITEM_PAGES, node_number(NODE_METADATA, 0, row), 0, NULL);
+    notify_add(n, ITEM_PAGES, node_number(NODE_PICTURE_URL, 0, row), 0, NULL);
+    notify_add(n, ITEM_PAGES, node_number(NODE_MANIFEST_URL, 0, row), 0, NULL);
+    (void)pthread_cond_signal(&n->more);
+}
+
+void notify_name(struct notify *n, uint64_t directory, const char *name)
+{
+    guard_mutex(&n->lock);
+    if (!n->running)
+        return;
+    notify_add(n, ITEM_ENTRY, directory, 0, name);
     (void)pthread_cond_signal(&n->more);
 }
 
@@ -358,13 +236,14 @@ void notify_written(struct notify *n, uint64_t file)
     guard_mutex(&n->lock);
     if (!n->running)
         return;
-    add(n, ITEM_PAGES, file, 0, NULL);
+    notify_add(n, ITEM_PAGES, file, 0, NULL);
     (void)pthread_cond_signal(&n->more);
 }
 
 /* The kernel resets a cached listing when a name that it knows goes. The link
  * that came wasn't known; metadata.json is, wherever the listing was read, or
- * was dropped from memory since: then the pages of the listing are dropped. */
+ * was dropped from memory since (and stands not in .media/<id>): then the pages
+ * of the listing are dropped, and the attributes, whose mtime is another. */
 static void reset_listing(struct notify *n, uint64_t folder)
 {
     int err = n->kernel.inval_entry(n->ctx, folder, "metadata.json");
@@ -398,11 +277,12 @@ static void tell(struct notify *n, const struct item *item)
     }
 }
 
-static void collect_name(void *ctx, const char *segment)
+static void collect_name(void *ctx, const struct view *v)
 {
     struct buf *names = ctx;
-    size_t size = strlen(segment) + 1;
-    if (buf_append(names, segment, size))
+    if (v->parent->number != VIEW_ROOT)
+        return;
+    if (buf_append(names, v->segment, strlen(v->segment) + 1))
         log_warning("a query directory stays in the kernel's cache");
 }
 
@@ -416,7 +296,7 @@ static void tell_everything(struct notify *n)
                                     asset_type_name((enum asset_type)i));
     (void)n->kernel.inval_entry(n->ctx, NODE_ROOT, ".id");
     (void)n->kernel.inval_entry(n->ctx, NODE_ROOT, ".media");
-    view_each_of_root(n->views, collect_name, &names);
+    view_each(n->views, collect_name, &names);
     for (size_t at = 0; at < names.len; at += strlen(names.data + at) + 1)
         (void)n->kernel.inval_entry(n->ctx, NODE_ROOT, names.data + at);
 }

@@ -15,13 +15,20 @@
  *   added    TYPE's name, if the kernel may hold its absence; TYPE's attributes
  *   removed  TYPE's name as deleted; TYPE's attributes; the files
  *   moved    the name there dropped, and added here: it may move back
- *   changed  the files' pages; in the folder the names of links that came or
- *            went, and its listing
+ *   changed  the files' pages; in the folder and in .media/<id> the names that
+ *            came or went, and the listing
  *   renewed  the files' pages
  * and likewise for its names in .id and .media. Query directories validate
  * themselves within `refresh`. On top of that their attributes are dropped
  * after each commit, and the names that it touched expire in them, where that
  * isn't too much: whoever asked for a poll sees what it brought.
+ *
+ * A directory's attributes are dropped, and its pages are not: its new mtime
+ * makes the kernel read the listing anew for whoever begins. Without the pages
+ * a listing that somebody left unfinished could neither be completed nor begun
+ * anew, and the directory would not be cached again while it is known. The
+ * price: whoever begins before another has completed such a listing may be
+ * shown a name that went between.
  */
 #ifndef TWELVEFS_MOUNT_NOTIFY_H
 #define TWELVEFS_MOUNT_NOTIFY_H
@@ -39,7 +46,7 @@
 
 struct notify;
 
-/* The kernel's side, negative errno as libfuse gives it. On the notify
+/* The kernel's side (kernel.h), its negative errno. On the notify
  * thread. inval_inode with off -1 is about the attributes alone. is_held:
  * whether a request is parked that holds the directory's lock. */
 struct notify_kernel {
@@ -73,10 +80,16 @@ void notify_other(struct notify *n, bool shown, bool negatives);
  * off; on the notify thread, or at once when that doesn't run. -ENOMEM: it
  * won't. */
 int notify_after(struct notify *n, void (*fn)(void *ctx), void *ctx);
+/* A saved link of a view came or went. */
+void notify_link(struct notify *n, uint32_t view, const char *name);
+/* The kernel should forget the query directories that nobody is in. */
+void notify_views(struct notify *n);
 /* Some directory may be held no longer. Any thread; quick. */
 void notify_go_on(struct notify *n);
 /* The pages of an asset's files may be older than the catalogue. */
 void notify_pages(struct notify *n, int64_t row);
+/* A name leads to something else now, or may. */
+void notify_name(struct notify *n, uint64_t directory, const char *name);
 /* The kernel may hold what somebody wrote to a file that can't be written. */
 void notify_written(struct notify *n, uint64_t file);
 

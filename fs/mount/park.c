@@ -27,10 +27,12 @@
 #include "mount/park.h"
 
 #include <errno.h>
+#include <linux/fuse.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/plant.h"
 #include "mount/mount.h"
 
 enum parked_state {
@@ -160,6 +162,8 @@ static void on_answer(void *ctx, int err)
 {
     struct parked *k = ctx;
     struct park *p = k->park;
+    if (planted("park_error_lost"))
+        err = 0;
     guard_mutex(&p->lock);
     if (k->state == PARKED_WAITING) {
         make_ready(p, k, err);
@@ -186,7 +190,10 @@ static void on_interrupt(fuse_req_t req, void *data)
     (void)req;
     struct parked *k = data;
     struct park *p = k->park;
+    opcount_add(&k->request.mount->operations, FUSE_INTERRUPT);
     guard_mutex(&p->lock);
+    if (planted("park_interrupt_lost"))
+        return;
     if (k->state == PARKED_ASKING)
         k->interrupted = true;
     else if (k->state == PARKED_WAITING)
@@ -302,7 +309,7 @@ int park_fetch(struct request *r, const char *id)
     int err = begin(r, TICKET_MEDIA, &k);
     if (err)
         return err;
-    k->request.asked |= REQUEST_ASKED_PICTURE;
+    k->request.fetches++;
     err = media_fetch(k->park->media, id, k->request.deadline_ms, on_picture, k,
                       &ticket);
     return settle(r, k, err, ticket);

@@ -8,16 +8,23 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/log.h"
 #include "mount/device.h"
+#include "mount/entry.h"
 #include "mount/fs_ops.h"
+#include "mount/kernel.h"
 #include "mount/mount.h"
+#include "mount/status.h"
 
 #define OPTIONS_MAX   65536
 #define LOG_LINE_SIZE 512
+#define HANDSHAKE_MS  10000
+#define RING_ENTRIES  "64" /* a processor; each that waits holds one */
+#define DEVICE_PATH   "/dev/fuse"
 
 /* ---- making and ending ------------------------------------------------ */
 
@@ -53,49 +60,53 @@ static int make_options(const struct mount_config *config, char **ret)
     if (!err)
         err = append_escaped(&out, config->source);
     if (!err)
-        err = buf_append_str(
-            &out, ",subtype=twelvefs,default_permissions,nosuid,nodev,noexec");
+        err = buf_append_str(&out,
+                             ",subtype=twelvefs,default_permissions,noexec");
+    /* Else the kernel forgets an inode's atime at each cold READ, READDIR and
+     * READLINK, and asks GETATTR again in the next pass. */
+    if (!err && !config->read_write)
+        err = buf_append_str(&out, ",ro");
     if (!err && config->allow_other)
         err = buf_append_str(&out, ",allow_other");
+    if (!err && config->io_uring && TWELVEFS_FUSE_RINGS)
+        err = buf_append_str(&out, ",io_uring,io_uring_q_depth=" RING_ENTRIES);
     if (!err && config->fuse_options && config->fuse_options[0])
         err = buf_appendf(&out, ",%s", config->fuse_options);
+    if (!err) /* the last word wins, and mount.fuse3 says "dev,suid" */
+        err = buf_append_str(&out, ",nosuid,nodev");
     if (err)
         return err;
     *ret = buf_steal(&out, NULL);
     return *ret ? 0 : -ENOMEM;
 }
 
-static int kernel_inval_inode(void *ctx, uint64_t ino, int64_t off)
+static int told_fd(void *ctx)
 {
-    struct mount *m = ctx;
-    return fuse_lowlevel_notify_inval_inode(m->session, ino, off, 0);
+    return fuse_session_fd(((struct mount *)ctx)->session);
 }
 
-static int kernel_inval_entry(void *ctx, uint64_t parent, const char *name)
+static int tell_inode(void *ctx, uint64_t ino, int64_t off)
 {
-    struct mount *m = ctx;
-    return fuse_lowlevel_notify_inval_entry(m->session, parent, name,
-                                            strlen(name));
+    return kernel_inval_inode(told_fd(ctx), ino, off);
 }
 
-/* Kernels before 6.2 can't: there the name is dropped. */
-static int kernel_expire_entry(void *ctx, uint64_t parent, const char *name)
+static int tell_entry(void *ctx, uint64_t parent, const char *name)
 {
-    struct mount *m = ctx;
-    int err = fuse_lowlevel_notify_expire_entry(
-        m->session, parent, name, strlen(name), FUSE_LL_EXPIRE_ONLY);
-    return err == -ENOSYS ? kernel_inval_entry(ctx, parent, name) : err;
+    return kernel_inval_entry(told_fd(ctx), parent, name);
 }
 
-static int kernel_delete(void *ctx, uint64_t parent, uint64_t child,
+static int tell_expiry(void *ctx, uint64_t parent, const char *name)
+{
+    return kernel_expire_entry(told_fd(ctx), parent, name);
+}
+
+static int tell_deletion(void *ctx, uint64_t parent, uint64_t child,
                          const char *name)
 {
-    struct mount *m = ctx;
-    return fuse_lowlevel_notify_delete(m->session, parent, child, name,
-                                       strlen(name));
+    return kernel_delete_entry(told_fd(ctx), parent, child, name);
 }
 
-static bool kernel_is_held(void *ctx, uint64_t directory)
+static bool is_held(void *ctx, uint64_t directory)
 {
     struct mount *m = ctx;
     return park_holds(m->park, directory);
@@ -104,19 +115,21 @@ static bool kernel_is_held(void *ctx, uint64_t directory)
 static int make_tables(struct mount *m)
 {
     static const struct notify_kernel kernel = {
-        .is_held = kernel_is_held,
-        .inval_inode = kernel_inval_inode,
-        .inval_entry = kernel_inval_entry,
-        .expire_entry = kernel_expire_entry,
-        .delete_entry = kernel_delete,
+        .is_held = is_held,
+        .inval_inode = tell_inode,
+        .inval_entry = tell_entry,
+        .expire_entry = tell_expiry,
+        .delete_entry = tell_deletion,
     };
     int err = view_table_new(&m->views);
     if (!err)
-        err = listing_table_new(&m->listings);
-    if (!err)
-        err = lines_table_new(&m->lines);
+        err = selection_table_new(&m->selections);
     if (!err)
         err = pin_table_new(&m->pins);
+    if (!err)
+        err = history_new(&m->history);
+    if (!err)
+        err = status_table_new(&m->statuses);
     if (!err)
         err = park_new(m->sync, m->media, wake, m, &m->park);
     if (!err)
@@ -131,15 +144,19 @@ static int fill(struct mount *m, const struct mount_config *config)
     m->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (m->stop_fd < 0)
         return -errno;
-    m->owner = (struct attr_owner){.uid = getuid(), .gid = getgid()};
+    m->owner = (struct attr_owner){config->uid, config->gid, config->umask};
     m->refresh_s = (double)config->refresh_ms / 1000;
     m->timeout_ms = config->timeout_ms;
     m->started_ns = clock_wall_ns();
     m->root_changed_ns = m->started_ns;
     m->other_shown = catalogue_count(m->catalogue, ASSET_OTHER) > 0;
+    m->read_write = config->read_write;
+    m->no_pictures = config->no_pictures;
+    m->wants_rings = config->io_uring;
     m->mountpoint = strdup(config->mountpoint);
+    m->source = strdup(config->source);
     int err = make_options(config, &m->options);
-    if (!err && !m->mountpoint)
+    if (!err && (!m->mountpoint || !m->source))
         err = -ENOMEM;
     return err ? err : make_tables(m);
 }
@@ -175,27 +192,31 @@ void mount_free(struct mount *m)
         fuse_session_destroy(m->session);
     park_free(m->park);
     device_free(m->device);
+    status_table_free(m->statuses);
+    history_free(m->history);
     pin_table_free(m->pins);
-    lines_table_free(m->lines);
-    listing_table_free(m->listings);
+    selection_table_free(m->selections);
     view_table_free(m->views);
     (void)pthread_mutex_destroy(&m->push_lock);
     close_fd(&m->stop_fd);
     free(m->mountpoint);
+    free(m->source);
     free(m->options);
     free(m);
 }
 
-/* A picture with another URL is another file of another size. */
-static void drop_pins(struct mount *m, const struct catalogue_diff *diff)
+/* A picture may be another now: the kernel, where it knows one, looks anew. */
+static void tell_pictures(struct mount *m, const struct catalogue_diff *diff)
 {
     for (size_t i = 0; i < diff->count; i++) {
         const struct catalogue_change *c = &diff->changes[i];
-        if (c->kind == CATALOGUE_REMOVED || c->kind == CATALOGUE_CHANGED ||
-            c->kind == CATALOGUE_MOVED) {
-            pin_drop(m->pins, node_number(NODE_PICTURE, 0, c->row));
-            pin_drop(m->pins, node_number(NODE_PLAYLIST, 0, c->row));
-        }
+        char name[ENTRY_PICTURE_SIZE];
+        if (c->kind == CATALOGUE_ADDED || c->kind == CATALOGUE_RENEWED ||
+            !c->old_extension[0] ||
+            !pin_is_known(m->pins, node_number(NODE_PICTURE, 0, c->row)))
+            continue;
+        (void)snprintf(name, sizeof(name), "thumbnail.%s", c->old_extension);
+        notify_name(m->notify, node_number(NODE_MEDIA, 0, c->row), name);
     }
 }
 
@@ -208,8 +229,9 @@ void mount_committed(void *ctx, const struct catalogue_diff *diff)
         m->other_shown = other;
         notify_other(m->notify, other, m->long_negatives);
     }
-    drop_pins(m, diff);
+    history_add(m->history, diff);
     notify_commit(m->notify, diff, m->long_negatives);
+    tell_pictures(m, diff);
 }
 
 /* ---- serving ------------------------------------------------------------ */
@@ -223,28 +245,40 @@ static void resume_parked(struct mount *m)
     }
 }
 
+/* One request, or a look around. */
+static int serve_next(struct mount *m, struct server *server)
+{
+    resume_parked(m);
+    ssize_t got = device_receive(m->device, fuse_session_fd(m->session),
+                                 server->bytes, sizeof(server->bytes));
+    if (got <= 0)
+        return (int)got;
+    fuse_session_process_buf(
+        m->session,
+        &(struct fuse_buf){.mem = server->bytes, .size = (size_t)got});
+    return 0;
+}
+
 static void *serve(void *ctx)
 {
-    struct mount *m = ctx;
-    struct fuse_buf bytes = {.mem = NULL};
-    while (!device_is_leaving(m->device) && !fuse_session_exited(m->session)) {
-        resume_parked(m);
-        int got = fuse_session_receive_buf(m->session, &bytes);
-        if (got == -EINTR || got == -EAGAIN)
-            continue;
-        if (got < 0)
-            m->failure = got;
-        if (got <= 0)
-            break;
-        fuse_session_process_buf(m->session, &bytes);
-    }
-    free(bytes.mem);
+    struct server *server = ctx;
+    struct mount *m = server->mount;
+    int err = 0;
+    while (!err && !device_is_leaving(m->device) &&
+           !fuse_session_exited(m->session))
+        err = serve_next(m, server);
+    if (err && err != -ENODEV)
+        m->failure = err;
     device_leave(m->device); /* the other thread as well */
     mount_stop(m);           /* where it was unmounted */
     return NULL;
 }
 
-/* libfuse's words belong in our log. */
+/* What libfuse says while a mount starts, for whoever started it. libfuse
+ * gives its log no context; it speaks on the thread that calls it. */
+static _Thread_local struct buf *start_words;
+
+/* Later its words belong in our log. */
 __attribute__((format(printf, 2, 0))) static void
 log_fuse(enum fuse_log_level level, const char *format, va_list arguments)
 {
@@ -252,23 +286,29 @@ log_fuse(enum fuse_log_level level, const char *format, va_list arguments)
     int len = vsnprintf(line, sizeof(line), format, arguments);
     if (len < 0)
         return;
+    bool matters = level <= FUSE_LOG_WARNING;
+    if (matters && start_words) {
+        (void)buf_append_str(start_words, line); /* a sentence may be cut */
+        return;
+    }
     line[strcspn(line, "\n")] = '\0';
-    if (level <= FUSE_LOG_WARNING)
+    if (matters)
         log_warning("%s", line);
     else
         log_debug("%s", line);
 }
 
-/* At the start whoever wired the house has the line to say why. */
-__attribute__((format(printf, 2, 0))) static void
-log_fuse_start(enum fuse_log_level level, const char *format, va_list arguments)
+/* "/dev/fd/N" is mounted already; libfuse takes the descriptor. */
+static bool is_descriptor(const char *path)
 {
-    log_fuse(FUSE_LOG_DEBUG, format, arguments);
+    return strncmp(path, "/dev/fd/", strlen("/dev/fd/")) == 0;
 }
 
 static int check_mountpoint(const char *path)
 {
     struct stat st;
+    if (is_descriptor(path))
+        return 0;
     if (stat(path, &st) < 0)
         return -errno;
     return S_ISDIR(st.st_mode) ? 0 : -ENOTDIR;
@@ -289,30 +329,101 @@ static int make_session(struct mount *m)
     return err;
 }
 
+/* Without it everything that libfuse tries fails in a way of its own. */
+static int check_device(void)
+{
+    struct stat st;
+    if (stat(DEVICE_PATH, &st) < 0)
+        return errno == ENOENT || errno == ENOTDIR ? -ENODEV : 0;
+    return S_ISCHR(st.st_mode) ? 0 : -ENODEV;
+}
+
 /* libfuse says -1; errno is mount(2)'s only where it called that itself. */
 static int attach(struct mount *m)
 {
-    static const struct fuse_custom_io io = {.writev = device_writev,
-                                             .read = device_read};
     errno = 0;
     if (fuse_session_mount(m->session, m->mountpoint) != 0)
         return geteuid() != 0 || !errno ? -EPERM : -errno;
     int fd = fuse_session_fd(m->session);
     int flags = fcntl(fd, F_GETFL);
-    if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0)
+    if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0 ||
+        fcntl(fd, F_SETFD, FD_CLOEXEC) < 0)
         return -errno;
-    return fuse_session_custom_io(m->session, &io, fd) ? -EIO : 0;
+    m->features.mends_init = device_mend_init(m->device, m->session);
+    return 0;
+}
+
+/* Until INIT is there; whoever stops the mount ends it. */
+static int await_init(struct mount *m)
+{
+    struct pollfd fds[] = {
+        {.fd = fuse_session_fd(m->session), .events = POLLIN},
+        {.fd = m->stop_fd, .events = POLLIN}};
+    int ready = poll(fds, array_count(fds), HANDSHAKE_MS);
+    if (ready < 0)
+        return errno == EINTR ? 0 : -errno;
+    if (ready == 0)
+        return -ETIMEDOUT;
+    return fds[1].revents ? -ESHUTDOWN : 0;
+}
+
+/* The kernel asks INIT first, and whoever comes waits for the answer. libfuse
+ * gives it, and ends the session where it can't agree. */
+static int shake_hands(struct mount *m)
+{
+    int err = 0;
+    while (!err && !m->initialized && !fuse_session_exited(m->session)) {
+        err = await_init(m);
+        if (!err)
+            err = serve_next(m, &m->servers[0]);
+    }
+    if (!err && fuse_session_exited(m->session))
+        err = -EPROTO;
+    return err;
+}
+
+static void report_rings(const struct mount *m)
+{
+    if (m->wants_rings && !m->has_rings)
+        log_warning("no io_uring: it takes a libfuse that was built with it, "
+                    "and Y in /sys/module/fuse/parameters/enable_uring");
+}
+
+/* Once the threads serve: an answer to INIT that the kernel doesn't take shows
+ * only in what it says to those who come. */
+static int check_root(const struct mount *m)
+{
+    struct stat st;
+    if (is_descriptor(m->mountpoint))
+        return 0;
+    if (stat(m->mountpoint, &st) < 0)
+        return -errno;
+    return st.st_ino == FUSE_ROOT_ID ? 0 : -EIO;
 }
 
 static int start_threads(struct mount *m)
 {
     int err = notify_start(m->notify);
-    while (!err && m->thread_count < MOUNT_THREADS) {
-        err = -pthread_create(&m->threads[m->thread_count], NULL, serve, m);
+    while (!err && m->server_count < MOUNT_THREADS) {
+        struct server *server = &m->servers[m->server_count];
+        server->mount = m;
+        err = -pthread_create(&server->thread, NULL, serve, server);
         if (!err)
-            m->thread_count++;
+            m->server_count++;
     }
     return err;
+}
+
+/* libfuse takes its rings down at the end of its own loop, and only there;
+ * with the session at its end that is all that the loop does. */
+static void end_rings(struct mount *m)
+{
+#if TWELVEFS_FUSE_RINGS /* its environment can ask for rings as well */
+    fuse_session_exit(m->session);
+    (void)fuse_session_loop(m->session);
+#else
+    (void)m;
+#endif
 }
 
 /* While the threads still serve, so that nobody holds a kernel lock that a
@@ -323,28 +434,68 @@ static void end_service(struct mount *m)
     (void)pthread_mutex_lock(&m->push_lock); /* none from now on */
     notify_stop(m->notify);
     device_leave(m->device);
-    for (int i = 0; i < m->thread_count; i++)
-        (void)pthread_join(m->threads[i], NULL);
-    m->thread_count = 0;
+    for (int i = 0; i < m->server_count; i++)
+        (void)pthread_join(m->servers[i].thread, NULL);
+    m->server_count = 0;
     resume_parked(m);
     (void)pthread_mutex_unlock(&m->push_lock);
     fuse_session_unmount(m->session);
+    end_rings(m);
 }
 
-int mount_start(struct mount *m)
+/* "fuse: error: …" and a line end, as libfuse has them, are its log's. */
+static int say_why(struct buf *words, struct buf *ret_why)
 {
-    fuse_set_log_func(log_fuse_start);
+    static const char *const prefixes[] = {"fuse: ", "error: "};
+    const char *text = buf_str(words);
+    for (size_t i = 0; i < array_count(prefixes); i++)
+        if (strncmp(text, prefixes[i], strlen(prefixes[i])) == 0)
+            text += strlen(prefixes[i]);
+    size_t len = strcspn(text, "\n");
+    return buf_append(ret_why, text, len);
+}
+
+static int start(struct mount *m)
+{
     int err = check_mountpoint(m->mountpoint);
+    if (!err)
+        err = check_device();
     if (!err)
         err = make_session(m);
     if (!err)
         err = attach(m);
-    fuse_set_log_func(log_fuse);
+    if (!err)
+        err = shake_hands(m);
     if (!err)
         err = start_threads(m);
+    if (!err)
+        err = check_root(m);
+    return err;
+}
+
+int mount_start(struct mount *m, struct buf *ret_why)
+{
+    cleanup(buf_done) struct buf words = {.max = LOG_LINE_SIZE};
+    fuse_set_log_func(log_fuse);
+    start_words = &words;
+    int err = start(m);
+    start_words = NULL;
     if (err && m->session)
         end_service(m);
+    if (err)
+        (void)say_why(&words, ret_why);
+    else
+        report_rings(m);
     return err;
+}
+
+/* The device says the same when it is unmounted and when the connection was
+ * cut (/sys/fs/fuse/connections); then the mount is still there. */
+static bool is_cut_off(const struct mount *m)
+{
+    struct statfs st;
+    return device_is_leaving(m->device) && statfs(m->mountpoint, &st) < 0 &&
+           errno == ENOTCONN;
 }
 
 int mount_wait(struct mount *m)
@@ -352,8 +503,33 @@ int mount_wait(struct mount *m)
     struct pollfd fd = {.fd = m->stop_fd, .events = POLLIN};
     while (poll(&fd, 1, -1) < 0 && errno == EINTR)
         ;
+    if (!m->failure && is_cut_off(m))
+        m->failure = -ECONNABORTED;
     end_service(m);
     return m->failure;
+}
+
+const char *mount_library_version(void)
+{
+    return fuse_pkgversion();
+}
+
+const char *mount_library_use(void)
+{
+#if TWELVEFS_FUSE_RINGS
+    return "io_uring where it is asked for";
+#elif TWELVEFS_FUSE_MENDS_INIT
+    return "its answer to INIT is mended; no io_uring";
+#else
+    return "no io_uring";
+#endif
+}
+
+struct mount_features mount_features(const struct mount *m)
+{
+    struct mount_features f = m->features;
+    f.io_uring = m->has_rings;
+    return f;
 }
 
 void mount_stop(struct mount *m)

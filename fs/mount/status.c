@@ -1,168 +1,258 @@
 #include "mount/status.h"
 
-#include <inttypes.h>
+#include <cjson/cJSON.h>
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
 #include "mount/mount.h"
+#include "wire/http.h"
 
-/* The text is printable by api.h's word; what JSON can't hold is left out. */
-static int append_string(struct buf *out, const char *text)
+/*
+ * The tree of values that becomes the text. cJSON answers NULL when memory is
+ * short, and takes NULL: so a lack anywhere shows when the tree is printed,
+ * where `lacks` says so.
+ */
+struct object {
+    cJSON *json;
+    bool *lacks;
+};
+
+static void note(struct object o, const void *added)
 {
-    int err = buf_append_char(out, '"');
-    for (; !err && *text; text++)
-        if ((unsigned char)*text >= 0x20 && *text != '"' && *text != '\\')
-            err = buf_append_char(out, *text);
-    return err ? err : buf_append_char(out, '"');
+    if (!added)
+        *o.lacks = true;
 }
 
-static int append_error(struct buf *out, const char *name, int error)
+static struct object add_object(struct object o, const char *name)
 {
-    int err = buf_appendf(out, "  \"%s\": ", name);
-    if (err)
-        return err;
-    err = error ? append_string(out, strerror(error < 0 ? -error : error))
-                : buf_append_str(out, "null");
-    return err ? err : buf_append_str(out, ",\n");
+    struct object added = {cJSON_AddObjectToObject(o.json, name), o.lacks};
+    note(o, added.json);
+    return added;
 }
 
-static int append_time(struct buf *out, const char *name, int64_t seconds)
+static void add_null(struct object o, const char *name)
+{
+    note(o, cJSON_AddNullToObject(o.json, name));
+}
+
+static void add_bool(struct object o, const char *name, bool value)
+{
+    note(o, cJSON_AddBoolToObject(o.json, name, value));
+}
+
+static void add_text(struct object o, const char *name, const char *text)
+{
+    note(o, cJSON_AddStringToObject(o.json, name, text));
+}
+
+/* A count; below 2^53, as no count in here will ever not be. */
+static void add_count(struct object o, const char *name, uint64_t count)
+{
+    note(o, cJSON_AddNumberToObject(o.json, name, (double)count));
+}
+
+/* Negative: not known. */
+static void add_number(struct object o, const char *name, int64_t number)
+{
+    if (number < 0)
+        add_null(o, name);
+    else
+        add_count(o, name, (uint64_t)number);
+}
+
+static void add_time(struct object o, const char *name, int64_t seconds)
 {
     char text[CLOCK_RFC3339_SIZE];
-    if (seconds <= 0)
-        return buf_appendf(out, "  \"%s\": null,\n", name);
+    if (seconds <= 0) {
+        add_null(o, name);
+        return;
+    }
     clock_format_rfc3339(seconds, text);
-    return buf_appendf(out, "  \"%s\": \"%s\",\n", name, text);
+    add_text(o, name, text);
 }
 
-static int append_number(struct buf *out, const char *name, int64_t number)
+static void add_error(struct object o, const char *name, int err)
 {
-    return number < 0
-               ? buf_appendf(out, "  \"%s\": null,\n", name)
-               : buf_appendf(out, "  \"%s\": %" PRId64 ",\n", name, number);
+    if (err)
+        add_text(o, name, strerror(err < 0 ? -err : err));
+    else
+        add_null(o, name);
 }
 
-static int append_assets(struct buf *out, const struct catalogue *c)
+/* What this runs on; "parallel_dirops": "mended" where libfuse forgets it. */
+static void add_libraries(struct object o, const struct mount *m)
 {
-    int err = buf_appendf(out, "  \"assets\": {\"all\": %" PRId64,
-                          catalogue_count(c, ASSET_TYPE_COUNT));
-    for (int i = 0; !err && i < ASSET_TYPE_COUNT; i++)
-        err = buf_appendf(out, ", \"%s\": %" PRId64,
-                          asset_type_name((enum asset_type)i),
-                          catalogue_count(c, (enum asset_type)i));
-    return err ? err : buf_append_str(out, "},\n");
+    struct mount_features f = mount_features(m);
+    struct object libraries = add_object(o, "libraries");
+    add_text(libraries, "libfuse", mount_library_version());
+    add_text(libraries, "curl", http_library_version());
+    add_text(libraries, "sqlite", catalogue_library_version());
+    struct object uses = add_object(o, "uses");
+    if (f.parallel_dirops && f.mends_init)
+        add_text(uses, "parallel_dirops", "mended");
+    else
+        add_bool(uses, "parallel_dirops", f.parallel_dirops);
+    add_bool(uses, "expire_only", f.expire_only);
+    add_bool(uses, "io_uring", f.io_uring);
 }
 
-static int append_sync(struct buf *out, struct sync *sync)
+static void add_sync(struct object o, struct sync *sync)
 {
     struct sync_status s;
     sync_status(sync, &s);
-    int err = buf_appendf(out, "  \"complete\": %s,\n",
-                          s.complete ? "true" : "false");
-    if (!err)
-        err = append_number(out, "walked", s.walked);
-    if (!err)
-        err = append_number(out, "total", s.total);
-    if (!err)
-        err = append_number(out, "unfinished", s.unfinished);
-    if (!err)
-        err = append_time(out, "polled_at", s.polled_s);
-    if (!err)
-        err = append_number(out, "poll_age_seconds",
-                            s.poll_age_ms < 0 ? -1 : s.poll_age_ms / 1000);
-    if (!err)
-        err = append_time(out, "swept_at", s.swept_s);
-    if (!err)
-        err = append_number(out, "sweep_bound_seconds", s.sweep_bound_s);
-    if (!err)
-        err = append_error(out, "stale_because", s.last_error);
-    if (!err)
-        err = buf_appendf(out,
-                          "  \"polls\": %" PRIu64 ",\n  \"walks\": %" PRIu64
-                          ",\n  \"searches\": %" PRIu64 ",\n",
-                          s.polls, s.walks, s.searches);
-    return err;
+    add_bool(o, "complete", s.complete);
+    add_number(o, "walked", s.walked);
+    add_number(o, "total", s.total);
+    add_number(o, "unfinished", s.unfinished);
+    add_time(o, "polled_at", s.polled_s);
+    add_number(o, "poll_age_seconds",
+               s.poll_age_ms < 0 ? -1 : s.poll_age_ms / 1000);
+    add_time(o, "swept_at", s.swept_s);
+    add_number(o, "sweep_bound_seconds", s.sweep_bound_s);
+    add_error(o, "stale_because", s.last_error);
+    add_count(o, "polls", s.polls);
+    add_count(o, "walks", s.walks);
+    add_count(o, "searches", s.searches);
 }
 
-static int append_requests(struct buf *out, const struct api_stats *s)
+static void add_assets(struct object o, const struct catalogue *c)
+{
+    struct object assets = add_object(o, "assets");
+    add_number(assets, "all", catalogue_count(c, ASSET_TYPE_COUNT));
+    for (int i = 0; i < ASSET_TYPE_COUNT; i++)
+        add_number(assets, asset_type_name((enum asset_type)i),
+                   catalogue_count(c, (enum asset_type)i));
+}
+
+static void add_requests(struct object o, const struct api_stats *s)
 {
     uint64_t all = 0;
-    int err = buf_append_str(out, "  \"requests\": {\n");
-    for (int i = 0; !err && i < API_CAUSE_COUNT; i++) {
+    struct object requests = add_object(o, "requests");
+    for (int i = 0; i < API_CAUSE_COUNT; i++) {
+        struct object cause =
+            add_object(requests, api_cause_name((enum api_cause)i));
+        add_count(cause, "sent", s->sent[i]);
+        add_count(cause, "failed", s->failed[i]);
         all += s->sent[i];
-        err = buf_appendf(
-            out,
-            "    \"%s\": {\"sent\": %" PRIu64 ", \"failed\": %" PRIu64 "},\n",
-            api_cause_name((enum api_cause)i), s->sent[i], s->failed[i]);
     }
-    return err ? err
-               : buf_appendf(out,
-                             "    \"all\": %" PRIu64 ", \"throttled\": %" PRIu64
-                             "\n  },\n",
-                             all, s->throttled);
+    add_count(requests, "all", all);
+    add_count(requests, "throttled", s->throttled);
 }
 
-static int append_api(struct buf *out, struct api *api)
+static void add_api(struct object o, struct api *api)
 {
     struct api_stats s;
     api_stats(api, &s);
-    int err = append_requests(out, &s);
-    if (!err)
-        err = append_number(out, "rate_limit", s.limit);
-    if (!err)
-        err = append_number(out, "rate_remaining", s.remaining);
-    if (!err)
-        err = append_time(out, "rate_reset_at", s.reset_s);
-    if (!err)
-        err = append_number(out, "background_pause_ms", s.background_pause_ms);
-    if (!err)
-        err = append_time(out, "answered_at", s.last_success_s);
-    if (!err)
-        err = append_error(out, "last_error", s.last_error);
-    if (!err)
-        err = buf_append_str(out, "  \"last_error_text\": ");
-    if (!err)
-        err = append_string(out, s.last_error_text);
-    return err ? err
-               : buf_appendf(out, ",\n  \"failing_fast\": %s,\n",
-                             s.circuit_open ? "true" : "false");
+    add_requests(o, &s);
+    add_number(o, "rate_limit", s.limit);
+    add_number(o, "rate_remaining", s.remaining);
+    add_time(o, "rate_reset_at", s.reset_s);
+    add_number(o, "background_pause_ms", s.background_pause_ms);
+    add_time(o, "answered_at", s.last_success_s);
+    add_error(o, "last_error", s.last_error);
+    add_text(o, "last_error_text", s.last_error_text);
+    add_bool(o, "failing_fast", s.circuit_open);
 }
 
-static int append_operation(void *ctx, const char *name, uint64_t count)
+static int add_operation(void *ctx, const char *name, uint64_t count)
 {
-    return buf_appendf(ctx, ", \"%s\": %" PRIu64, name, count);
+    add_count(*(struct object *)ctx, name, count);
+    return 0;
 }
 
 /* What the kernel asked; reading this file is some of it. */
-static int append_operations(struct buf *out, struct mount *m)
+static void add_operations(struct object o, struct mount *m)
 {
-    int err =
-        buf_appendf(out, "  \"fuse\": {\"waiting\": %zu", park_count(m->park));
-    if (!err)
-        err = device_each_count(m->device, append_operation, out);
-    return err ? err : buf_append_str(out, "},\n");
+    struct object operations = add_object(o, "fuse");
+    add_count(operations, "waiting", park_count(m->park));
+    (void)opcount_each(&m->operations, add_operation, &operations);
 }
 
-int status_text(struct mount *m, char out[ATTR_STATUS_BYTES])
+DEFINE_CLEANUP(delete_json, cJSON *, cJSON_Delete)
+DEFINE_CLEANUP(free_json_text, char *, cJSON_free)
+
+int status_json(struct mount *m, struct buf *out)
 {
-    cleanup(buf_done) struct buf text = {.max = ATTR_STATUS_BYTES - 1};
-    int err =
-        buf_append_str(&text, "{\n  \"version\": \"" TWELVEFS_VERSION "\",\n");
-    if (!err)
-        err = append_sync(&text, m->sync);
-    if (!err)
-        err = append_assets(&text, m->catalogue);
-    if (!err)
-        err = append_api(&text, m->api);
-    if (!err)
-        err = append_operations(&text, m);
-    if (!err)
-        err = buf_appendf(&text, "  \"query_directories\": %zu\n}",
-                          view_count(m->views));
+    bool lacks = false;
+    cleanup(delete_json) cJSON *json = cJSON_CreateObject();
+    if (!json)
+        return -ENOMEM;
+    struct object o = {json, &lacks};
+    add_text(o, "version", TWELVEFS_VERSION);
+    add_libraries(o, m);
+    add_sync(o, m->sync);
+    add_assets(o, m->catalogue);
+    add_api(o, m->api);
+    add_operations(o, m);
+    add_count(o, "query_directories", view_count(m->views));
+    cleanup(free_json_text) char *text = lacks ? NULL : cJSON_Print(json);
+    if (!text)
+        return -ENOMEM;
+    int err = buf_append_str(out, text);
+    return err ? err : buf_append_char(out, '\n');
+}
+
+/* ---- the file ---- */
+
+struct status_table {
+    pthread_mutex_t lock; /* guards everything below */
+    int64_t last;         /* number given */
+    struct {
+        int64_t number;
+        char *text;
+    } kept[STATUS_KEPT];
+};
+
+int status_table_new(struct status_table **ret_table)
+{
+    struct status_table *t = calloc(1, sizeof(*t));
+    if (!t)
+        return -ENOMEM;
+    (void)pthread_mutex_init(&t->lock, NULL);
+    *ret_table = t;
+    return 0;
+}
+
+void status_table_free(struct status_table *t)
+{
+    if (!t)
+        return;
+    for (size_t i = 0; i < STATUS_KEPT; i++)
+        free(t->kept[i].text);
+    (void)pthread_mutex_destroy(&t->lock);
+    free(t);
+}
+
+int status_keep(struct status_table *t, struct mount *m, int64_t *ret_number,
+                size_t *ret_size)
+{
+    cleanup(buf_done) struct buf text = {.max = STATUS_MAX_BYTES};
+    int err = status_json(m, &text);
     if (err)
         return err;
-    memset(out, ' ', ATTR_STATUS_BYTES);
-    memcpy(out, buf_str(&text), text.len);
-    out[ATTR_STATUS_BYTES - 1] = '\n';
+    size_t len;
+    char *bytes = buf_steal(&text, &len);
+    if (!bytes)
+        return -ENOMEM;
+    guard_mutex(&t->lock);
+    int64_t number = ++t->last % NODE_ROW_END;
+    size_t at = (size_t)t->last % STATUS_KEPT;
+    free(t->kept[at].text);
+    t->kept[at].text = bytes;
+    t->kept[at].number = number;
+    *ret_number = number;
+    *ret_size = len;
     return 0;
+}
+
+int status_kept(struct status_table *t, int64_t number, struct buf *out)
+{
+    guard_mutex(&t->lock);
+    for (size_t i = 0; i < STATUS_KEPT; i++)
+        if (t->kept[i].text && t->kept[i].number == number)
+            return buf_append_str(out, t->kept[i].text);
+    return -ESTALE;
 }

@@ -9,11 +9,16 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/hash.h"
 #include "mount/node.h"
 
 #define BUCKETS_MIN 64
-#define PLACE_MAX   ((size_t)QUERY_MAX_TERMS * (NAME_MAX + 1))
+#define CROWD       1024 /* views between one asking to forget and the next */
+#define NS_PER_MS   1000000
+
+_Static_assert(VIEW_MAX + VIEW_FIRST_QUERY < NODE_VIEW_END, "numbers suffice");
+#define PLACE_MAX ((size_t)QUERY_MAX_TERMS * (NAME_MAX + 1))
 
 /* A view as the table keeps it; the public part comes first. */
 struct entry {
@@ -33,7 +38,9 @@ struct view_table {
     struct entry **by_name;
     size_t buckets; /* a power of two */
     size_t count;   /* query views */
+    bool crowded;   /* since view_is_crowded said so */
     uint32_t next_number;
+    uint64_t next_serial;
 };
 
 static uint64_t hash_name(uint32_t parent, const char *segment)
@@ -78,6 +85,8 @@ static int add_fixed(struct view_table *t, uint32_t number, const char *name,
     if (!e)
         return -ENOMEM;
     e->view.number = number;
+    e->view.serial = number;
+    e->view.generation = 1;
     e->view.type = type;
     if (type != ASSET_TYPE_COUNT) {
         int err = query_add_type(&e->view.query, type);
@@ -124,6 +133,8 @@ int view_table_new(struct view_table **ret_table)
         return -ENOMEM;
     (void)pthread_mutex_init(&t->lock, NULL);
     t->next_number = VIEW_FIRST_QUERY;
+    /* Past those of an earlier mount: a handle may outlive it. */
+    t->next_serial = (uint64_t)clock_wall_ns() / NS_PER_MS;
     int err = allocate_buckets(t, BUCKETS_MIN);
     if (!err)
         err = add_fixed(t, VIEW_ROOT, "", ASSET_TYPE_COUNT);
@@ -245,6 +256,8 @@ static uint32_t take_number(struct view_table *t)
 static void link_entry(struct view_table *t, struct entry *e)
 {
     e->view.number = take_number(t);
+    e->view.serial = t->next_serial++;
+    e->view.generation = (uint32_t)e->view.serial;
     struct entry **number = &t->by_number[e->view.number & (t->buckets - 1)];
     struct entry **name = &t->by_name[e->hash & (t->buckets - 1)];
     e->next_by_number = *number;
@@ -252,6 +265,8 @@ static void link_entry(struct view_table *t, struct entry *e)
     e->next_by_name = *name;
     *name = e;
     t->count++;
+    if (t->count >= VIEW_MAX / 2 && t->count % CROWD == 0)
+        t->crowded = true;
     ((struct entry *)e->view.parent)->refs++;
 }
 
@@ -349,12 +364,18 @@ size_t view_numbers(struct view_table *t, uint32_t *numbers, size_t max)
     return count;
 }
 
-void view_each_of_root(struct view_table *t, view_name_fn *fn, void *ctx)
+bool view_is_crowded(struct view_table *t)
 {
-    const struct view *root = &t->fixed[VIEW_ROOT]->view;
+    guard_mutex(&t->lock);
+    bool crowded = t->crowded;
+    t->crowded = false;
+    return crowded;
+}
+
+void view_each(struct view_table *t, view_each_fn *fn, void *ctx)
+{
     guard_mutex(&t->lock);
     for (size_t i = 0; i < t->buckets; i++)
         for (struct entry *e = t->by_number[i]; e; e = e->next_by_number)
-            if (e->view.parent == root)
-                fn(ctx, e->view.segment);
+            fn(ctx, &e->view);
 }

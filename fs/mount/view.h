@@ -26,11 +26,16 @@ enum view_number {
     VIEW_FIRST_QUERY = 16
 };
 
-/* Views alive at once; more are -ENFILE. */
-#define VIEW_MAX 65536
+/* Query views alive at once; more are -ENFILE. Less than there are numbers, so
+ * that one which was given up stays unused for a while. The kernel keeps what
+ * it has memory for: from half of them on it must be asked to forget some. */
+#define VIEW_MAX 49152
 
 struct view {
     uint32_t number;
+    uint64_t serial; /* never another view's, unlike the number */
+    uint32_t
+        generation; /* of its inodes: 1, of a query's the serial number's */
     struct view *parent; /* NULL for the root; a reference */
     const char *segment; /* its name in the parent; "" for the root */
     const char *place;   /* its path from the root: "", "video", "a=b/c=d" */
@@ -77,9 +82,13 @@ size_t view_count(struct view_table *t);
 /* The numbers of query views alive, at most max of them; how many. */
 size_t view_numbers(struct view_table *t, uint32_t *numbers, size_t max);
 
-/* The names of the query views right under the root. fn is called under the
- * table's lock: it may copy the name, no more. */
-typedef void view_name_fn(void *ctx, const char *segment);
-void view_each_of_root(struct view_table *t, view_name_fn *fn, void *ctx);
+/* Whether it is time to have the kernel forget: now and then from half of
+ * VIEW_MAX on, when views are added. */
+bool view_is_crowded(struct view_table *t);
+
+/* All query views. fn is called under the table's lock: it may copy the view's
+ * name, no more. */
+typedef void view_each_fn(void *ctx, const struct view *v);
+void view_each(struct view_table *t, view_each_fn *fn, void *ctx);
 
 #endif

@@ -35,13 +35,11 @@ struct part {
 struct narrow {
     struct narrow *next;
     struct query query; /* one term: ids, or a filename */
-    char *key;          /* its canonical text, "renew " before it or not */
+    char *key;          /* its canonical text */
     char *filter;
-    bool renew;
     bool by_ids;   /* what is asked for now; later their filenames are */
     bool ids_came; /* … and are in the catalogue */
     bool nameless; /* some filename of theirs can't be asked for */
-    enum api_cause cause;
     int64_t deadline_ms;
     int64_t total;
     struct page pages[PAGES_MAX];
@@ -87,7 +85,7 @@ static void narrow_end(struct sync *s, struct narrow *n, int err)
             break;
         }
     }
-    if (!err && !n->renew)
+    if (!err)
         covered_add(s, &n->query);
     waiters_answer(s, n, err);
     narrow_free(n);
@@ -110,13 +108,9 @@ static bool hand_to_walk(struct sync *s, struct waiter *w, void *ctx,
 
 /* Too wide, or nothing that a server can be asked: whoever asked waits for the
  * walk instead; but not for an asset that has come and only lacks its folder
- * name. What is to be renewed can't wait. */
+ * name. */
 static void give_up(struct sync *s, struct narrow *n)
 {
-    if (n->renew) {
-        narrow_end(s, n, -EIO);
-        return;
-    }
     if (n->ids_came)
         waiters_settle(s, asks_for_id, n);
     if (!s->complete)
@@ -178,7 +172,7 @@ static int put_page(struct sync *s, struct narrow *n, struct page *page)
             slice_put(s, &page->assets[i], !n->by_ids, true, &n->answer, &out);
         if (err)
             return err;
-        if (n->by_ids && !n->renew && !out.gone)
+        if (n->by_ids && !out.gone)
             err = note_name(s, n, &page->assets[i]);
         if (err)
             return err;
@@ -322,7 +316,7 @@ static void judge(struct sync *s, struct narrow *n)
     if (goes_on(s, n))
         return;
     if (is_refused_id(n)) {
-        narrow_end(s, n, n->renew ? -ENOENT : 0);
+        narrow_end(s, n, 0);
         return;
     }
     int err = n->err ? n->err : check_whole(n);
@@ -336,7 +330,6 @@ static void judge(struct sync *s, struct narrow *n)
         give_up(s, n);
         return;
     }
-    bool absent = !err && n->renew && n->pages[0].count == 0;
     if (!err)
         err = commit(s, n);
     n->ids_came |= !err && n->by_ids;
@@ -346,7 +339,7 @@ static void judge(struct sync *s, struct narrow *n)
         give_up(s, n);
         return;
     }
-    narrow_end(s, n, absent ? -ENOENT : err);
+    narrow_end(s, n, err);
 }
 
 static bool is_wide(const struct narrow *n)
@@ -401,8 +394,8 @@ static void ask_more(struct sync *s, struct narrow *n)
         *part = (struct part){n, n->asked++};
         n->in_flight++;
         errand_list_page(s, (int64_t)part->index + 1, API_PAGE_LIMIT, n->filter,
-                         API_FOREGROUND, n->cause, n->deadline_ms, on_page,
-                         part);
+                         API_FOREGROUND, API_CAUSE_NARROW, n->deadline_ms,
+                         on_page, part);
     }
 }
 
@@ -422,10 +415,10 @@ static const struct query_term *narrowest_term(const struct query *q)
     return best;
 }
 
-static struct narrow *find(struct sync *s, const char *key, bool renew)
+static struct narrow *find(struct sync *s, const char *key)
 {
     for (struct narrow *n = s->narrows; n; n = n->next)
-        if (n->renew == renew && strcmp(n->key, key) == 0)
+        if (strcmp(n->key, key) == 0)
             return n;
     return NULL;
 }
@@ -453,16 +446,15 @@ static int make(const struct query *term, const char *key,
 }
 
 /* Joins the narrow query of this term that is under way, or begins it. */
-static int join(struct sync *s, struct waiter *w, const struct query *term,
-                bool renew)
+static int join(struct sync *s, struct waiter *w, const struct query *term)
 {
     cleanup(buf_done) struct buf key = {.max = 64 << 10};
     int err = query_canonical(term, &key);
     if (err)
         return err;
-    if (!renew && covered_has(s, term))
+    if (covered_has(s, term))
         return 0;
-    struct narrow *n = find(s, buf_str(&key), renew);
+    struct narrow *n = find(s, buf_str(&key));
     if (n) {
         w->owner = n;
         return QUESTION_WAITS;
@@ -470,8 +462,6 @@ static int join(struct sync *s, struct waiter *w, const struct query *term,
     err = make(term, buf_str(&key), &n);
     if (err)
         return err;
-    n->renew = renew;
-    n->cause = renew ? API_CAUSE_RENEW : API_CAUSE_NARROW;
     n->deadline_ms = w->deadline_ms;
     n->next = s->narrows;
     s->narrows = n;
@@ -487,15 +477,15 @@ int narrow_query(struct sync *s, struct waiter *w, const struct query *q)
         return -EOPNOTSUPP;
     struct query_term copy = *t;
     const struct query one = {&copy, 1};
-    return join(s, w, &one, false);
+    return join(s, w, &one);
 }
 
-int narrow_id(struct sync *s, struct waiter *w, const char *id, bool renew)
+int narrow_id(struct sync *s, struct waiter *w, const char *id)
 {
     struct query q = {0};
     int err = query_add_id(&q, id);
     if (!err)
-        err = join(s, w, &q, renew);
+        err = join(s, w, &q);
     query_done(&q);
     return err;
 }
@@ -517,7 +507,7 @@ int narrow_folder(struct sync *s, struct waiter *w, const char *folder)
         return -ENOMEM;
     err = query_add(&q, segment, NULL, NULL);
     if (!err)
-        err = join(s, w, &q, false);
+        err = join(s, w, &q);
     query_done(&q);
     return err;
 }

@@ -104,7 +104,12 @@ static int add_border(struct walk *w, int64_t older_s, int64_t newer_s,
         return 0;
     }
     w->borders[w->border_count++] = (struct segment){
-        .older_s = older_s, .newer_s = newer_s, .suspect = suspect};
+        .older_s = older_s,
+        .newer_s = newer_s,
+        .older_count = w->reach > 0 ? w->reach - 1 : 0,
+        .newer_count = w->reach + 1,
+        .placed = true,
+        .suspect = suspect};
     return 0;
 }
 
@@ -118,9 +123,7 @@ static int find_suspects(struct sync *s, const struct page *page,
     const struct catalogue_place older = {.created_s = older_s, .row = -1};
     struct catalogue_place *places = NULL;
     size_t count = 0;
-    struct catalogue_reader *r = catalogue_reader_acquire(s->catalogue);
-    if (!r)
-        return -ENOMEM;
+    struct catalogue_reader *r = catalogue_reader_of_writer(s->catalogue);
     int err = catalogue_between(r, &newer, &older, GAP_MAX, &places, &count);
     catalogue_reader_release(r);
     *ret_suspect = false;
@@ -184,6 +187,7 @@ int prefix_join(struct sync *s, struct held *h)
     const struct slice slice = {.page = h->number,
                                 .page_limit = API_PAGE_LIMIT,
                                 .named = true,
+                                .step = true,
                                 .last = h->last};
     struct slice_result result = {0};
     int err = 0;

@@ -7,6 +7,8 @@
 #include "base/clock.h"
 #include "sync/sync_internal.h"
 
+#define INDEX_ROWS 512 /* a step of some milliseconds */
+
 static bool has_row(void *ctx, const struct catalogue_entry *e)
 {
     *(bool *)ctx = true;
@@ -75,25 +77,90 @@ static int ask_ready(struct sync *s, struct waiter *w)
     return s->ready ? 0 : s->ready_err ? s->ready_err : QUESTION_WAITS;
 }
 
-static int index_fields(struct sync *s, const struct query *q)
+static size_t fields_of(const struct query *q, const char **names)
 {
-    for (size_t i = 0; i < q->count; i++) {
+    size_t count = 0;
+    for (size_t i = 0; i < q->count && count < CATALOGUE_MAX_INDEXED; i++) {
         const struct query_term *t = &q->terms[i];
-        if (t->kind != QUERY_RANGE && t->kind != QUERY_EXACT)
-            continue;
-        struct catalogue_reader *r = catalogue_reader_acquire(s->catalogue);
-        bool indexed = r && catalogue_field_indexed(r, t->field);
-        catalogue_reader_release(r);
-        int err = indexed ? 0 : catalogue_index_field(s->catalogue, t->field);
-        if (err)
-            return err;
+        if (t->kind == QUERY_RANGE || t->kind == QUERY_EXACT)
+            names[count++] = t->field;
     }
-    return 0;
+    return count;
+}
+
+/* ---- fields, in steps ---- */
+
+/* question_step answers. */
+static int ask_fields(struct sync *s, struct waiter *w)
+{
+    const char *names[CATALOGUE_MAX_INDEXED];
+    w->owner = &s->catalogue;
+    return fields_of(&w->query, names) ? QUESTION_WAITS : 0;
+}
+
+/* Who waits for its fields, and for which: the first of them. */
+struct wanted {
+    uint64_t ticket;
+    struct query query;
+    int err;
+};
+
+static bool find_wanted(struct sync *s, struct waiter *w, void *ctx,
+                        int *ret_err)
+{
+    struct wanted *wanted = ctx;
+    if (!wanted->ticket && w->begun && w->want == SYNC_FIELDS) {
+        wanted->ticket = w->ticket;
+        wanted->err = query_copy(&w->query, &wanted->query);
+    }
+    return false;
+}
+
+static bool is_wanted(struct sync *s, struct waiter *w, void *ctx, int *ret_err)
+{
+    const struct wanted *wanted = ctx;
+    *ret_err = wanted->err;
+    return w->ticket == wanted->ticket;
+}
+
+static int index_some(struct sync *s, const struct query *q, bool *ret_done)
+{
+    const char *names[CATALOGUE_MAX_INDEXED];
+    int err = sync_begin_step(s);
+    if (err)
+        return err;
+    err = catalogue_fields_index_step(s->catalogue, names, fields_of(q, names),
+                                      INDEX_ROWS, ret_done);
+    return !err && *ret_done ? sync_end(s, 0) : sync_end_step(s, err);
+}
+
+bool question_step(struct sync *s)
+{
+    struct wanted wanted = {0};
+    bool done = false;
+    waiters_settle(s, find_wanted, &wanted);
+    if (!wanted.ticket)
+        return false;
+    if (!wanted.err)
+        wanted.err = index_some(s, &wanted.query, &done);
+    query_done(&wanted.query);
+    if (wanted.err || done)
+        waiters_settle(s, is_wanted, &wanted);
+    return true;
+}
+
+/* What the catalogue commits by itself isn't to wait for what is held. */
+static bool has_own_transaction(const struct waiter *w)
+{
+    return w->want == SYNC_LINK_ADD || w->want == SYNC_LINK_REMOVE;
 }
 
 static int begin(struct sync *s, struct waiter *w)
 {
     int64_t link;
+    int err = has_own_transaction(w) ? sync_flush(s) : 0;
+    if (err)
+        return err;
     switch (w->want) {
     case SYNC_READY:
         return ask_ready(s, w);
@@ -105,19 +172,21 @@ static int begin(struct sync *s, struct waiter *w)
     case SYNC_NAME:
         return ask_name(s, w);
     case SYNC_ID:
-        return s->complete ? 0 : or_walk(narrow_id(s, w, w->text, false));
+        return s->complete ? 0 : or_walk(narrow_id(s, w, w->text));
     case SYNC_RENEW:
-        return narrow_id(s, w, w->text, true);
+        return renew_ask(s, w);
     case SYNC_POLL:
         w->owner = &s->poll_number;
         return QUESTION_WAITS;
     case SYNC_FIELDS:
-        return index_fields(s, &w->query);
+        return ask_fields(s, w);
     case SYNC_LINK_ADD:
         return catalogue_link_add(s->catalogue, w->place, w->text, w->target,
                                   clock_wall_s(), &link);
     case SYNC_LINK_REMOVE:
         return catalogue_link_remove(s->catalogue, w->place, w->text);
+    case SYNC_PICTURE:
+        return catalogue_picture_set(s->catalogue, w->row, &w->picture);
     }
     return -EINVAL;
 }

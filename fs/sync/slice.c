@@ -40,17 +40,19 @@
 /* ---- order ---- */
 
 /* Gives what has no second its neighbour's; false when out of order. */
-static bool put_in_order(struct page *page)
+bool slice_put_in_order(struct page *page)
 {
-    int64_t older_s = 0;
+    int64_t older_s = ASSET_NO_TIME;
     for (size_t i = page->count; i-- > 0;) {
         struct asset *a = &page->assets[i];
-        if (!a->created_s)
+        if (a->created_s == ASSET_NO_TIME)
             a->created_s = older_s;
         older_s = a->created_s;
     }
+    if (older_s == ASSET_NO_TIME && page->count)
+        page->assets[0].created_s = 0; /* none has one */
     for (size_t i = 1; i < page->count; i++)
-        if (!page->assets[i].created_s)
+        if (page->assets[i].created_s == ASSET_NO_TIME)
             page->assets[i].created_s = page->assets[i - 1].created_s;
     for (size_t i = page->count; i-- > 1;)
         if (page->assets[i].created_s > page->assets[i - 1].created_s)
@@ -116,9 +118,7 @@ static int places_within(struct sync *s, const struct slice *slice,
         older.created_s = page->assets[page->count - 1].created_s;
         older.row = INT64_MAX; /* above them all */
     }
-    struct catalogue_reader *r = catalogue_reader_acquire(s->catalogue);
-    if (!r)
-        return -ENOMEM;
+    struct catalogue_reader *r = catalogue_reader_of_writer(s->catalogue);
     int err = catalogue_between(r, first ? NULL : &newer,
                                 last || !page->count ? NULL : &older,
                                 BETWEEN_MAX, ret_places, ret_count);
@@ -215,14 +215,14 @@ static int apply_some(struct sync *s, const struct slice *slice,
     size_t removed = 0;
     int err = ordered ? places_within(s, slice, page, &places, &count) : 0;
     if (!err)
-        err = sync_begin(s);
+        err = slice->step ? sync_begin_step(s) : sync_begin(s);
     if (!err) {
         if (result)
             err = put_all(s, slice, page, answer, result);
         if (!err)
             err =
                 remove_absent(s, page, places, count, answer, false, &removed);
-        err = sync_end(s, err);
+        err = slice->step ? sync_end_step(s, err) : sync_end(s, err);
     }
     catalogue_places_free(places, count);
     if (err)
@@ -237,7 +237,7 @@ int slice_apply(struct sync *s, const struct slice *slice, struct page *page,
                 struct slice_result *ret_result)
 {
     struct slice_result result = {0};
-    bool ordered = put_in_order(page);
+    bool ordered = slice_put_in_order(page);
     bool more = true;
     for (bool again = false; more; again = true) {
         size_t removed;
@@ -266,10 +266,12 @@ int slice_apply(struct sync *s, const struct slice *slice, struct page *page,
 static void keep_times(const struct catalogue_place *places, size_t count,
                        struct page *page)
 {
-    for (size_t i = 0; i < page->count; i++)
-        for (size_t k = 0; k < count && !page->assets[i].created_s; k++)
+    for (size_t i = 0; i < page->count; i++) {
+        bool timeless = page->assets[i].created_s == ASSET_NO_TIME;
+        for (size_t k = 0; timeless && k < count; k++)
             if (strcmp(places[k].id, page->assets[i].id) == 0)
                 page->assets[i].created_s = places[k].created_s;
+    }
 }
 
 int slice_apply_ids(struct sync *s, const struct catalogue_place *places,

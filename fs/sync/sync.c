@@ -121,7 +121,9 @@ void errand_list_page(struct sync *s, int64_t page, int page_limit,
 {
     const struct api_list list = {
         .page = page, .page_limit = page_limit, .filter = filter};
-    start(s, &list, lane, cause, deadline_ms, 0, make_errand(s, fn, ctx));
+    struct errand *e = make_errand(s, fn, ctx);
+    e->listed = !filter;
+    start(s, &list, lane, cause, deadline_ms, 0, e);
 }
 
 /* A query of one term: any of these ids. */
@@ -198,6 +200,8 @@ static void take_answer(struct sync *s, struct errand *e)
         s->errands--;
     }
     int err = e->err ? e->err : check_answer(s, e);
+    if (!err && e->listed)
+        (void)slice_put_in_order(&e->page);
     if (err == -ECANCELED)
         err = -ESHUTDOWN;
     e->fn(s, e->ctx, err, err ? NULL : &e->page, &e->answer);
@@ -236,7 +240,7 @@ int sync_save_extent(struct sync *s)
     return catalogue_state_set(s->catalogue, "total_off", off);
 }
 
-int sync_begin(struct sync *s)
+int sync_begin_step(struct sync *s)
 {
     struct catalogue_reader *r = catalogue_reader_acquire(s->catalogue);
     if (!r)
@@ -245,6 +249,12 @@ int sync_begin(struct sync *s)
         catalogue_total(r) != catalogue_count(s->catalogue, ASSET_TYPE_COUNT);
     catalogue_reader_release(r);
     return catalogue_begin(s->catalogue);
+}
+
+int sync_begin(struct sync *s)
+{
+    int err = sync_flush(s);
+    return err ? err : sync_begin_step(s);
 }
 
 /* Who lists a type while the walk goes on has rows of it to look for. */
@@ -263,22 +273,49 @@ static bool has_more(struct sync *s, struct waiter *w, void *ctx, int *ret_err)
     return false;
 }
 
-int sync_end(struct sync *s, int err)
+/* What the walk had held is gone with a failed transaction. */
+static int note_lost(struct sync *s, int err)
+{
+    if (catalogue_lost_steps(s->catalogue) && s->walk)
+        walk_lost(s, err);
+    return err;
+}
+
+typedef int commit_fn(struct catalogue *c, struct catalogue_diff *ret_diff);
+
+static int end_with(struct sync *s, int err, commit_fn *commit)
 {
     struct catalogue_diff diff = {0};
-    if (err) {
-        catalogue_rollback(s->catalogue);
-        return err;
-    }
-    err = catalogue_commit(s->catalogue, &diff);
     if (err)
-        return err;
+        catalogue_rollback(s->catalogue);
+    else
+        err = commit(s->catalogue, &diff);
+    if (err)
+        return note_lost(s, err);
     if (diff.count) {
         s->committed(s->committed_ctx, &diff);
         waiters_settle(s, has_more, &diff);
     }
     catalogue_diff_done(&diff);
     return 0;
+}
+
+int sync_end(struct sync *s, int err)
+{
+    return end_with(s, err, catalogue_commit);
+}
+
+int sync_end_step(struct sync *s, int err)
+{
+    return end_with(s, err, catalogue_hold);
+}
+
+int sync_flush(struct sync *s)
+{
+    if (catalogue_held_until_ms(s->catalogue) == CLOCK_NEVER_MS)
+        return 0;
+    int err = catalogue_begin(s->catalogue);
+    return err ? err : sync_end(s, 0);
 }
 
 /* ---- clockwork ---- */
@@ -300,6 +337,8 @@ static bool poll_is_wanted(struct sync *s, struct waiter *w, void *ctx,
  * brings what is new. */
 static void run_due(struct sync *s, int64_t now_ms)
 {
+    if (now_ms >= catalogue_held_until_ms(s->catalogue))
+        (void)sync_flush(s); /* a failure is the walk's: walk_lost */
     if (now_ms >= s->walk_at_ms)
         walk_start(s);
     if (!s->complete)
@@ -320,6 +359,8 @@ static void run_due(struct sync *s, int64_t now_ms)
 static int64_t next_due(const struct sync *s, int64_t deadline_ms)
 {
     int64_t due = deadline_ms;
+    if (catalogue_held_until_ms(s->catalogue) < due)
+        due = catalogue_held_until_ms(s->catalogue);
     if (s->walk_at_ms < due)
         due = s->walk_at_ms;
     if (s->complete && !s->poll && s->poll_at_ms < due)
@@ -368,6 +409,8 @@ static void *run(void *ctx)
         int64_t deadline_ms = waiters_expire(s, now_ms);
         if (!stopping)
             run_due(s, now_ms);
+        if (!stopping && question_step(s))
+            continue;
         sleep_until(s, stopping ? CLOCK_NEVER_MS : next_due(s, deadline_ms),
                     stopping);
     }
@@ -456,6 +499,7 @@ void sync_free(struct sync *s)
     verify_done(s);
     poll_done(s);
     narrow_done(s);
+    renew_free(s);
     unfinished_free(s);
     (void)pthread_cond_destroy(&s->wake);
     (void)pthread_mutex_destroy(&s->lock);

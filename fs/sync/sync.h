@@ -70,11 +70,13 @@ enum sync_want {
     SYNC_NAME,   /* the asset with this folder name that meets query, if any */
     SYNC_QUERY,  /* query is covered */
     SYNC_ID,     /* the asset with this id, named or not */
-    SYNC_RENEW,  /* re-read the asset with this id now: fresh URLs */
+    SYNC_RENEW,  /* re-read the asset with this id now, and others near it:
+                    fresh URLs; see renew.c */
     SYNC_POLL,   /* a poll that began after the question, unfinished included */
     SYNC_FIELDS, /* query's fields are indexed (catalogue_field_indexed) */
-    SYNC_LINK_ADD,   /* save text -> target in place */
-    SYNC_LINK_REMOVE /* text in place */
+    SYNC_LINK_ADD,    /* save text -> target in place */
+    SYNC_LINK_REMOVE, /* text in place */
+    SYNC_PICTURE      /* note what the bytes of row's picture are */
 };
 
 struct sync_question {
@@ -84,6 +86,8 @@ struct sync_question {
     const char *place;         /* links; copied */
     const char *target;        /* LINK_ADD; copied */
     int64_t after_row;         /* MORE */
+    int64_t row;               /* PICTURE */
+    const struct catalogue_picture *picture; /* PICTURE; copied */
 };
 
 typedef void sync_answer_fn(void *ctx, int err);

@@ -21,6 +21,7 @@ struct walk;
 struct poll;
 struct narrow;
 struct verify;
+struct renewal;
 struct unfinished;
 
 /* ---- errands: requests whose answers come to the sync thread ---- */
@@ -34,6 +35,7 @@ struct errand {
     void *ctx;
     int64_t number; /* of the page asked for, and its length */
     int page_limit;
+    bool listed; /* pages of the whole list: put in order */
     bool spare; /* one of s->spares, in use */
     uint64_t ticket;
     int err;
@@ -65,6 +67,9 @@ struct waiter {
     struct query query;
     char *text, *place, *target;
     int64_t after_row;
+    int64_t row;
+    struct catalogue_picture picture;
+    int64_t asked_ms;
     int64_t deadline_ms;
     sync_answer_fn *answer;
     void *ctx;
@@ -137,6 +142,7 @@ struct slice {
     bool named;    /* new assets may be given their folder name */
     bool crossing; /* another part's answers may come between asking and this */
     bool last;     /* the page after it was seen empty: the list ends here */
+    bool step;     /* one of many; it needn't be committed at once */
 };
 
 struct slice_result {
@@ -201,10 +207,18 @@ void sync_serve(struct sync *s);
 /* Keeps how far totals are off. Within a transaction. */
 int sync_save_extent(struct sync *s);
 
+/* Gives what has no second its neighbour's; false when out of order. */
+bool slice_put_in_order(struct page *page);
+
 /* Begin and end of a transaction; end commits, tells `committed`, and settles
  * who waited for rows. */
 int sync_begin(struct sync *s);
 int sync_end(struct sync *s, int err);
+/* Of one of many that may be committed together (catalogue_hold). What is held
+ * is committed by sync_flush: before any other transaction, and in time. */
+int sync_begin_step(struct sync *s);
+int sync_end_step(struct sync *s, int err);
+int sync_flush(struct sync *s);
 
 /* ---- parts ---- */
 
@@ -260,12 +274,15 @@ struct sync {
     bool sweeping;
     struct recent recent;
     struct unfinished *unfinished;
-    struct verify *verify;  /* NULL when none is under way */
-    struct narrow *narrows; /* under way */
+    struct verify *verify;   /* NULL when none is under way */
+    struct narrow *narrows;  /* under way */
+    struct renewal *renewal; /* likewise; NULL none */
 };
 
 void walk_start(struct sync *s);
 void walk_done(struct sync *s);
+/* What it had joined but not committed is gone: it begins from the start. */
+void walk_lost(struct sync *s, int err);
 /* Under way, or about to begin (again). */
 bool walk_is_due(const struct sync *s);
 /* None is under way, and after some in vain none will be soon. */
@@ -299,6 +316,9 @@ void sweep_note_bound(struct sync *s, int64_t total);
 /* Puts a held waiter's question: its answer where that is known at once, else
  * QUESTION_WAITS, with its owner set. */
 int question_begin(struct sync *s, struct waiter *w);
+/* Some milliseconds of work for questions that wait for nothing else: fields to
+ * be indexed. False when there is none. */
+bool question_step(struct sync *s);
 
 /* Rows counted, and holes: what the account's total should be; a negative
  * errno. */
@@ -308,7 +328,12 @@ int64_t sync_known_total(struct sync *s);
  * -EOPNOTSUPP when nothing narrow can be asked, or an error. */
 int narrow_query(struct sync *s, struct waiter *w, const struct query *q);
 int narrow_folder(struct sync *s, struct waiter *w, const char *folder);
-int narrow_id(struct sync *s, struct waiter *w, const char *id, bool renew);
+int narrow_id(struct sync *s, struct waiter *w, const char *id);
+
+/* renew.c: has an asset re-read, soon and together with others. QUESTION_WAITS,
+ * or an error. */
+int renew_ask(struct sync *s, struct waiter *w);
+void renew_free(struct sync *s);
 
 /* The types (1 << enum asset_type) of a query that asks for types alone, all
  * for an empty one; 0 for any other query. */

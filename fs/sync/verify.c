@@ -77,30 +77,14 @@ static void verify_finish(struct sync *s)
 
 /* ---- what is known ---- */
 
-static int known_older(struct catalogue_reader *r, int64_t second,
-                       int64_t *ret_older)
-{
-    *ret_older = 0;
-    if (second == INT64_MAX)
-        *ret_older = catalogue_total(r);
-    else if (second != INT64_MIN)
-        return catalogue_rank(r, second, 0, ret_older);
-    return 0;
-}
-
 int verify_known(struct sync *s, int64_t older_s, int64_t newer_s,
                  int64_t *ret_known)
 {
-    int64_t older, newer;
     struct catalogue_reader *r = catalogue_reader_acquire(s->catalogue);
     if (!r)
         return -ENOMEM;
-    int err = known_older(r, older_s, &older);
-    if (!err)
-        err = known_older(r, newer_s, &newer);
+    int err = catalogue_count_within(r, older_s, newer_s, ret_known);
     catalogue_reader_release(r);
-    if (!err)
-        *ret_known = newer - older;
     return err;
 }
 

@@ -18,6 +18,7 @@ struct segment {
     int64_t older_s, newer_s;
     int64_t older_count, newer_count;
     bool counted;
+    bool placed;   /* not counted, yet these are where it should be */
     bool suspect;  /* a walk's border at which more is known than it showed */
     bool good;     /* … or at which nothing can be missing */
     int tries;     /* in vain, to have it in one answer */

@@ -20,7 +20,7 @@ int verify_presume(struct sync *s, const struct segment *g,
     struct verify *v = s->verify;
     int64_t newer = v->above - g->newer_count;
     int64_t older = v->above - g->older_count;
-    if (!g->counted) {
+    if (!g->counted && !g->placed) {
         int err = verify_known(s, g->newer_s, INT64_MAX, &newer);
         if (!err)
             err = verify_known(s, g->older_s, INT64_MAX, &older);
@@ -133,6 +133,7 @@ static bool halve(struct verify *v, const struct segment *g,
     older.tries = newer.tries = 0;
     older.shift = newer.shift = 0;
     older.counted = newer.counted = g->counted && result->exact;
+    older.placed = newer.placed = false;
     verify_push(v, &older);
     verify_push(v, &newer);
     return true;

@@ -44,6 +44,10 @@ static int make_waiter(const struct sync_question *q, int64_t deadline_ms,
         return -ENOMEM;
     w->want = q->want;
     w->after_row = q->after_row;
+    w->row = q->row;
+    w->asked_ms = clock_mono_ms();
+    if (q->picture)
+        w->picture = *q->picture;
     w->deadline_ms = deadline_ms;
     w->answer = answer;
     w->ctx = ctx;

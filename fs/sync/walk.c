@@ -135,6 +135,12 @@ void walk_fail(struct sync *s, int err)
     }
 }
 
+void walk_lost(struct sync *s, int err)
+{
+    s->walk->lost = true;
+    walk_fail(s, err);
+}
+
 void walk_hasten(struct sync *s)
 {
     if (!s->walk || !s->walk->paused)
@@ -318,7 +324,9 @@ void walk_verify(struct sync *s)
 {
     struct walk *w = s->walk;
     int64_t known = 0;
-    int err = count_known(s, &known);
+    int err = sync_flush(s);
+    if (!err)
+        err = count_known(s, &known);
     if (err) {
         walk_fail(s, err);
         (void)walk_ended(s);
@@ -573,6 +581,13 @@ static void take_up(struct sync *s)
 void walk_start(struct sync *s)
 {
     s->walk_at_ms = CLOCK_NEVER_MS;
+    if (s->walk && s->walk->lost) {
+        if (s->walk->in_flight || s->verify) {
+            s->walk_at_ms = clock_mono_ms() + PAUSE_FIRST_MS;
+            return;
+        }
+        walk_done(s);
+    }
     int err = s->walk ? 0 : begin_walk(s);
     if (err) {
         pause_walk(s, &s->walk_pause_ms, PAUSE_MAX_MS);

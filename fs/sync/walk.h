@@ -46,6 +46,7 @@ struct walk {
     bool paused;
     int64_t failed_ms; /* when it paused */
     bool restart;      /* start over once nothing is under way */
+    bool lost;         /* likewise: what was joined isn't in the catalogue */
     int err;           /* of a walk that ends with it */
     int in_flight;
     int64_t requests, largest; /* so far; the largest count heard */

@@ -71,8 +71,9 @@ static void walk_on_top(struct sync *s, void *ctx, int err, struct page *page,
 {
     struct walk *w = s->walk;
     w->in_flight--;
-    if (err) {
+    if (err)
         walk_fail(s, err);
+    if (err || w->lost) {
         (void)walk_ended(s);
         return;
     }
@@ -129,8 +130,9 @@ static void walk_on_foot(struct sync *s, void *ctx, int err, struct page *page,
 {
     struct walk *w = s->walk;
     w->in_flight--;
-    if (err) {
+    if (err)
         walk_fail(s, err);
+    if (err || w->lost) {
         (void)walk_ended(s);
         return;
     }

@@ -72,7 +72,7 @@ static void walk_on_page(struct sync *s, void *ctx, int err, struct page *page,
     int64_t number = asked->number;
     asked->number = 0;
     w->in_flight--;
-    if (!err) {
+    if (!err && !w->lost) {
         walk_heard(w, page);
         walk_hold(w, number, page, answer);
         err = walk_join_held(s);

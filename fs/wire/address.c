@@ -9,8 +9,6 @@
 
 #include "base/cleanup.h"
 
-#define HOST_SIZE 256
-
 /* IANA's special-purpose registry (RFC 6890 and its updates), without what it
  * calls globally reachable. */
 static bool is_private_v4(uint32_t address)
@@ -84,8 +82,7 @@ bool address_is_private(const struct sockaddr *address)
     return true;
 }
 
-/* The host of a URL without port, brackets and a root's dot. */
-static bool host_of(const char *url, char out[HOST_SIZE])
+bool address_url_host(const char *url, char ret_host[ADDRESS_HOST_SIZE])
 {
     const char *host = strstr(url, "://");
     if (!host)
@@ -100,10 +97,10 @@ static bool host_of(const char *url, char out[HOST_SIZE])
         if (len > 0 && host[len - 1] == '.')
             len--;
     }
-    if (len >= HOST_SIZE)
+    if (len >= ADDRESS_HOST_SIZE)
         return false;
-    memcpy(out, host, len);
-    out[len] = '\0';
+    memcpy(ret_host, host, len);
+    ret_host[len] = '\0';
     return true;
 }
 
@@ -118,8 +115,8 @@ static bool is_localhost(const char *host)
 
 bool address_url_is_private(const char *url)
 {
-    char host[HOST_SIZE];
-    if (!host_of(url, host))
+    char host[ADDRESS_HOST_SIZE];
+    if (!address_url_host(url, host))
         return false;
     struct in_addr in;
     struct in6_addr in6;

@@ -23,4 +23,9 @@ bool address_is_private(const struct sockaddr *address);
  * DNS could tell is not. */
 bool address_url_is_private(const char *url);
 
+/* The host of an http(s) URL, without port, brackets and a root's dot; false
+ * for what has none, or one too long for any name. */
+#define ADDRESS_HOST_SIZE 256
+bool address_url_host(const char *url, char ret_host[ADDRESS_HOST_SIZE]);
+
 #endif

@@ -13,6 +13,7 @@
 
 #define LIST_BODY_MAX (32u << 20)
 #define URL_MAX       8000
+#define PICTURE_ROOM  (1u << 20) /* to begin with: few need more */
 
 const char *api_cause_name(enum api_cause cause)
 {
@@ -78,7 +79,7 @@ static void destroy(struct api *a)
 static void init_state(struct api *a, int rpm)
 {
     api_budget_init(&a->budget, rpm);
-    a->api_circuit = api_circuit_hold(&a->circuits, a->base_url);
+    a->api_host = api_host_hold(&a->hosts, a->base_url);
     a->stats.limit = a->stats.remaining = a->stats.reset_s = -1;
 }
 
@@ -102,6 +103,7 @@ int api_new(struct http *http, const struct api_config *config,
     a->media_anywhere =
         config->media_anywhere || address_url_is_private(a->base_url);
     init_state(a, config->rpm);
+    http_attach(http, api_pump, a);
     *ret_api = a;
     return 0;
 }
@@ -110,7 +112,6 @@ void api_free(struct api *a)
 {
     if (!a)
         return;
-    int error;
     {
         guard_mutex(&a->lock);
         a->stopping = true;
@@ -118,17 +119,8 @@ void api_free(struct api *a)
             if (c->http_ticket)
                 http_cancel(a->http, c->http_ticket);
         }
-        error = a->live > 0 ? api_pump_by(a, 0) : 0;
-    }
-    if (error)
-        api_end_waiting(a, -ECANCELED);
-    {
-        guard_mutex(&a->lock);
-        while (a->live > 0)
-            (void)pthread_cond_wait(&a->quiet, &a->lock);
-        if (a->timer_ticket)
-            http_timer_cancel(a->http, a->timer_ticket);
-        while (a->timers_out > 0)
+        http_call_by(a->http, 0);
+        while (!a->ended)
             (void)pthread_cond_wait(&a->quiet, &a->lock);
     }
     destroy(a);
@@ -159,18 +151,16 @@ static int enqueue(struct api *a, struct api_call *c, uint64_t *ret_ticket)
         return -ESHUTDOWN;
     if (a->live >= API_MAX_LIVE)
         return -ENOMEM;
-    int error = api_pump_by(a, 0);
-    if (error)
-        return error;
     c->api = a;
-    c->ticket = ++a->last_ticket;
+    c->ticket = c->asked = ++a->moments;
     if (ret_ticket)
         *ret_ticket = c->ticket;
-    c->circuit = api_circuit_hold(&a->circuits, c->url);
+    c->host = api_host_hold(&a->hosts, c->url);
     c->prev = a->last;
     *(a->last ? &a->last->next : &a->first) = c;
     a->last = c;
     a->live++;
+    http_call_by(a->http, 0);
     return 0;
 }
 
@@ -207,6 +197,7 @@ int api_list_assets(struct api *a, const struct api_list *list,
         .cause = cause,
         .max_bytes = LIST_BODY_MAX,
         .deadline_ms = deadline_ms,
+        .by_ids = list->filter && strstr(list->filter, "&asset_ids="),
         .page_fn = fn,
         .ctx = ctx,
     };
@@ -217,11 +208,14 @@ int api_get_picture(struct api *a, const char *url, size_t max_bytes,
                     int64_t deadline_ms, api_bytes_fn *fn, void *ctx,
                     uint64_t *ret_ticket)
 {
+    if (max_bytes > API_PICTURE_BYTES)
+        return -EINVAL;
     const struct api_call like = {
         .lane = API_FOREGROUND,
         .cause = API_CAUSE_PICTURE,
         .picture = true,
         .max_bytes = max_bytes,
+        .room_bytes = max_bytes < PICTURE_ROOM ? max_bytes : PICTURE_ROOM,
         .deadline_ms = deadline_ms,
         .bytes_fn = fn,
         .ctx = ctx,
@@ -241,7 +235,7 @@ void api_cancel(struct api *a, uint64_t ticket)
     if (c->http_ticket)
         http_cancel(a->http, c->http_ticket);
     else
-        (void)api_pump_by(a, 0); /* without it, at its deadline */
+        http_call_by(a->http, 0);
 }
 
 void api_stats(struct api *a, struct api_stats *ret_stats)
@@ -249,12 +243,12 @@ void api_stats(struct api *a, struct api_stats *ret_stats)
     int64_t now_ms = clock_mono_ms();
     guard_mutex(&a->lock);
     int64_t when_ms =
-        api_budget_when_ms(&a->budget, API_WALK, a->in_flight, now_ms);
+        api_budget_when_ms(&a->budget, API_WALK, a->in_flight, 0, now_ms);
     *ret_stats = a->stats;
     ret_stats->limit = a->budget.limit;
     ret_stats->remaining = a->budget.remaining;
     ret_stats->reset_s = a->budget.reset_s;
     bool rests = when_ms > now_ms && when_ms != CLOCK_NEVER_MS;
     ret_stats->background_pause_ms = rests ? when_ms - now_ms : 0;
-    ret_stats->circuit_open = api_circuit_is_open(a->api_circuit);
+    ret_stats->circuit_open = api_host_is_down(a->api_host);
 }

@@ -9,16 +9,25 @@
  * exponential backoff from 500 ms to 8 s under full jitter; Retry-After
  * is obeyed (a wait past the deadline fails at once). A 200 that isn't the
  * API's JSON (captive portal, truncated body) is retried likewise and ends as
- * -EIO. A host that failed API_CIRCUIT_FAILURES times in a row (failures of
- * requests under way together count once) is asked by one probe at a time,
- * others fail fast with its last error, until a probe succeeds. A redirect of
- * the API is a broken answer: it isn't followed.
+ * -EIO. A redirect of the API is a broken answer: it isn't followed. What would
+ * be no better the next time isn't tried again: refusals, a certificate that
+ * can't pass, a picture's redirect to where we don't go. A host that failed
+ * API_CIRCUIT_FAILURES times in a row (failures of requests under way together
+ * count once) is asked by one probe at a time, a second apart at least: all
+ * others wait for what comes of it, and fail with its error when it fails.
  *
- * Budget: background requests are paced to `rpm` a minute, pause at 429 until
- * its Retry-After, stay above 20 % of what X-Ratelimit-Remaining says of
- * X-Ratelimit-Limit (until X-Ratelimit-Reset), and stand back while foreground
- * requests are queued or under way. The walk's lane is background without rpm
- * (a person waits for it), yet under the other three rules.
+ * Limits belong to who states them: the lists' to the lists, a picture host's
+ * to that host. A 429, or a 503 with Retry-After, pauses for as long as it
+ * says, but API_PAUSE_MOST_MS at most; then one request finds out, and any
+ * success ends the pause. What a person waits for waits for the end of a pause
+ * that his deadline allows; otherwise it may try, one at a time and 5 s after
+ * the last refusal, and ends with -EAGAIN when that is refused. In the
+ * background such a pause is -EAGAIN at once.
+ *
+ * Budget: the lanes after API_FOREGROUND stand back while foreground requests
+ * are queued or under way, and stay above 20 % of what X-Ratelimit-Remaining
+ * says of X-Ratelimit-Limit, until X-Ratelimit-Reset (api_budget.h). Under
+ * `rpm` a minute are API_BACKGROUND and API_REWALK together.
  */
 #ifndef TWELVEFS_API_H
 #define TWELVEFS_API_H
@@ -34,10 +43,23 @@
 #define API_PAGE_LIMIT       50 /* assets a page, the API's largest */
 #define API_IDS_LIMIT        50 /* asset_ids in one request */
 #define API_CIRCUIT_FAILURES 5
+#define API_PAUSE_MOST_MS    300000      /* that a header can ask for */
+#define API_PICTURE_BYTES    (64u << 20) /* of all pictures under way */
 
 struct api;
 
-enum api_lane { API_FOREGROUND, API_WALK, API_BACKGROUND };
+/* Earlier lanes go first, each in order of asking. */
+enum api_lane {
+    API_FOREGROUND, /* a person waits */
+    API_WALK,       /* pages that are known to be missing, beside rpm: the first
+                       reading of an account, and creations in bulk. Its bound
+                       is who uses it: a request for each 50 assets that are
+                       missing, as often as three times where lists shift */
+    API_BACKGROUND, /* polls, searches, the sweep: under rpm */
+    API_REWALK,     /* reading all of a known account again: under rpm, after
+                       the polls. Its deadlines must allow for the pace */
+    API_LANE_COUNT
+};
 
 /* Why a request was made, as status.json counts them. */
 enum api_cause {
@@ -57,12 +79,13 @@ struct api_config {
     const char *base_url; /* with /v1.3; checked: http(s), no credentials */
     const char *key;      /* copied, wiped at api_free */
     int64_t timeout_ms;   /* of one attempt at most */
-    int rpm;              /* background requests a minute */
+    int rpm;              /* requests a minute of the paced lanes */
     bool media_anywhere;  /* pictures may live on private addresses: set by
                              api_new itself when the API host is on one */
 };
 
-/* -EINVAL for an unusable base URL. http is borrowed until api_free. */
+/* -EINVAL for an unusable base URL. http is borrowed until api_free, and its
+ * tick is the api's. */
 int api_new(struct http *http, const struct api_config *config,
             struct api **ret_api);
 /* Cancels all its requests and waits for their callbacks. NULL is fine. */
@@ -85,10 +108,11 @@ struct api_answer {
 };
 
 /* err: 0 with the page (borrowed: the callback may move it out, leaving zeros),
- * or, with page and answer NULL, -EACCES (401, 403), -EINVAL (400), -ENOENT,
- * -EAGAIN (rate limit beyond the deadline), -ETIMEDOUT, -ENETUNREACH,
- * -EHOSTUNREACH (also refused, reset), -EIO (broken answer, 5xx to the end),
- * -ECANCELED, -ENOMEM. */
+ * or, with page and answer NULL, -EACCES (401, 403), -EINVAL (400), -ENOENT
+ * (404 or 410 to a question for asset_ids; of the list itself nothing can be
+ * absent: -EIO), -EAGAIN (rate limit beyond the deadline), -ETIMEDOUT,
+ * -ENETUNREACH, -EHOSTUNREACH (also refused, reset), -EIO (broken answer, 5xx
+ * to the end), -EPROTO (a certificate that can't pass), -ECANCELED, -ENOMEM. */
 typedef void api_page_fn(void *ctx, int err, struct page *page,
                          const struct api_answer *answer);
 
@@ -100,9 +124,13 @@ int api_list_assets(struct api *a, const struct api_list *list,
                     uint64_t *ret_ticket);
 
 /* Picture bytes from the CDN (8 at a time, others wait): without key, at most
- * max_bytes, at most 5 redirects, public addresses only unless the API itself
- * is on a private one. Errors as above; -EACCES for 401 and 403, -ESTALE for
- * 410, -EFBIG. Bodies are borrowed like pages. Not retried on 4xx. */
+ * max_bytes (API_PICTURE_BYTES at most), at most 5 redirects, public addresses
+ * only unless the API itself is on a private one. All bodies under way have
+ * API_PICTURE_BYTES together: one for which there is no room comes again when
+ * there is, in its turn. Errors as above; -EACCES for 401 and 403, -ENOENT for
+ * 404, -ESTALE for 410, -EFBIG, -EHOSTUNREACH for an address and -EIO for a
+ * redirect that was refused. Bodies are borrowed like pages. Of 4xx only 429 is
+ * retried. */
 typedef void api_bytes_fn(void *ctx, int err, struct buf *body,
                           const struct api_answer *answer);
 int api_get_picture(struct api *a, const char *url, size_t max_bytes,

@@ -106,6 +106,52 @@ static bool is_news(struct api *a, const struct api_call *c, int error,
     return true;
 }
 
+/* Every attempt, at log_level=debug: why, what, how it ended, how long it
+ * took. A picture's URL is signed in its query; its host must do. */
+static void log_attempt(const struct api_call *c,
+                        const struct http_response *response,
+                        const struct api_verdict *verdict, int64_t now_ms)
+{
+    char quoted[256], status[16] = "";
+    size_t shown = c->picture ? strcspn(c->url, "?") : strlen(c->url);
+    if (response->status)
+        (void)snprintf(status, sizeof(status), "HTTP %d", response->status);
+    log_debug("%s: GET %s: %s%s%s, %lld ms", api_cause_name(c->cause),
+              log_quote(c->url, shown, quoted, sizeof(quoted)), status,
+              *status && verdict->error ? ": " : "",
+              verdict->error ? strerror(-verdict->error) : "",
+              (long long)(now_ms - c->asked_ms));
+}
+
+/* Once per kind of trouble that pictures have. What a signed URL's end looks
+ * like (EACCES, ESTALE) is renewed and no news. Lock held. */
+static bool is_picture_news(struct api *a, const struct api_call *c, int error,
+                            bool again)
+{
+    if (!c->picture || again || error == -ECANCELED || error == -EACCES ||
+        error == -ESTALE || error == a->told_picture_error)
+        return false;
+    a->told_picture_error = error;
+    return true;
+}
+
+static void log_picture_outcome(const struct api_call *c,
+                                const struct http_response *response, int error)
+{
+    char quoted[256];
+    size_t shown = strcspn(c->url, "?");
+    if (!error)
+        log_info("pictures come again");
+    else if (response->status)
+        log_warning("a picture, %s: HTTP %d",
+                    log_quote(c->url, shown, quoted, sizeof(quoted)),
+                    response->status);
+    else
+        log_warning("a picture, %s: %s",
+                    log_quote(c->url, shown, quoted, sizeof(quoted)),
+                    strerror(-error));
+}
+
 static void log_outcome(const char *text, int error)
 {
     if (!error)
@@ -116,35 +162,48 @@ static void log_outcome(const char *text, int error)
         log_warning("the API: %s", text);
 }
 
-static void note_circuit(struct api_call *c, const struct api_verdict *verdict,
-                         int64_t now_ms)
+/* What we ended, or turned down, says nothing of the host. */
+static void note_host(struct api_call *c, const struct http_response *response,
+                      const struct api_verdict *verdict, struct api_moment now)
 {
+    api_host_ended(c->host, c);
     if (verdict->host_failed)
-        api_circuit_failed(c->circuit, verdict->error, c->asked_ms, now_ms);
-    else if (verdict->error != -ECANCELED && verdict->error != -ENOMEM)
-        api_circuit_succeeded(c->circuit);
+        api_host_failed(c->host, verdict->error, c->sent, now);
+    else if (!response->refused && verdict->error != -ECANCELED &&
+             verdict->error != -ENOMEM)
+        api_host_succeeded(c->host);
 }
 
-/* Lines the call up for another try, when there is time for one and its host
- * lets it. Lock held. */
+/* What the host says of its limits: of this category of its endpoints. */
+static void note_limits(struct api_call *c,
+                        const struct http_response *response,
+                        struct api_moment now)
+{
+    if (!c->picture)
+        api_budget_hear(&c->api->budget, response, c->sent, now,
+                        clock_wall_s());
+    else if (c->host)
+        api_pause_hear(&c->host->pause, response, c->sent, now);
+}
+
+/* Lines the call up for another try, when there is time for one and no other
+ * finds out already whether the host is down. Lock held. */
 static bool line_up(struct api_call *c, const struct api_verdict *verdict,
                     int64_t retry_after_ms, int64_t now_ms)
 {
-    struct api *a = c->api;
-    if (!verdict->retry || c->cancelled || a->stopping)
+    if (verdict->error == -ENOBUFS)
+        return true; /* it waits for room, and for nothing else */
+    if (!verdict->retry || c->cancelled || c->api->stopping)
         return false;
     int64_t wait_ms =
         api_retry_delay_ms(c->attempts, retry_after_ms, arc4random());
     if (wait_ms >= c->deadline_ms - now_ms)
         return false;
-    struct api_circuit *h = c->circuit;
-    if (api_circuit_is_open(h) && !h->probe)
-        h->probe = c;
-    if (api_circuit_is_open(h) && h->probe != c)
+    if (api_host_is_down(c->host) && c->host->probe)
         return false;
     c->not_before_ms = now_ms + wait_ms;
     c->last_error = verdict->error;
-    return api_pump_by(a, c->not_before_ms) == 0;
+    return true;
 }
 
 /* Everything that one answer changes under the lock; true when the call goes
@@ -154,28 +213,30 @@ static bool take_in(struct api_call *c, const struct http_response *response,
 {
     struct api *a = c->api;
     char text[sizeof(a->stats.last_error_text)];
-    bool tell, again;
+    bool tell, tell_picture, again;
+    log_attempt(c, response, verdict, now_ms);
     {
         guard_mutex(&a->lock);
+        const struct api_moment now = {++a->moments, now_ms};
         c->http_ticket = 0;
-        *(c->picture ? &a->pictures_in_flight : &a->in_flight) -= 1;
-        if (!c->picture) {
-            api_budget_hear(&a->budget, response, now_ms, clock_wall_s());
-            if (response->status == 429)
-                api_budget_throttled(&a->budget, response->retry_after_ms,
-                                     now_ms);
-        }
-        note_circuit(c, verdict, now_ms);
+        api_call_count(c, -1);
+        note_limits(c, response, now);
+        note_host(c, response, verdict, now);
         note_outcome(a, c, response, verdict->error);
         memcpy(text, a->stats.last_error_text, sizeof(text));
         again = line_up(c, verdict, response->retry_after_ms, now_ms);
+        if (again)
+            api_give_room(c);
         tell = is_news(a, c, verdict->error, again);
+        tell_picture = is_picture_news(a, c, verdict->error, again);
         c->ending = !again;
         /* there is room for another, or a budget to heed */
-        (void)api_pump_by(a, now_ms);
+        http_call_by(a->http, now_ms);
     }
     if (tell)
         log_outcome(text, verdict->error);
+    if (tell_picture)
+        log_picture_outcome(c, response, verdict->error);
     return again;
 }
 
@@ -194,11 +255,18 @@ static void deliver(struct api_call *c, struct page *page, struct buf *body,
     api_call_end(c);
 }
 
+static enum api_kind kind_of(const struct api_call *c)
+{
+    if (c->picture)
+        return API_KIND_PICTURE;
+    return c->by_ids ? API_KIND_LIST_BY_IDS : API_KIND_LIST;
+}
+
 void api_on_response(void *ctx, struct http_response *response)
 {
     struct api_call *c = ctx;
     struct page page = {0};
-    struct api_verdict verdict = api_judge(response, c->picture);
+    struct api_verdict verdict = api_judge(response, kind_of(c));
     if (!verdict.error && !c->picture) {
         int error =
             page_parse(buf_str(response->body), response->body->len, &page);

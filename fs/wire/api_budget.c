@@ -2,14 +2,17 @@
 
 #include "base/clock.h"
 
-#define MINUTE_US         INT64_C(60000000)
-#define BURST_PART        6     /* of rpm may come at once */
-#define RESERVE_PART      5     /* 1/5 of the limit stays for others */
-#define WINDOW_MS         60000 /* of a limit whose end isn't told */
-#define WINDOW_MOST_S     INT64_C(86400)
-#define RESET_SLOP_S      5 /* a reset so little past is our clock's error */
-#define THROTTLE_FIRST_MS 1000
-#define THROTTLE_MOST_MS  60000
+#define MINUTE_US    INT64_C(60000000)
+#define BURST_PART   6     /* of rpm may come at once */
+#define RESERVE_PART 5     /* 1/5 of the limit stays for others */
+#define WINDOW_MS    60000 /* of a limit whose end isn't told */
+#define RESET_SLOP_S 5     /* a reset so little past is our clock's error */
+
+/* Whether our own pace is for a lane. */
+static bool is_paced(enum api_lane lane)
+{
+    return lane == API_BACKGROUND || lane == API_REWALK;
+}
 
 void api_budget_init(struct api_budget *b, int rpm)
 {
@@ -23,21 +26,46 @@ void api_budget_init(struct api_budget *b, int rpm)
         .limit = -1,
         .remaining = -1,
         .reset_s = -1,
+        .told_end_ms = -1,
     };
 }
 
-static int64_t window_ms(int64_t reset_s, int64_t now_wall_s)
+/* When the window ends, as the server has it; -1: it doesn't say, or goes by
+ * another clock than ours. */
+static int64_t told_end_ms(int64_t reset_s, int64_t now_ms, int64_t now_wall_s)
 {
     if (reset_s < 0 || reset_s < now_wall_s - RESET_SLOP_S)
-        return WINDOW_MS; /* absent, or told by another clock than ours */
+        return -1;
     if (reset_s <= now_wall_s)
-        return 1000;
+        return now_ms + 1000;
     int64_t wait_s = reset_s - now_wall_s;
-    return (wait_s < WINDOW_MOST_S ? wait_s : WINDOW_MOST_S) * 1000;
+    return wait_s < (CLOCK_NEVER_MS - now_ms) / 1000 ? now_ms + wait_s * 1000
+                                                     : CLOCK_NEVER_MS;
+}
+
+static bool is_success(const struct http_response *response)
+{
+    return !response->error && response->status >= 200 &&
+           response->status < 300;
+}
+
+static void hear_remaining(struct api_budget *b, int64_t remaining,
+                           const struct http_response *response, uint64_t sent,
+                           struct api_moment now, int64_t now_wall_s)
+{
+    bool again = is_success(response) && b->remaining == 0 &&
+                 sent > b->heard.number && now.ms < b->told_end_ms;
+    b->zero_is_wrong = remaining == 0 && (b->zero_is_wrong || again);
+    b->remaining = remaining;
+    b->heard = now;
+    b->told_end_ms = told_end_ms(response->limit_reset_s, now.ms, now_wall_s);
+    b->window_end_ms = b->told_end_ms < 0 ? now.ms + WINDOW_MS : b->told_end_ms;
+    if (b->window_end_ms > now.ms + API_PAUSE_MOST_MS)
+        b->window_end_ms = now.ms + API_PAUSE_MOST_MS;
 }
 
 void api_budget_hear(struct api_budget *b, const struct http_response *response,
-                     int64_t now_ms, int64_t now_wall_s)
+                     uint64_t sent, struct api_moment now, int64_t now_wall_s)
 {
     int64_t remaining = response->limit_remaining >= 0
                             ? response->limit_remaining
@@ -46,32 +74,11 @@ void api_budget_hear(struct api_budget *b, const struct http_response *response,
         b->limit = response->limit;
     if (response->limit_reset_s >= 0)
         b->reset_s = response->limit_reset_s;
-    if (remaining >= 0) {
-        b->remaining = remaining;
-        b->window_end_ms =
-            now_ms + window_ms(response->limit_reset_s, now_wall_s);
-    }
-    if (response->status >= 200 && response->status < 300)
-        b->throttles = 0;
-}
-
-void api_budget_throttled(struct api_budget *b, int64_t retry_after_ms,
-                          int64_t now_ms)
-{
-    int64_t pause_ms = retry_after_ms;
-    /* One more answer of those that were on their way, or to somebody who
-     * waits, says nothing of how long: only what comes after the pause does. */
-    if (pause_ms < 0 && now_ms < b->paused_until_ms)
-        return;
-    if (pause_ms < 0) {
-        int doublings = b->throttles < 6 ? b->throttles : 6;
-        pause_ms = (int64_t)THROTTLE_FIRST_MS << doublings;
-        if (pause_ms > THROTTLE_MOST_MS)
-            pause_ms = THROTTLE_MOST_MS;
-    }
-    b->throttles++;
-    if (now_ms + pause_ms > b->paused_until_ms)
-        b->paused_until_ms = now_ms + pause_ms;
+    if (remaining >= 0)
+        hear_remaining(b, remaining, response, sent, now, now_wall_s);
+    else if (is_success(response) && sent > b->heard.number)
+        b->remaining = -1;
+    api_pause_hear(&b->pause, response, sent, now);
 }
 
 /* Whether one more leaves the reserve untouched. A whole window always holds
@@ -87,8 +94,10 @@ static bool is_above_reserve(const struct api_budget *b, int in_flight)
 static int64_t reserve_when_ms(struct api_budget *b, int in_flight,
                                int64_t now_ms)
 {
-    if (b->limit < 0 || b->remaining < 0)
+    if (b->limit < 0 || b->remaining < 0 || b->zero_is_wrong)
         return now_ms;
+    if (now_ms >= b->window_end_ms && b->window_end_ms < b->told_end_ms)
+        return in_flight ? CLOCK_NEVER_MS : now_ms;
     if (now_ms >= b->window_end_ms && b->remaining < b->limit)
         b->remaining = b->limit;
     if (is_above_reserve(b, in_flight))
@@ -99,29 +108,30 @@ static int64_t reserve_when_ms(struct api_budget *b, int in_flight,
 }
 
 int64_t api_budget_limited_until_ms(struct api_budget *b, enum api_lane lane,
-                                    int in_flight, int64_t now_ms)
+                                    int in_flight, int64_t deadline_ms,
+                                    int64_t now_ms)
 {
     if (lane == API_FOREGROUND)
-        return now_ms;
-    if (b->paused_until_ms <= now_ms && b->throttles && in_flight)
-        return CLOCK_NEVER_MS; /* one finds out whether a pause was enough */
-    int64_t when_ms = reserve_when_ms(b, in_flight, now_ms);
-    return b->paused_until_ms > when_ms ? b->paused_until_ms : when_ms;
+        return api_pause_try_ms(&b->pause, in_flight, deadline_ms, now_ms);
+    int64_t pause_ms = api_pause_when_ms(&b->pause, in_flight, now_ms);
+    int64_t reserve_ms = reserve_when_ms(b, in_flight, now_ms);
+    return pause_ms > reserve_ms ? pause_ms : reserve_ms;
 }
 
 int64_t api_budget_when_ms(struct api_budget *b, enum api_lane lane,
-                           int in_flight, int64_t now_ms)
+                           int in_flight, int64_t deadline_ms, int64_t now_ms)
 {
-    int64_t when_ms = api_budget_limited_until_ms(b, lane, in_flight, now_ms);
+    int64_t when_ms =
+        api_budget_limited_until_ms(b, lane, in_flight, deadline_ms, now_ms);
     int64_t pace_ms = (b->next_us - b->burst_us + 999) / 1000;
-    if (lane == API_BACKGROUND && pace_ms > when_ms)
+    if (is_paced(lane) && pace_ms > when_ms)
         when_ms = pace_ms;
     return when_ms;
 }
 
 void api_budget_spend(struct api_budget *b, enum api_lane lane, int64_t now_ms)
 {
-    if (lane != API_BACKGROUND)
+    if (!is_paced(lane))
         return;
     int64_t now_us = now_ms * 1000;
     b->next_us = (b->next_us > now_us ? b->next_us : now_us) + b->interval_us;

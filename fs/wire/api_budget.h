@@ -1,45 +1,50 @@
 /*
- * api_budget.h - when background requests may go.
+ * api_budget.h - when list requests may go.
  *
- * Three rules over plain numbers: `rpm` a minute (the background lane alone),
- * none before a 429's Retry-After is over and then one at a time until one
- * succeeds, none that would leave less than 20 % of the limit that the server
- * states. No clock, no lock: the caller brings the first and holds the second.
+ * Three rules over plain numbers. `rpm` a minute: the background lanes alone.
+ * Refusals pause (api_pause.h). And no request of ours but a person's may
+ * leave less than 20 % of the limit that the server states, until its window
+ * ends; where the server puts that end API_PAUSE_MOST_MS away and more, one
+ * request at a time looks again after as long, and an answer that says nothing
+ * of the limit ends it. "0 remain" isn't believed of a server that has
+ * answered after saying so, within the same window.
+ *
+ * No clock, no lock: the caller brings the first and holds the second.
  */
 #ifndef TWELVEFS_API_BUDGET_H
 #define TWELVEFS_API_BUDGET_H
 
 #include "wire/api.h"
+#include "wire/api_pause.h"
 
 struct api_budget {
     int64_t interval_us; /* between requests at the steady pace */
     int64_t burst_us;    /* how far ahead of it they may run */
     int64_t next_us;     /* when the pace would have the next one */
-    int64_t paused_until_ms;
-    int throttles;                     /* 429s in a row */
+    struct api_pause pause;
     int64_t limit, remaining, reset_s; /* as last heard; -1 unknown */
-    int64_t window_end_ms; /* when `remaining` will be `limit` again */
+    struct api_moment heard;           /* when `remaining` was */
+    int64_t told_end_ms;   /* of the window, as the server has it; -1 not */
+    int64_t window_end_ms; /* when to look again */
+    bool zero_is_wrong;    /* it answers though none remain */
 };
 
 void api_budget_init(struct api_budget *b, int rpm);
 
-/* What an answer's header fields say. */
+/* What an answer says; sent: the moment when its request was. */
 void api_budget_hear(struct api_budget *b, const struct http_response *response,
-                     int64_t now_ms, int64_t now_wall_s);
-
-/* A 429 came; retry_after_ms -1 when it doesn't say how long. */
-void api_budget_throttled(struct api_budget *b, int64_t retry_after_ms,
-                          int64_t now_ms);
+                     uint64_t sent, struct api_moment now, int64_t now_wall_s);
 
 /* Until when the server's limit, told or guessed, keeps a request of this lane
  * back: as below, but for our own pace. */
 int64_t api_budget_limited_until_ms(struct api_budget *b, enum api_lane lane,
-                                    int in_flight, int64_t now_ms);
+                                    int in_flight, int64_t deadline_ms,
+                                    int64_t now_ms);
 
 /* When a request of this lane may go, given how many are under way: now or
  * before, a time, or CLOCK_NEVER_MS: not before one of these is answered. */
 int64_t api_budget_when_ms(struct api_budget *b, enum api_lane lane,
-                           int in_flight, int64_t now_ms);
+                           int in_flight, int64_t deadline_ms, int64_t now_ms);
 
 /* One goes now. */
 void api_budget_spend(struct api_budget *b, enum api_lane lane, int64_t now_ms);

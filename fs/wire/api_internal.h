@@ -8,6 +8,9 @@
  * host down). While http_ticket isn't 0 its answer moves it. Both run on the
  * http thread, so that fields marked "http thread" need no lock.
  *
+ * Time: the pump is the http thread's tick. It says when it wants to run next,
+ * and whoever changes something for it has it run now (http_call_by).
+ *
  * Lock order: api.lock, then the http module's own.
  */
 #ifndef TWELVEFS_API_INTERNAL_H
@@ -17,7 +20,7 @@
 
 #include "wire/api.h"
 #include "wire/api_budget.h"
-#include "wire/api_circuit.h"
+#include "wire/api_host.h"
 
 #define API_MAX_LIVE      4000
 #define API_PICTURES_MOST 8 /* under way at once; more wait here */
@@ -32,41 +35,46 @@ struct api_call {
     char *url;
     size_t max_bytes;
     int64_t deadline_ms;
+    bool by_ids;    /* of a list: asset_ids are among the filters */
+    uint64_t asked; /* the moment when */
     api_page_fn *page_fn;
     api_bytes_fn *bytes_fn;
     void *ctx;
 
     bool cancelled;       /* under api.lock */
     bool ending;          /* under api.lock: its callback runs */
+    bool has_room;        /* under api.lock: its room_bytes are counted */
     uint64_t http_ticket; /* under api.lock; 0 while it waits */
-    struct api_circuit *circuit;
+    size_t room_bytes; /* under api.lock: of a picture, that it needs or has */
+    struct api_host *host;
 
     int attempts;          /* http thread */
     int last_error;        /* http thread: of the last attempt */
     int64_t not_before_ms; /* under api.lock: of the next attempt */
-    int64_t asked_ms;      /* http thread: when the last attempt was sent */
+    int64_t asked_ms;      /* http thread: when the last attempt was sent, */
+    uint64_t sent;         /* and at which moment */
     unsigned key_number;   /* http thread: of the key that it was sent with */
 };
 
 struct api {
     pthread_mutex_t lock;
-    pthread_cond_t quiet;            /* live is empty, or timers_out 0 */
-    struct api_call *first, *last;   /* under lock: in order of asking */
-    size_t live;                     /* under lock */
-    int in_flight;                   /* under lock: to the API */
-    int pictures_in_flight;          /* under lock */
-    uint64_t last_ticket;            /* under lock */
-    bool stopping;                   /* under lock */
-    char *key_header;                /* under lock: "x-api-key: …" */
-    unsigned key_number;             /* under lock: of keys so far */
-    struct api_budget budget;        /* under lock */
-    struct api_circuits circuits;    /* under lock */
-    struct api_circuit *api_circuit; /* of base_url, always held */
-    struct api_stats stats;          /* under lock */
-    int told_error;                  /* under lock: as the log last heard */
-    uint64_t timer_ticket;           /* under lock: of the next pump; 0 none */
-    int64_t timer_due_ms;            /* under lock */
-    int timers_out;                  /* under lock: not yet called back */
+    pthread_cond_t quiet;          /* ended */
+    struct api_call *first, *last; /* under lock: in order of asking */
+    size_t live;                   /* under lock */
+    int in_flight;                 /* under lock: to the API */
+    int pictures_in_flight;        /* under lock */
+    size_t picture_bytes;          /* under lock: room taken by bodies */
+    uint64_t moments;              /* under lock: so far; see api_pause.h */
+    bool stopping;                 /* under lock */
+    bool ended;                    /* under lock: the pump ran the last time */
+    char *key_header;              /* under lock: "x-api-key: …" */
+    unsigned key_number;           /* under lock: of keys so far */
+    struct api_budget budget;      /* under lock */
+    struct api_hosts hosts;        /* under lock */
+    struct api_host *api_host;     /* of base_url, always held */
+    struct api_stats stats;        /* under lock */
+    int told_error;                /* under lock: as the log last heard */
+    int told_picture_error;        /* under lock: likewise, of pictures */
 
     struct http *http;
     char *base_url;
@@ -74,17 +82,20 @@ struct api {
     bool media_anywhere;
 };
 
-/* Has the pump run by due_ms. Lock held. 0, -ENOMEM, -ESHUTDOWN. */
-int api_pump_by(struct api *a, int64_t due_ms);
+/* The http_tick_fn. */
+int64_t api_pump(void *ctx);
 
-/* Ends what waits without the http thread's help. */
-void api_end_waiting(struct api *a, int error);
+/* Gives back the room for a picture's body. Lock held. */
+void api_give_room(struct api_call *c);
 
 /* Calls back with an error and frees the call. No lock held; `ending` was set
  * under it. */
 void api_call_fail(struct api_call *c, int error);
 /* Takes the call out of live and frees it, after its callback. */
 void api_call_end(struct api_call *c);
+
+/* One call more, or less, is under way. Lock held. */
+void api_call_count(struct api_call *c, int change);
 
 /* The http_done_fn of every attempt. */
 void api_on_response(void *ctx, struct http_response *response);

@@ -8,73 +8,34 @@
 
 #define PICTURE_REDIRECTS 5
 
-static void pump(struct api *a);
-
-static void on_timer(void *ctx, bool cancelled)
-{
-    struct api *a = ctx;
-    if (!cancelled) {
-        {
-            guard_mutex(&a->lock);
-            a->timer_ticket = 0;
-        }
-        pump(a);
-    }
-    guard_mutex(&a->lock);
-    a->timers_out--;
-    (void)pthread_cond_broadcast(&a->quiet);
-}
-
-int api_pump_by(struct api *a, int64_t due_ms)
-{
-    uint64_t ticket = 0;
-    if (a->timer_ticket && a->timer_due_ms <= due_ms)
-        return 0;
-    int64_t now_ms = clock_mono_ms();
-    int error = http_after(a->http, due_ms > now_ms ? due_ms - now_ms : 0,
-                           on_timer, a, &ticket);
-    if (error)
-        return error;
-    if (a->timer_ticket)
-        http_timer_cancel(a->http, a->timer_ticket);
-    a->timers_out++;
-    a->timer_ticket = ticket;
-    a->timer_due_ms = due_ms;
-    return 0;
-}
-
 static bool is_waiting(const struct api_call *c)
 {
     return !c->http_ticket && !c->ending;
-}
-
-/* Whether a down host lets this call through; a call that a person waits for
- * takes the probe's part over from one that only waits for its next try. */
-static bool may_probe(struct api_call *c)
-{
-    struct api_circuit *h = c->circuit;
-    if (!api_circuit_is_open(h) || !h->probe || h->probe == c)
-        return true;
-    if (c->lane == API_FOREGROUND && h->probe->lane != API_FOREGROUND &&
-        is_waiting(h->probe)) {
-        h->probe = c;
-        return true;
-    }
-    return false;
 }
 
 /* The server's limit lasts past the deadline. */
 static bool is_limited(struct api *a, const struct api_call *c, int64_t now_ms)
 {
     if (c->picture)
-        return false;
-    int64_t until_ms =
-        api_budget_limited_until_ms(&a->budget, c->lane, a->in_flight, now_ms);
+        return c->host &&
+               api_pause_refused(&c->host->pause, c->asked, c->deadline_ms);
+    if (c->lane == API_FOREGROUND)
+        return api_pause_refused(&a->budget.pause, c->asked, c->deadline_ms);
+    int64_t until_ms = api_budget_limited_until_ms(
+        &a->budget, c->lane, a->in_flight, c->deadline_ms, now_ms);
     return until_ms > now_ms && until_ms != CLOCK_NEVER_MS &&
            until_ms > c->deadline_ms;
 }
 
-/* Why a waiting call can't or needn't wait any longer; 0 it can. */
+static int reason_of_lateness(const struct api_call *c)
+{
+    if (c->last_error)
+        return c->last_error;
+    return api_host_is_down(c->host) ? c->host->last_error : -ETIMEDOUT;
+}
+
+/* Why a waiting call can't or needn't wait any longer; 0 it can. What was
+ * tried already goes on by itself, its host down or not. */
 static int reason_to_end(struct api *a, struct api_call *c, int64_t now_ms)
 {
     if (c->cancelled || a->stopping)
@@ -82,8 +43,9 @@ static int reason_to_end(struct api *a, struct api_call *c, int64_t now_ms)
     if (is_limited(a, c, now_ms))
         return -EAGAIN;
     if (c->deadline_ms <= now_ms)
-        return c->last_error ? c->last_error : -ETIMEDOUT;
-    return may_probe(c) ? 0 : c->circuit->last_error;
+        return reason_of_lateness(c);
+    bool down = !c->attempts && api_host_failed_since(c->host, c->asked);
+    return down ? c->host->last_error : 0;
 }
 
 static struct api_call *take_ended(struct api *a, int64_t now_ms, int *ret_why)
@@ -112,21 +74,39 @@ static bool foreground_is_busy(const struct api *a, int64_t now_ms)
     return false;
 }
 
+static int64_t later(int64_t a_ms, int64_t b_ms)
+{
+    return a_ms > b_ms ? a_ms : b_ms;
+}
+
+static bool has_room_for(const struct api *a, const struct api_call *c)
+{
+    return c->room_bytes <= API_PICTURE_BYTES - a->picture_bytes;
+}
+
+static int64_t picture_when_ms(const struct api *a, const struct api_call *c,
+                               int64_t now_ms)
+{
+    if (a->pictures_in_flight >= API_PICTURES_MOST)
+        return CLOCK_NEVER_MS;
+    if (!c->host)
+        return now_ms;
+    return api_pause_try_ms(&c->host->pause, c->host->pictures_in_flight,
+                            c->deadline_ms, now_ms);
+}
+
 /* When a waiting call may go; CLOCK_NEVER_MS: something else must end first,
  * which runs the pump. */
 static int64_t when_ms(struct api *a, const struct api_call *c, bool busy,
                        int64_t now_ms)
 {
-    int64_t when = c->not_before_ms;
-    if (c->picture) {
-        bool full = a->pictures_in_flight >= API_PICTURES_MOST;
-        return full ? CLOCK_NEVER_MS : when;
-    }
     if (c->lane != API_FOREGROUND && busy)
         return CLOCK_NEVER_MS;
-    int64_t budget_ms =
-        api_budget_when_ms(&a->budget, c->lane, a->in_flight, now_ms);
-    return budget_ms > when ? budget_ms : when;
+    int64_t when = later(c->not_before_ms, api_host_when_ms(c->host, now_ms));
+    return later(when, c->picture ? picture_when_ms(a, c, now_ms)
+                                  : api_budget_when_ms(&a->budget, c->lane,
+                                                       a->in_flight,
+                                                       c->deadline_ms, now_ms));
 }
 
 /* The next call to send, foreground first, each lane in order of asking; NULL
@@ -136,13 +116,18 @@ static struct api_call *choose(struct api *a, int64_t now_ms,
 {
     int64_t next_ms = CLOCK_NEVER_MS;
     bool busy = foreground_is_busy(a, now_ms);
-    for (int lane = API_FOREGROUND; lane <= API_BACKGROUND; lane++) {
+    bool full = false; /* smaller pictures don't pass a larger one for ever */
+    for (int lane = API_FOREGROUND; lane < API_LANE_COUNT; lane++) {
         for (struct api_call *c = a->first; c; c = c->next) {
             if (!is_waiting(c) || (int)c->lane != lane)
                 continue;
             int64_t when = when_ms(a, c, busy, now_ms);
-            if (when <= now_ms)
+            if (when <= now_ms && c->picture)
+                full = full || !has_room_for(a, c);
+            if (when <= now_ms && !(c->picture && full))
                 return c;
+            if (when <= now_ms)
+                when = CLOCK_NEVER_MS;
             if (c->deadline_ms < when)
                 when = c->deadline_ms;
             if (when < next_ms)
@@ -151,6 +136,36 @@ static struct api_call *choose(struct api *a, int64_t now_ms,
     }
     *ret_next_ms = next_ms;
     return NULL;
+}
+
+static void take_room(struct api_call *c)
+{
+    if (c->picture && !c->has_room)
+        c->api->picture_bytes += c->room_bytes;
+    c->has_room = c->picture;
+}
+
+void api_give_room(struct api_call *c)
+{
+    if (c->has_room)
+        c->api->picture_bytes -= c->room_bytes;
+    c->has_room = false;
+}
+
+/* The http_room_fn of pictures. */
+static int get_picture_room(void *ctx, size_t bytes)
+{
+    struct api_call *c = ctx;
+    struct api *a = c->api;
+    guard_mutex(&a->lock);
+    if (bytes <= c->room_bytes)
+        return 0;
+    api_give_room(c);
+    c->room_bytes = bytes;
+    if (!has_room_for(a, c))
+        return -ENOBUFS;
+    take_room(c);
+    return 0;
 }
 
 static int submit(struct api *a, struct api_call *c, int64_t now_ms)
@@ -163,6 +178,7 @@ static int submit(struct api *a, struct api_call *c, int64_t now_ms)
         .deadline_ms =
             attempt_ms < c->deadline_ms ? attempt_ms : c->deadline_ms,
         .max_bytes = c->max_bytes,
+        .room = c->picture ? get_picture_room : NULL,
         .redirects = c->picture ? PICTURE_REDIRECTS : 0,
         .public_only = c->picture && !a->media_anywhere,
     };
@@ -172,74 +188,68 @@ static int submit(struct api *a, struct api_call *c, int64_t now_ms)
         return error;
     c->attempts++;
     c->asked_ms = now_ms;
+    c->sent = ++a->moments;
     c->key_number = a->key_number;
     a->stats.sent[c->cause]++;
-    if (api_circuit_is_open(c->circuit))
-        c->circuit->probe = c;
-    if (c->picture) {
-        a->pictures_in_flight++;
-    } else {
-        a->in_flight++;
+    api_host_sent(c->host, c);
+    take_room(c);
+    api_call_count(c, 1);
+    if (!c->picture)
         api_budget_spend(&a->budget, c->lane, now_ms);
-    }
     return 0;
 }
 
 /* Sends what may go. Answers a call that couldn't be sent, for the caller to
- * fail without the lock. */
-static struct api_call *send_ready(struct api *a, int *ret_error)
+ * fail without the lock, or NULL and when to look again. */
+static struct api_call *send_ready(struct api *a, int *ret_error,
+                                   int64_t *ret_next_ms)
 {
-    int64_t next_ms = 0;
     int64_t now_ms = clock_mono_ms();
     struct api_call *c;
     guard_mutex(&a->lock);
-    while ((c = choose(a, now_ms, &next_ms))) {
-        /* the circuit may have got its probe just now */
-        int error =
-            may_probe(c) ? submit(a, c, now_ms) : c->circuit->last_error;
+    while ((c = choose(a, now_ms, ret_next_ms))) {
+        int error = submit(a, c, now_ms);
         if (!error)
             continue;
         c->ending = true;
         *ret_error = error == -ESHUTDOWN ? -ECANCELED : error;
         return c;
     }
-    if (next_ms == CLOCK_NEVER_MS || api_pump_by(a, next_ms) == 0)
-        return NULL;
-    /* Nobody would wake the pump: end who waits, one by one. */
-    for (c = a->first; c && !is_waiting(c); c = c->next)
-        ;
-    if (c) {
-        c->ending = true;
-        *ret_error = -ENOMEM;
-    }
-    return c;
+    return NULL;
 }
 
-static void pump(struct api *a)
+/* Nothing is left, nor will be: whoever frees the api may go on. */
+static void note_end(struct api *a)
 {
+    guard_mutex(&a->lock);
+    if (!a->stopping || a->live > 0)
+        return;
+    http_detach(a->http);
+    a->ended = true;
+    (void)pthread_cond_broadcast(&a->quiet);
+}
+
+int64_t api_pump(void *ctx)
+{
+    struct api *a = ctx;
     struct api_call *c;
     int why = 0;
+    int64_t next_ms = CLOCK_NEVER_MS;
     int64_t now_ms = clock_mono_ms();
     while ((c = take_ended(a, now_ms, &why)))
         api_call_fail(c, why);
-    while ((c = send_ready(a, &why)))
+    while ((c = send_ready(a, &why, &next_ms)))
         api_call_fail(c, why);
+    note_end(a);
+    return next_ms;
 }
 
-void api_end_waiting(struct api *a, int error)
+void api_call_count(struct api_call *c, int change)
 {
-    for (;;) {
-        struct api_call *c;
-        {
-            guard_mutex(&a->lock);
-            for (c = a->first; c && !is_waiting(c); c = c->next)
-                ;
-            if (!c)
-                return;
-            c->ending = true;
-        }
-        api_call_fail(c, error);
-    }
+    struct api *a = c->api;
+    *(c->picture ? &a->pictures_in_flight : &a->in_flight) += change;
+    if (c->picture && c->host)
+        c->host->pictures_in_flight += change;
 }
 
 void api_call_end(struct api_call *c)
@@ -250,11 +260,9 @@ void api_call_end(struct api_call *c)
         *(c->prev ? &c->prev->next : &a->first) = c->next;
         *(c->next ? &c->next->prev : &a->last) = c->prev;
         a->live--;
-        api_circuit_release(c->circuit, c);
-        /* whoever stood back for it may go; an error shows at the next ask */
-        if (a->live > 0)
-            (void)api_pump_by(a, 0);
-        (void)pthread_cond_broadcast(&a->quiet);
+        api_give_room(c);
+        api_host_release(c->host, c);
+        http_call_by(a->http, 0); /* whoever stood back for it may go */
     }
     free(c->url);
     free(c);

@@ -23,18 +23,22 @@ struct api_verdict api_judge_broken(void)
 }
 
 static struct api_verdict judge_transport(const struct http_response *response,
-                                          bool picture)
+                                          enum api_kind kind)
 {
     if (response->refused)
-        return fail(-EHOSTUNREACH);
+        return fail(response->error == -EHOSTUNREACH ? -EHOSTUNREACH : -EIO);
     switch (response->error) {
     case -ECANCELED:
     case -ENOMEM:
         return fail(response->error);
     case -EFBIG:
-        return fail(picture ? -EFBIG : -EIO);
+        return fail(kind == API_KIND_PICTURE ? -EFBIG : -EIO);
     case -ELOOP:
         return fail(-EIO);
+    case -ENOBUFS:
+        return try_again(-ENOBUFS, false);
+    case -EPROTO:
+        return (struct api_verdict){-EPROTO, false, true};
     case -ETIMEDOUT:
     case -ENETUNREACH:
         return try_again(response->error, true);
@@ -42,12 +46,20 @@ static struct api_verdict judge_transport(const struct http_response *response,
     case -ECONNREFUSED:
     case -ECONNRESET:
         return try_again(-EHOSTUNREACH, true);
-    default: /* not HTTP, TLS */
+    default: /* not HTTP, not TLS */
         return try_again(-EIO, true);
     }
 }
 
-static struct api_verdict judge_refusal(int status, bool picture)
+/* What isn't there: of the list itself nothing can be missing. */
+static int errno_of_absence(int status, enum api_kind kind)
+{
+    if (kind == API_KIND_LIST)
+        return -EIO;
+    return kind == API_KIND_PICTURE && status == 410 ? -ESTALE : -ENOENT;
+}
+
+static struct api_verdict judge_refusal(int status, enum api_kind kind)
 {
     switch (status) {
     case 400:
@@ -56,13 +68,13 @@ static struct api_verdict judge_refusal(int status, bool picture)
     case 403:
         return fail(-EACCES);
     case 404:
-        return fail(-ENOENT);
-    case 408:
-        return picture ? fail(-ETIMEDOUT) : try_again(-ETIMEDOUT, false);
     case 410:
-        return fail(picture ? -ESTALE : -ENOENT);
+        return fail(errno_of_absence(status, kind));
+    case 408:
+        return kind == API_KIND_PICTURE ? fail(-ETIMEDOUT)
+                                        : try_again(-ETIMEDOUT, false);
     case 429:
-        return picture ? fail(-EAGAIN) : try_again(-EAGAIN, false);
+        return try_again(-EAGAIN, false);
     default:
         return fail(-EIO);
     }
@@ -74,16 +86,21 @@ static bool is_html(const struct http_response *response)
     return type && strncasecmp(type, "text/html", strlen("text/html")) == 0;
 }
 
-struct api_verdict api_judge(const struct http_response *response, bool picture)
+struct api_verdict api_judge(const struct http_response *response,
+                             enum api_kind kind)
 {
+    int status = response->status;
+    bool picture = kind == API_KIND_PICTURE;
     if (response->error)
-        return judge_transport(response, picture);
-    if (response->status == 200 && picture && is_html(response))
+        return judge_transport(response, kind);
+    if (status == 200 && picture && is_html(response))
         return fail(-EIO); /* some portal's page: it would be kept for good */
-    if (response->status == 200)
+    if (status == 200)
         return (struct api_verdict){0};
-    if (response->status >= 400 && response->status < 500)
-        return judge_refusal(response->status, picture);
+    if (status >= 400 && status < 500)
+        return judge_refusal(status, kind);
+    if (status < 400 && picture)
+        return fail(-EIO); /* a redirect to nowhere, part of a picture */
     /* 5xx; a redirect or an odd 2xx is a captive portal's */
     return try_again(-EIO, true);
 }
@@ -97,5 +114,7 @@ int64_t api_retry_delay_ms(int attempts, int64_t retry_after_ms,
     if (bound_ms > BACKOFF_MOST_MS)
         bound_ms = BACKOFF_MOST_MS;
     int64_t delay_ms = (int64_t)(random % (uint64_t)(bound_ms + 1));
+    if (retry_after_ms > API_PAUSE_MOST_MS)
+        retry_after_ms = API_PAUSE_MOST_MS;
     return delay_ms > retry_after_ms ? delay_ms : retry_after_ms;
 }

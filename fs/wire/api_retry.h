@@ -10,18 +10,26 @@
 struct api_verdict {
     int error;        /* 0: usable */
     bool retry;       /* another try may do better */
-    bool host_failed; /* counts against the host's circuit */
+    bool host_failed; /* counts against the host */
 };
 
-/* Of an answer's outside. picture: from the CDN, by its rules. */
+/* Whose rules an answer is judged by. */
+enum api_kind {
+    API_KIND_LIST,
+    API_KIND_LIST_BY_IDS, /* a 404 may mean that there is no such id */
+    API_KIND_PICTURE,
+};
+
+/* Of an answer's outside. */
 struct api_verdict api_judge(const struct http_response *response,
-                             bool picture);
+                             enum api_kind kind);
 
 /* A 200 whose body isn't the API's. */
 struct api_verdict api_judge_broken(void);
 
 /* Full jitter under an exponential bound: up to 500 ms doubled per
- * attempt that went before, 8 s at most; retry_after_ms (-1 none) at least. */
+ * attempt that went before, 8 s at most; at least retry_after_ms (-1 none), as
+ * far as API_PAUSE_MOST_MS. */
 int64_t api_retry_delay_ms(int attempts, int64_t retry_after_ms,
                            uint64_t random);
 

@@ -29,31 +29,23 @@ struct http_job {
     struct http_transfer transfer;
 };
 
-struct http_timer {
-    struct http_timer *next; /* protected by http.lock */
-    uint64_t ticket;
-    int64_t due_ms;
-    bool cancelled;
-    http_timer_fn *fn;
-    void *ctx;
-};
-
 struct job_list {
     struct http_job *first, *last;
 };
 
 struct http {
     pthread_mutex_t lock;
-    struct job_list inbox;     /* under lock: submitted, not yet started */
-    struct job_list active;    /* under lock: started */
-    struct http_timer *timers; /* under lock: soonest first */
-    size_t live;               /* under lock: jobs in both lists */
-    size_t timer_count;        /* under lock */
-    uint64_t last_ticket;      /* under lock */
-    bool stopping;             /* under lock */
+    struct job_list inbox;  /* under lock: submitted, not yet started */
+    struct job_list active; /* under lock: started */
+    size_t live;            /* under lock: jobs in both lists */
+    uint64_t last_ticket;   /* under lock */
+    bool stopping;          /* under lock */
+    http_tick_fn *tick;     /* under lock; NULL: nobody needs time */
+    void *tick_ctx;         /* under lock */
+    int64_t tick_due_ms;    /* under lock */
 
     struct http_limits limits;
-    struct http_proxies proxies;
+    struct http_environment environment;
     CURLM *multi;             /* the http thread's; curl_multi_wakeup: any */
     CURL *idle[IDLE_HANDLES]; /* the http thread's */
     size_t idle_count;
@@ -75,15 +67,6 @@ static void list_remove(struct job_list *list, struct http_job *job)
     *(job->prev ? &job->prev->next : &list->first) = job->next;
     *(job->next ? &job->next->prev : &list->last) = job->prev;
     job->prev = job->next = NULL;
-}
-
-static void insert_timer(struct http *h, struct http_timer *timer)
-{
-    struct http_timer **place = &h->timers;
-    while (*place && (*place)->due_ms <= timer->due_ms)
-        place = &(*place)->next;
-    timer->next = *place;
-    *place = timer;
 }
 
 static struct http_job *find_job(struct job_list *list, uint64_t ticket)
@@ -146,9 +129,9 @@ static void start(struct http *h, struct http_job *job)
 {
     CURL *easy = take_handle(h);
     int error = easy ? 0 : -ENOMEM;
-    job->transfer.proxies = h->proxies;
     if (!error) {
-        error = transfer_attach(&job->transfer, easy, &h->limits);
+        error =
+            transfer_attach(&job->transfer, easy, &h->limits, &h->environment);
         if (error)
             give_handle(h, easy);
     }
@@ -203,6 +186,29 @@ static void end_overdue(struct http *h, bool all)
     }
 }
 
+/* On to where a redirect leads; false: the answer is the last one. */
+static bool follow(struct http *h, struct http_job *job)
+{
+    CURL *easy = job->transfer.easy;
+    if (!transfer_follow(&job->transfer))
+        return false;
+    (void)curl_multi_remove_handle(h->multi, easy);
+    job->in_multi = !curl_multi_add_handle(h->multi, easy);
+    if (!job->in_multi)
+        job->transfer.abort_error = -ENOMEM;
+    return job->in_multi;
+}
+
+static void take_result(struct http *h, struct http_job *job, CURLcode code)
+{
+    struct http_response response;
+    if (code == CURLE_OK && follow(h, job))
+        return;
+    transfer_result(&job->transfer, code, &response);
+    unlink_active(h, job);
+    finish(h, job, &response);
+}
+
 static void take_results(struct http *h)
 {
     int left = 0;
@@ -215,41 +221,28 @@ static void take_results(struct http *h)
                               &private) ||
             !private)
             continue;
-        struct http_job *job = (struct http_job *)(void *)private;
-        struct http_response response;
-        transfer_result(&job->transfer, code, &response);
-        unlink_active(h, job);
-        finish(h, job, &response);
+        take_result(h, (struct http_job *)(void *)private, code);
     }
 }
 
-static struct http_timer *take_due_timer(struct http *h, int64_t now_ms,
-                                         bool all)
+static void tick(struct http *h)
 {
-    guard_mutex(&h->lock);
-    struct http_timer *timer = h->timers;
-    if (!timer || (!all && timer->due_ms > now_ms))
-        return NULL;
-    h->timers = timer->next;
-    h->timer_count--;
-    return timer;
-}
-
-/* A timer that a timer sets is for the next round, or one with delay 0 that
- * renews itself would keep the thread from the network. */
-static void fire_timers(struct http *h, bool all)
-{
-    int64_t now_ms = clock_mono_ms();
-    size_t most;
+    http_tick_fn *fn = NULL;
+    void *ctx = NULL;
     {
         guard_mutex(&h->lock);
-        most = h->timer_count;
+        if (h->tick && h->tick_due_ms <= clock_mono_ms()) {
+            fn = h->tick;
+            ctx = h->tick_ctx;
+            h->tick_due_ms = CLOCK_NEVER_MS;
+        }
     }
-    struct http_timer *timer;
-    while (most-- > 0 && (timer = take_due_timer(h, now_ms, all))) {
-        timer->fn(timer->ctx, all || timer->cancelled);
-        free(timer);
-    }
+    if (!fn)
+        return;
+    int64_t due_ms = fn(ctx);
+    guard_mutex(&h->lock);
+    if (due_ms < h->tick_due_ms)
+        h->tick_due_ms = due_ms;
 }
 
 /* How long the thread may sleep; ret_stop: it should end. */
@@ -267,8 +260,8 @@ static int next_event_ms(struct http *h, bool *ret_stop)
     }
     if (h->inbox.first)
         return 0;
-    if (h->timers && h->timers->due_ms < next_ms)
-        next_ms = h->timers->due_ms;
+    if (h->tick && h->tick_due_ms < next_ms)
+        next_ms = h->tick_due_ms;
     return next_ms > now_ms ? (int)(next_ms - now_ms) : 0;
 }
 
@@ -277,7 +270,6 @@ static void end_everything(struct http *h)
     while (take_new(h))
         ;
     end_overdue(h, true);
-    fire_timers(h, true);
     while (h->idle_count > 0)
         curl_easy_cleanup(h->idle[--h->idle_count]);
 }
@@ -294,7 +286,7 @@ static void *run(void *ctx)
         CURLMcode code = curl_multi_perform(h->multi, &running);
         take_results(h);
         end_overdue(h, false);
-        fire_timers(h, false);
+        tick(h);
         int wait_ms = next_event_ms(h, &stop);
         if (stop)
             break;
@@ -328,8 +320,14 @@ static int start_thread(struct http *h)
     return -error;
 }
 
+/* CURLMOPT_QUICK_EXIT of libcurl 8.20, by number, since the headers may be
+ * older than the library: without it, curl_multi_cleanup waits for lookups
+ * that hang. A library that doesn't know it says so, and has no such wait. */
+#define MULTI_QUICK_EXIT ((CURLMoption)21)
+
 static bool set_limits(struct http *h)
 {
+    (void)curl_multi_setopt(h->multi, MULTI_QUICK_EXIT, 1L);
     return curl_multi_setopt(h->multi, CURLMOPT_MAX_HOST_CONNECTIONS,
                              (long)h->limits.max_host_connections) ||
            curl_multi_setopt(h->multi, CURLMOPT_MAX_TOTAL_CONNECTIONS,
@@ -338,6 +336,15 @@ static bool set_limits(struct http *h)
                              (long)h->limits.max_connections) ||
            curl_multi_setopt(h->multi, CURLMOPT_PIPELINING,
                              (long)CURLPIPE_MULTIPLEX);
+}
+
+static void destroy(struct http *h)
+{
+    if (h->multi)
+        (void)curl_multi_cleanup(h->multi);
+    http_environment_done(&h->environment);
+    (void)pthread_mutex_destroy(&h->lock);
+    free(h);
 }
 
 int http_new(const struct http_limits *limits, struct http **ret_http)
@@ -349,15 +356,14 @@ int http_new(const struct http_limits *limits, struct http **ret_http)
     if (!h)
         return -ENOMEM;
     h->limits = *limits;
-    h->proxies = http_proxies_read();
     (void)pthread_mutex_init(&h->lock, NULL);
-    h->multi = curl_multi_init();
-    int error = h->multi && !set_limits(h) ? start_thread(h) : -ENOMEM;
+    int error = http_environment_read(&h->environment);
+    if (!error)
+        h->multi = curl_multi_init();
+    if (!error)
+        error = h->multi && !set_limits(h) ? start_thread(h) : -ENOMEM;
     if (error) {
-        if (h->multi)
-            (void)curl_multi_cleanup(h->multi);
-        (void)pthread_mutex_destroy(&h->lock);
-        free(h);
+        destroy(h);
         return error;
     }
     *ret_http = h;
@@ -374,10 +380,8 @@ void http_free(struct http *h)
     }
     (void)curl_multi_wakeup(h->multi);
     (void)pthread_join(h->thread, NULL);
-    assert(!h->live && !h->timers);
-    (void)curl_multi_cleanup(h->multi);
-    (void)pthread_mutex_destroy(&h->lock);
-    free(h);
+    assert(!h->live && !h->tick);
+    destroy(h);
 }
 
 /* ---- requests ----------------------------------------------------------- */
@@ -416,7 +420,7 @@ int http_submit(struct http *h, const struct http_request *request,
     job->deadline_ms = request->deadline_ms;
     job->done = done;
     job->ctx = ctx;
-    int error = transfer_init(&job->transfer, request);
+    int error = transfer_init(&job->transfer, request, ctx);
     if (!error)
         error = enqueue(h, job, ret_ticket);
     if (error) {
@@ -441,58 +445,30 @@ void http_cancel(struct http *h, uint64_t ticket)
     (void)curl_multi_wakeup(h->multi);
 }
 
-/* ---- timers ------------------------------------------------------------- */
+/* ---- time --------------------------------------------------------------- */
 
-static int add_timer(struct http *h, struct http_timer *timer,
-                     uint64_t *ret_ticket)
+void http_attach(struct http *h, http_tick_fn *fn, void *ctx)
 {
     guard_mutex(&h->lock);
-    if (h->stopping)
-        return -ESHUTDOWN;
-    if (h->timer_count >= HTTP_MAX_LIVE)
-        return -ENOMEM;
-    timer->ticket = ++h->last_ticket;
-    if (ret_ticket)
-        *ret_ticket = timer->ticket;
-    insert_timer(h, timer);
-    h->timer_count++;
-    return 0;
+    assert(!h->tick);
+    h->tick = fn;
+    h->tick_ctx = ctx;
+    h->tick_due_ms = CLOCK_NEVER_MS;
 }
 
-int http_after(struct http *h, int64_t delay_ms, http_timer_fn *fn, void *ctx,
-               uint64_t *ret_ticket)
+void http_detach(struct http *h)
 {
-    struct http_timer *timer = calloc(1, sizeof(*timer));
-    if (!timer)
-        return -ENOMEM;
-    int64_t now_ms = clock_mono_ms();
-    timer->due_ms =
-        delay_ms < CLOCK_NEVER_MS - now_ms ? now_ms + delay_ms : CLOCK_NEVER_MS;
-    timer->fn = fn;
-    timer->ctx = ctx;
-    int error = add_timer(h, timer, ret_ticket);
-    if (error) {
-        free(timer);
-        return error;
-    }
-    (void)curl_multi_wakeup(h->multi);
-    return 0;
+    guard_mutex(&h->lock);
+    h->tick = NULL;
 }
 
-void http_timer_cancel(struct http *h, uint64_t ticket)
+void http_call_by(struct http *h, int64_t due_ms)
 {
     {
         guard_mutex(&h->lock);
-        struct http_timer **place = &h->timers;
-        while (*place && (*place)->ticket != ticket)
-            place = &(*place)->next;
-        struct http_timer *timer = *place;
-        if (!timer)
+        if (due_ms >= h->tick_due_ms)
             return;
-        *place = timer->next;
-        timer->cancelled = true;
-        timer->due_ms = INT64_MIN;
-        insert_timer(h, timer);
+        h->tick_due_ms = due_ms;
     }
     (void)curl_multi_wakeup(h->multi);
 }
@@ -500,4 +476,9 @@ void http_timer_cancel(struct http *h, uint64_t ticket)
 bool http_address_is_private(const struct sockaddr *address)
 {
     return address_is_private(address);
+}
+
+const char *http_library_version(void)
+{
+    return curl_version_info(CURLVERSION_NOW)->version;
 }

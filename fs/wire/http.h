@@ -11,8 +11,12 @@
  * it with -EFBIG, before as after decompression; headers past 64 KiB in all
  * end it with -EBADMSG. No redirect is followed but with `redirects`, then
  * http(s) only, and headers that are `secret` are never sent to another
- * origin. Nothing is read from .netrc, no cookies are kept; proxies are
- * curl's (http_proxy …).
+ * origin. Nothing is read from .netrc, no cookies are kept. A name is looked
+ * up for each new connection: whoever moved is found at the next one.
+ *
+ * Environment, read once by http_new, as curl's tool reads it: proxies
+ * (http_proxy, https_proxy, all_proxy, no_proxy) and whom to trust
+ * (CURL_CA_BUNDLE, SSL_CERT_FILE, SSL_CERT_DIR): see http_environment.h.
  */
 #ifndef TWELVEFS_HTTP_H
 #define TWELVEFS_HTTP_H
@@ -32,28 +36,35 @@ struct http_limits {
     int64_t idle_timeout_ms; /* under 1 byte a second for so long: -ETIMEDOUT */
 };
 
+/* Asked on the http thread before a body holds so many bytes in all, more than
+ * the time before; ctx is that of `done`. A negative errno ends the request
+ * with it. */
+typedef int http_room_fn(void *ctx, size_t bytes);
+
 struct http_request {
     const char *url;           /* copied */
     const char *secret_header; /* "x-api-key: …" or NULL; copied, wiped after */
     const char *accept;        /* Accept header's value or NULL */
     int64_t deadline_ms;       /* clock_mono_ms */
     size_t max_bytes;
-    int redirects;    /* how many to follow; 0 with a secret header */
-    bool public_only; /* refuse loopback, link-local, private, multicast
-                         addresses at connect: -EHOSTUNREACH. Holds after
-                         redirects and whatever DNS says. Through a proxy
-                         only the URL's own text can be judged, and
-                         no_proxy isn't heeded */
+    http_room_fn *room; /* NULL: a body may have max_bytes as it comes */
+    int redirects;      /* how many to follow; 0 with a secret header */
+    bool public_only;   /* refuse loopback, link-local, private, multicast
+                           addresses at connect: -EHOSTUNREACH. Holds after
+                           redirects and whatever DNS says. Through a proxy
+                           only the URL's own text can be judged */
 };
 
 struct http_response {
     int error;    /* 0 when a whole answer came; else a negative errno:
                      -ECANCELED, -ETIMEDOUT, -ENETUNREACH, -EHOSTUNREACH (also
                      names that don't resolve), -ECONNREFUSED, -ECONNRESET,
-                     -EFBIG, -EBADMSG (not HTTP, or cut short), -EPROTO (TLS),
-                     -ENOMEM, -ELOOP (redirects) */
-    bool refused; /* with -EHOSTUNREACH: public_only turned the address down,
-                     so another try won't help */
+                     -EFBIG, -EBADMSG (not HTTP, not TLS, or cut short),
+                     -EPROTO (a certificate that can't pass), -ENOMEM,
+                     -ELOOP (redirects), or what `room` said */
+    bool refused; /* we turned it down, and would again: an address by
+                     public_only (-EHOSTUNREACH), or where a redirect leads
+                     (-EBADMSG) */
     const char *error_text;    /* curl's words, for the log; "" */
     int status;                /* 200, 404 …; 0 when there was none */
     struct buf *body;          /* borrowed; buf_steal it to keep it */
@@ -81,13 +92,15 @@ int http_submit(struct http *h, const struct http_request *request,
 /* A ticket that ended already is fine. */
 void http_cancel(struct http *h, uint64_t ticket);
 
-/* Calls fn on the http thread after delay_ms (0: as soon as may be), or with
- * cancelled true soon after http_timer_cancel or at http_free. Exactly once.
- * 0, or -ENOMEM, -ESHUTDOWN; then it isn't called. */
-typedef void http_timer_fn(void *ctx, bool cancelled);
-int http_after(struct http *h, int64_t delay_ms, http_timer_fn *fn, void *ctx,
-               uint64_t *ret_ticket);
-void http_timer_cancel(struct http *h, uint64_t ticket);
+/* The one who needs time (there is one at most): fn is called on the http
+ * thread as soon as may be after the time that he asked for, and answers when
+ * it wants to be called next; CLOCK_NEVER_MS: not before http_call_by. */
+typedef int64_t http_tick_fn(void *ctx);
+void http_attach(struct http *h, http_tick_fn *fn, void *ctx);
+/* Makes the next call earlier, if need be; 0: now. Any thread. */
+void http_call_by(struct http *h, int64_t due_ms);
+/* fn isn't called again. From within fn only; due before http_free. */
+void http_detach(struct http *h);
 
 /* Header values as this module reads them, for its tests and fuzzers. */
 int64_t http_parse_retry_after(const char *value, size_t len,
@@ -95,5 +108,8 @@ int64_t http_parse_retry_after(const char *value, size_t len,
 /* Whether an address (struct sockaddr) is one that `public_only` refuses. */
 struct sockaddr;
 bool http_address_is_private(const struct sockaddr *address);
+
+/* The library's, as it runs. */
+const char *http_library_version(void);
 
 #endif

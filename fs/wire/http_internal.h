@@ -12,40 +12,43 @@
 #include <curl/curl.h>
 
 #include "wire/http.h"
+#include "wire/http_environment.h"
 #include "wire/http_headers.h"
-
-/* Whether curl will use a proxy, by the scheme of the URL. */
-struct http_proxies {
-    bool http;
-    bool https;
-};
 
 struct http_transfer {
     CURL *easy; /* NULL before the start and after the end */
     char *url;
     struct curl_slist *header_lines; /* may hold the secret */
     size_t max_bytes;
-    int redirects;
+    bool follows;  /* redirects, */
+    int redirects; /* so many still */
     bool public_only;
-    struct http_proxies proxies;
-    struct buf body;
+    const struct http_environment *environment; /* borrowed with the handle */
+    bool proxied;                               /* its peer is a proxy */
+    struct buf body; /* its max: what it may have by now */
+    http_room_fn *room;
+    void *room_ctx;
     struct http_headers headers;
     int abort_error; /* why a callback of ours stopped it; 0 it didn't */
-    bool refused;    /* public_only turned an address down */
+    bool refused;    /* as struct http_response has it */
     char error_text[CURL_ERROR_SIZE];
 };
 
-/* As curl reads the environment. */
-struct http_proxies http_proxies_read(void);
-
 /* Copies what the request says. 0 or -ENOMEM; done is due in both cases. */
-int transfer_init(struct http_transfer *t, const struct http_request *request);
+int transfer_init(struct http_transfer *t, const struct http_request *request,
+                  void *ctx);
 /* Frees all but the handle, wipes the secret. */
 void transfer_done(struct http_transfer *t);
 
 /* Sets up a handle for it. 0 or -ENOMEM. */
 int transfer_attach(struct http_transfer *t, CURL *easy,
-                    const struct http_limits *limits);
+                    const struct http_limits *limits,
+                    const struct http_environment *environment);
+
+/* After an answer: whether it was a redirect that the transfer now goes on to,
+ * once its handle is added to the multi handle again. One that it may not, or
+ * can't, follow makes the result an error. */
+bool transfer_follow(struct http_transfer *t);
 
 /* What came of it; borrows from t, whose handle must still be there when
  * curl has ended it with `code`. */

@@ -19,22 +19,6 @@
 /* Compression may make a small body a little larger than it is. */
 #define WIRE_SLACK_BYTES 4096
 
-static bool is_set(const char *variable)
-{
-    const char *value = getenv(variable);
-    return value && *value;
-}
-
-struct http_proxies http_proxies_read(void)
-{
-    bool all = is_set("all_proxy") || is_set("ALL_PROXY");
-    return (struct http_proxies){
-        /* never HTTP_PROXY: CGI lets a remote set it */
-        .http = all || is_set("http_proxy"),
-        .https = all || is_set("https_proxy") || is_set("HTTPS_PROXY"),
-    };
-}
-
 static int add_header(struct http_transfer *t, const char *line)
 {
     struct curl_slist *longer = curl_slist_append(t->header_lines, line);
@@ -44,7 +28,8 @@ static int add_header(struct http_transfer *t, const char *line)
     return 0;
 }
 
-int transfer_init(struct http_transfer *t, const struct http_request *request)
+int transfer_init(struct http_transfer *t, const struct http_request *request,
+                  void *ctx)
 {
     /* curl would carry the header on to wherever a redirect leads. */
     assert(!request->secret_header || request->redirects == 0);
@@ -52,9 +37,12 @@ int transfer_init(struct http_transfer *t, const struct http_request *request)
     *t = (struct http_transfer){
         .max_bytes = request->max_bytes,
         .redirects = request->redirects,
+        .follows = request->redirects > 0,
         .public_only = request->public_only,
+        .room = request->room,
+        .room_ctx = ctx,
     };
-    buf_init(&t->body, request->max_bytes);
+    buf_init(&t->body, request->room ? 0 : request->max_bytes);
     http_headers_init(&t->headers);
     t->url = strdup(request->url);
     if (!t->url)
@@ -79,13 +67,41 @@ void transfer_done(struct http_transfer *t)
     t->url = NULL;
 }
 
+static size_t larger(size_t a, size_t b)
+{
+    return a > b ? a : b;
+}
+
+/* So much that it needn't be asked for often: what was announced, or twice as
+ * much as before. */
+static int get_room(struct http_transfer *t, size_t need)
+{
+    curl_off_t announced = 0;
+    if (need <= t->body.max)
+        return 0;
+    if (need > t->max_bytes)
+        return -EFBIG;
+    (void)curl_easy_getinfo(t->easy, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T,
+                            &announced);
+    size_t want = larger(need, announced > 0 ? (size_t)announced : 0);
+    want = larger(want, 2 * t->body.max);
+    if (want > t->max_bytes)
+        want = t->max_bytes;
+    int err = t->room(t->room_ctx, want);
+    if (!err)
+        t->body.max = want;
+    return err;
+}
+
 static size_t on_body(char *bytes, size_t size, size_t count, void *ctx)
 {
     struct http_transfer *t = ctx;
-    int error = buf_append(&t->body, bytes, size * count);
-    if (!error)
+    int err = get_room(t, t->body.len + size * count);
+    if (!err)
+        err = buf_append(&t->body, bytes, size * count);
+    if (!err)
         return size * count;
-    t->abort_error = error == -E2BIG ? -EFBIG : error;
+    t->abort_error = err;
     return 0;
 }
 
@@ -119,20 +135,14 @@ static bool is_https(const char *url)
 }
 
 /* Behind a proxy the peer is the proxy, whom the user chose, and only the
- * proxy knows the address: all that can be judged is the URL's own text. A
- * redirect's may be of any kind: what we might read otherwise than the proxy
- * ("[::1%25lo]") is refused. */
-static bool is_refused(struct http_transfer *t, const struct sockaddr *peer)
+ * proxy knows the address: all that can be judged is the URL's own text. */
+static bool is_refused(const struct http_transfer *t,
+                       const struct sockaddr *peer)
 {
-    char *url = NULL;
     if (!t->public_only)
         return false;
-    if (curl_easy_getinfo(t->easy, CURLINFO_EFFECTIVE_URL, &url) || !url)
-        return true;
-    bool proxied = is_https(url) ? t->proxies.https : t->proxies.http;
-    if (!proxied)
-        return address_is_private(peer);
-    return !asset_url_is_clean(url, strlen(url)) || address_url_is_private(url);
+    return t->proxied ? address_url_is_private(t->url)
+                      : address_is_private(peer);
 }
 
 static void refuse(struct http_transfer *t)
@@ -178,25 +188,37 @@ static int on_before_request(void *ctx, char *peer_text, char *local_text,
     return CURL_PREREQFUNC_ABORT;
 }
 
+/* The proxy, or none, is told outright, so that it is known. */
+static bool set_target(struct http_transfer *t, CURL *easy)
+{
+    const char *proxy = http_environment_proxy(t->environment, t->url);
+    t->proxied = proxy[0];
+    return curl_easy_setopt(easy, CURLOPT_URL, t->url) ||
+           curl_easy_setopt(easy, CURLOPT_PROXY, proxy) ||
+           curl_easy_setopt(easy, CURLOPT_NOPROXY, "");
+}
+
 static bool set_request(struct http_transfer *t, CURL *easy)
 {
-    static const char schemes[] = "http,https";
-    return curl_easy_setopt(easy, CURLOPT_URL, t->url) ||
-           curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, schemes) ||
-           curl_easy_setopt(easy, CURLOPT_REDIR_PROTOCOLS_STR, schemes) ||
+    return curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https") ||
            curl_easy_setopt(easy, CURLOPT_PATH_AS_IS, 1L) ||
            curl_easy_setopt(easy, CURLOPT_DISALLOW_USERNAME_IN_URL, 1L) ||
-           curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION,
-                            t->redirects > 0 ? 1L : 0L) ||
-           curl_easy_setopt(easy, CURLOPT_MAXREDIRS, (long)t->redirects) ||
+           curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L) ||
            curl_easy_setopt(easy, CURLOPT_HTTPHEADER, t->header_lines) ||
            curl_easy_setopt(easy, CURLOPT_HEADEROPT,
                             (long)CURLHEADER_SEPARATE) ||
            curl_easy_setopt(easy, CURLOPT_USERAGENT, USER_AGENT) ||
            curl_easy_setopt(easy, CURLOPT_ACCEPT_ENCODING, "") ||
-           curl_easy_setopt(easy, CURLOPT_NETRC, (long)CURL_NETRC_IGNORED) ||
-           /* or no_proxy would decide what is_refused can't see */
-           (t->public_only && curl_easy_setopt(easy, CURLOPT_NOPROXY, ""));
+           curl_easy_setopt(easy, CURLOPT_NETRC, (long)CURL_NETRC_IGNORED);
+}
+
+static bool set_trust(const struct http_environment *e, CURL *easy)
+{
+    /* A libcurl that knows no CA folders goes by the file, as curl does. */
+    if (e->ca_folder && curl_easy_setopt(easy, CURLOPT_CAPATH, e->ca_folder) ==
+                            CURLE_OUT_OF_MEMORY)
+        return true;
+    return e->ca_file && curl_easy_setopt(easy, CURLOPT_CAINFO, e->ca_file);
 }
 
 static bool set_connection(struct http_transfer *t, CURL *easy,
@@ -216,6 +238,8 @@ static bool set_connection(struct http_transfer *t, CURL *easy,
            curl_easy_setopt(easy, CURLOPT_SSLVERSION,
                             (long)CURL_SSLVERSION_TLSv1_2) ||
            curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L) ||
+           /* or a name that moved would lead to the old place for a minute */
+           curl_easy_setopt(easy, CURLOPT_DNS_CACHE_TIMEOUT, 0L) ||
            curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS,
                             (long)limits->connect_timeout_ms) ||
            curl_easy_setopt(easy, CURLOPT_LOW_SPEED_LIMIT, 1L) ||
@@ -242,13 +266,53 @@ static bool set_callbacks(struct http_transfer *t, CURL *easy)
 }
 
 int transfer_attach(struct http_transfer *t, CURL *easy,
-                    const struct http_limits *limits)
+                    const struct http_limits *limits,
+                    const struct http_environment *environment)
 {
-    if (set_request(t, easy) || set_connection(t, easy, limits) ||
+    t->environment = environment;
+    if (set_target(t, easy) || set_request(t, easy) ||
+        set_trust(environment, easy) || set_connection(t, easy, limits) ||
         set_callbacks(t, easy))
         return -ENOMEM;
     t->easy = easy;
     return 0;
+}
+
+/* Why a redirect isn't followed; 0 it may be. */
+static int check_redirect(struct http_transfer *t, const char *url)
+{
+    if (t->redirects == 0)
+        return -ELOOP;
+    if (asset_url_is_clean(url, strlen(url)))
+        return 0;
+    t->refused = true;
+    return -EBADMSG;
+}
+
+static int redirect(struct http_transfer *t, const char *to)
+{
+    int err = check_redirect(t, to);
+    char *url = err ? NULL : strdup(to);
+    if (!err && !url)
+        err = -ENOMEM;
+    if (err)
+        return err;
+    free(t->url);
+    t->url = url;
+    t->redirects--;
+    t->refused = false;
+    buf_reset(&t->body);
+    return set_target(t, t->easy) ? -ENOMEM : 0;
+}
+
+bool transfer_follow(struct http_transfer *t)
+{
+    char *to = NULL;
+    if (!t->follows || curl_easy_getinfo(t->easy, CURLINFO_REDIRECT_URL, &to) ||
+        !to)
+        return false;
+    t->abort_error = redirect(t, to);
+    return !t->abort_error;
 }
 
 static int errno_of_connect(struct http_transfer *t)
@@ -289,9 +353,6 @@ static int errno_of_code(struct http_transfer *t, CURLcode code)
         return errno_of_connect(t);
     case CURLE_FILESIZE_EXCEEDED:
         return -EFBIG;
-    case CURLE_TOO_MANY_REDIRECTS:
-        return -ELOOP;
-    case CURLE_SSL_CONNECT_ERROR:
     case CURLE_PEER_FAILED_VERIFICATION:
     case CURLE_SSL_CERTPROBLEM:
     case CURLE_SSL_CIPHER:
@@ -325,24 +386,31 @@ static void fill(struct http_transfer *t, struct http_response *response)
     };
 }
 
+/* Ours, where we ended it, or curl's. */
+static const char *words_of(const struct http_transfer *t, CURLcode code)
+{
+    if (t->refused)
+        return t->abort_error == -EBADMSG ? "a redirect was refused"
+                                          : "a private address was refused";
+    if (t->abort_error == -ELOOP)
+        return "too many redirects";
+    return t->error_text[0] ? t->error_text : curl_easy_strerror(code);
+}
+
 void transfer_result(struct http_transfer *t, CURLcode code,
                      struct http_response *ret_response)
 {
     long status = 0;
     (void)curl_easy_getinfo(t->easy, CURLINFO_RESPONSE_CODE, &status);
+    /* One of several addresses may have been refused and another taken. */
+    if (code == CURLE_OK && !t->abort_error)
+        t->refused = false;
     fill(t, ret_response);
     ret_response->status = (int)status;
-    /* One of several addresses may have been refused and another taken. */
-    if (code == CURLE_OK)
-        ret_response->refused = false;
-    else
-        ret_response->error =
-            t->abort_error ? t->abort_error : errno_of_code(t, code);
-    if (ret_response->refused)
-        ret_response->error_text = "a private address was refused";
-    else if (code != CURLE_OK)
-        ret_response->error_text =
-            t->error_text[0] ? t->error_text : curl_easy_strerror(code);
+    ret_response->error =
+        t->abort_error ? t->abort_error : errno_of_code(t, code);
+    if (ret_response->error)
+        ret_response->error_text = words_of(t, code);
 }
 
 void transfer_result_of(struct http_transfer *t, int error, const char *text,

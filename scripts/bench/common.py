@@ -1,9 +1,8 @@
-"""What the benchmarks share: a stand-in with an account, mounted; the same
-tree as plain files; runs interleaved, medians and ratios."""
+"""What the benchmarks share: a stand-in with an account, mounted;
+medians."""
 import os
 import pathlib
 import re
-import shutil
 import statistics
 import subprocess
 import sys
@@ -14,7 +13,7 @@ BUILD = pathlib.Path(os.environ.get("TWELVEFS_BUILD", ROOT / "build"))
 os.environ["TWELVEFS_BUILD"] = str(BUILD)
 sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "tests/standin")]
 
-from mounting import Mount, folders  # noqa: E402,F401
+from mounting import Mount, folders, pictures  # noqa: E402,F401
 from standin import Standin  # noqa: E402,F401
 
 
@@ -29,14 +28,6 @@ def seconds(command, cwd):
     subprocess.run(command, cwd=cwd, shell=True, check=False,
                    stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     return time.perf_counter() - start
-
-
-def copy_tree(mount, target):
-    """The same tree on the disk's own file system; links stay links."""
-    shutil.rmtree(target, ignore_errors=True)
-    subprocess.run(["cp", "-r", "--preserve=timestamps,links", "-P",
-                    str(mount.path), str(target)], check=True)
-    subprocess.run(["chmod", "-R", "u+w", str(target)], check=True)
 
 
 def median(values):

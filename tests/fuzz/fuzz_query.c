@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "catalogue/condition.h"
 #include "grammar/query.h"
 
 static bool knows(void *ctx, const char *field)
@@ -38,14 +39,14 @@ static void check_term(const struct query_term *t)
 }
 
 /* Every value stands for a mark; no text of the path is in the SQL. */
-static void check_condition(const struct query *q, enum query_form form)
+static void check_condition(const struct query *q, enum condition_form form)
 {
     cleanup(buf_done) struct buf sql;
-    cleanup(query_values_done) struct query_values values = {0};
+    cleanup(condition_values_done) struct condition_values values = {0};
     size_t marks = 0;
 
     buf_init(&sql, 1 << 24);
-    require(query_condition(q, form, &sql, &values) == 0);
+    require(condition_write(q, form, &sql, &values) == 0);
     for (const char *p = buf_str(&sql); *p; p++) {
         marks += *p == '?';
         require(*p >= ' ' && *p < 0x7f && !strchr("'\"`;\\", *p));
@@ -178,8 +179,8 @@ static void check_segments(const char *text, bool known)
     }
     for (size_t i = 0; i < q.count; i++)
         check_term(&q.terms[i]);
-    check_condition(&q, QUERY_SCAN);
-    check_condition(&q, QUERY_POINT);
+    check_condition(&q, CONDITION_SCAN);
+    check_condition(&q, CONDITION_POINT);
     check_canonical(&q);
     check_round_trip(&q);
     buf_init(&ask, 1 << 24);
@@ -214,7 +215,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (query_check_target(text, knows, &known, &reason))
         require(reason);
     buf_init(&exact, size + 64);
-    if (query_exact_of((const char *)data, size, &exact) == 0)
+    if (condition_exact_of((const char *)data, size, &exact) == 0)
         require(exact.len > 0 &&
                 (exact.data[0] == '=' || exact.data[0] == '#'));
     check_fold((const char *)data, size);

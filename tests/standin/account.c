@@ -5,7 +5,7 @@
 #include <string.h>
 #include <time.h>
 
-static void own_free(struct own *own)
+void own_free(struct own *own)
 {
     if (!own)
         return;
@@ -21,6 +21,7 @@ void account_free(struct account *a)
         return;
     for (uint32_t i = 0; i < a->nrecords; i++)
         own_free(a->record[i].own);
+    history_done(a);
     free(a->record);
     free(a->odd);
     order_done(&a->order);
@@ -35,11 +36,18 @@ const struct generator *account_generator(const struct account *a)
     return &a->gen;
 }
 
+void account_omit_empty_metadata(struct account *a, bool omit)
+{
+    pthread_rwlock_wrlock(&a->lock);
+    a->gen.no_empty_metadata = omit;
+    pthread_rwlock_unlock(&a->lock);
+}
+
 /* Appends a record and puts it in order. Lock held for writing. */
 static int add_record(struct account *a, int64_t at, enum asset_status status,
                       uint32_t *ret_number)
 {
-    if (a->nrecords == ASSETS_MAX)
+    if (a->nrecords == ASSETS_MAX || history_reserve(a))
         return -ENOMEM;
     if (a->nrecords == a->cap) {
         uint32_t cap = a->cap ? a->cap * 2 : 1024;
@@ -61,6 +69,7 @@ static int add_record(struct account *a, int64_t at, enum asset_status status,
         return err;
     a->nrecords++;
     a->version++;
+    history_push(a, n, &(struct record){.at = at});
     *ret_number = n;
     return 0;
 }
@@ -85,17 +94,18 @@ struct account *account_new(const struct generator *g, uint32_t total)
             return NULL;
         }
     }
+    a->history.on = true;
     return a;
 }
 
-void record_text(const struct account *a, uint32_t n, struct buf *out)
+void record_text(const struct account *a, uint32_t n, const struct record *r,
+                 struct buf *out)
 {
-    const struct own *own = a->record[n].own;
-    if (own) {
-        buf_add(out, own->text, own->len);
+    if (r->own) {
+        buf_add(out, r->own->text, r->own->len);
         return;
     }
-    struct asset asset = record_asset(a, n);
+    struct asset asset = record_asset(n, r);
     generate_json(&a->gen, &asset, out);
 }
 
@@ -218,9 +228,11 @@ static int reorder(struct account *a, uint32_t n, int64_t at)
 static int set_text(struct account *a, uint32_t n, char *text, size_t len)
 {
     struct own *own = own_new(text, len);
-    if (!own)
+    struct record *r = &a->record[n], was = *r;
+    if (!own || history_reserve(a)) {
+        own_free(own);
         return -ENOMEM;
-    struct record *r = &a->record[n];
+    }
     struct slice object = {own->text, own->len};
     char id[ID_LENGTH + 1];
     generate_id(&a->gen, n, r->at, id);
@@ -234,7 +246,7 @@ static int set_text(struct account *a, uint32_t n, char *text, size_t len)
         own_free(own);
         return err;
     }
-    own_free(r->own);
+    history_push(a, n, &was);
     r->own = own;
     r->type = (uint8_t)type_of(object);
     r->status = (uint8_t)status_of(object);
@@ -245,7 +257,7 @@ static int set_text(struct account *a, uint32_t n, char *text, size_t len)
 static int patch_record(struct account *a, uint32_t n, struct slice patch)
 {
     struct buf text BUF_SCOPE = {0}, merged BUF_SCOPE = {0};
-    record_text(a, n, &text);
+    record_text(a, n, &a->record[n], &text);
     json_merge((struct slice){text.data, text.len}, patch, &merged);
     size_t len = 0;
     char *taken = text.failed ? NULL : buf_take(&merged, &len);
@@ -262,11 +274,12 @@ static int64_t fresh_time(const struct account *a)
     return now;
 }
 
+/* After history_reserve; lock held for writing. */
 static void remove_record(struct account *a, uint32_t n)
 {
     struct record *r = &a->record[n];
     order_remove(&a->order, (struct order_key){r->at, n});
-    own_free(r->own);
+    history_push(a, n, r);
     r->own = NULL;
     r->alive = 0;
     a->version++;
@@ -284,7 +297,7 @@ int account_create(struct account *a, enum asset_status status,
         add_record(a, created_at < 0 ? fresh_time(a) : created_at, status, &n);
     if (!err && fields.n) {
         err = patch_record(a, n, fields);
-        if (err)
+        if (err && !history_reserve(a))
             remove_record(a, n);
     }
     if (!err) {
@@ -334,7 +347,7 @@ int account_create_text(struct account *a, int64_t created_at,
         char *taken = buf_take(&text, &len);
         generate_id(&a->gen, n, a->record[n].at, ret_id);
         err = taken ? set_text(a, n, taken, len) : -ENOMEM;
-        if (err)
+        if (err && !history_reserve(a))
             remove_record(a, n);
     }
     pthread_rwlock_unlock(&a->lock);
@@ -345,10 +358,11 @@ int account_delete(struct account *a, const char *id)
 {
     pthread_rwlock_wrlock(&a->lock);
     int64_t n = account_find(a, id, true);
-    if (n >= 0)
+    int err = n < 0 ? -ENOENT : history_reserve(a);
+    if (!err)
         remove_record(a, (uint32_t)n);
     pthread_rwlock_unlock(&a->lock);
-    return n >= 0 ? 0 : -ENOENT;
+    return err;
 }
 
 int account_edit(struct account *a, const char *id, struct slice patch)
@@ -372,13 +386,14 @@ int account_set_status(struct account *a, const char *id,
     };
     pthread_rwlock_wrlock(&a->lock);
     int64_t n = account_find(a, id, true);
-    int err = n < 0 ? -ENOENT : 0;
+    int err = n < 0 ? -ENOENT : history_reserve(a);
     if (!err && !a->record[n].own) {
+        history_push(a, (uint32_t)n, &a->record[n]);
         a->record[n].status = (uint8_t)status;
         a->version++;
     } else if (!err) {
         struct buf change BUF_SCOPE = {0};
-        struct asset asset = record_asset(a, (uint32_t)n);
+        struct asset asset = record_asset((uint32_t)n, &a->record[n]);
         if (asset.type == TYPE_NONE)
             asset.type = generate_type(&a->gen, asset.number);
         if (status == STATUS_READY)
@@ -392,6 +407,45 @@ int account_set_status(struct account *a, const char *id,
     }
     if (!err && patch.n)
         err = patch_record(a, (uint32_t)n, patch);
+    pthread_rwlock_unlock(&a->lock);
+    return err;
+}
+
+/* The history takes the text of a record that goes: what comes back needs
+ * one of its own. */
+static int show_record(struct account *a, uint32_t n, bool shown)
+{
+    struct record *r = &a->record[n];
+    struct record was = *r;
+    struct order_key key = {r->at, n};
+    if (r->alive == shown)
+        return 0;
+    char *text = r->own ? malloc(r->own->len + 1) : NULL;
+    if (history_reserve(a) || !r->own || !text) {
+        free(text);
+        return r->own ? -ENOMEM : -ENOENT;
+    }
+    memcpy(text, r->own->text, r->own->len);
+    struct own *own = own_new(text, r->own->len);
+    if (!own || (shown && order_insert(&a->order, key))) {
+        own_free(own);
+        return -ENOMEM;
+    }
+    if (!shown)
+        order_remove(&a->order, key);
+    history_push(a, n, &was);
+    r->own = own;
+    r->alive = shown;
+    a->version++;
+    return 0;
+}
+
+int account_show(struct account *a, const char *id, bool shown)
+{
+    pthread_rwlock_wrlock(&a->lock);
+    int64_t n = generate_number(&a->gen, id);
+    int err = n < 0 || n >= a->nrecords ? -ENOENT
+                                        : show_record(a, (uint32_t)n, shown);
     pthread_rwlock_unlock(&a->lock);
     return err;
 }

@@ -19,6 +19,7 @@
 #include "json.h"
 
 #define ACCOUNT_IDS_MAX 10000
+#define HISTORY_US      ((int64_t)120000000)
 
 struct account;
 
@@ -31,6 +32,12 @@ struct account_query {
     size_t nids;
     unsigned types;     /* mask of 1 << enum asset_type; 0: all */
     const char *needle; /* folded by account_fold; NULL: all */
+    /* The list as it was then, on clock_us, if that is within HISTORY_US or
+     * pinned; 0: now. */
+    int64_t as_of_us;
+    int64_t total_as_of_us; /* the same for *ret_total alone; not by ids */
+    /* Not 0: a seed for another order of assets of one second. */
+    uint64_t shuffle;
 };
 
 /* `total` assets; the hostile profile's own are among them (and all there
@@ -45,6 +52,13 @@ int account_list(struct account *a, const struct account_query *q,
 /* The object with this _id: 0, -ENOENT. Also by internal id if `internal`. */
 int account_get(struct account *a, const char *id, bool internal,
                 struct buf *out);
+/* The same as it was then. */
+int account_get_past(struct account *a, const char *id, int64_t as_of_us,
+                     struct buf *out);
+/* Nothing since this moment is forgotten; 0: as HISTORY_US says. */
+void account_pin(struct account *a, int64_t moment_us);
+/* Whether generated assets without user_metadata lack it or have {}. */
+void account_omit_empty_metadata(struct account *a, bool omit);
 bool account_has(struct account *a, const char *id);
 /* The asset's decoded filename: 0, -ENOENT; empty if it has none. */
 int account_filename(struct account *a, const char *id, struct buf *out);
@@ -74,6 +88,9 @@ int account_edit(struct account *a, const char *id, struct slice patch);
 /* With patch members on top; ready brings what readiness brings. */
 int account_set_status(struct account *a, const char *id,
                        enum asset_status status, struct slice patch);
+/* Takes an asset out of every list and answer, or brings it back, as it was:
+ * 0, -ENOENT, -ENOMEM. By its internal id. */
+int account_show(struct account *a, const char *id, bool shown);
 /* The id at a place, 0 = newest: 0, -ENOENT. */
 int account_id_at(struct account *a, size_t place, char ret_id[ID_LENGTH + 1]);
 

@@ -39,13 +39,12 @@ void account_fold(const char *text, struct buf *out)
 }
 
 static bool name_matches(const struct account *a, uint32_t n,
-                         const char *needle, struct buf *name,
-                         struct buf *folded)
+                         const struct record *r, const char *needle,
+                         struct buf *name, struct buf *folded)
 {
-    const struct own *own = a->record[n].own;
-    if (own)
-        return strstr(own->folded, needle);
-    struct asset asset = record_asset(a, n);
+    if (r->own)
+        return strstr(r->own->folded, needle);
+    struct asset asset = record_asset(n, r);
     buf_clear(name);
     buf_clear(folded);
     generate_filename(&a->gen, &asset, name);
@@ -96,13 +95,20 @@ static void cache_put(struct account *a, struct matches *m)
     matches_unref(old);
 }
 
-static bool type_matches(const struct account *a, uint32_t n, unsigned types)
+static bool type_matches(const struct record *r, unsigned types)
 {
     /* The type of an asset in work is not known yet: in no type's list. */
-    const struct record *r = &a->record[n];
     if (!types)
         return true;
     return (r->own || r->status == STATUS_READY) && types & 1u << r->type;
+}
+
+bool list_matches(const struct account *a, uint32_t n,
+                  const struct record *record, const struct account_query *q,
+                  struct buf *name, struct buf *folded)
+{
+    return type_matches(record, q->types) &&
+           (!q->needle || name_matches(a, n, record, q->needle, name, folded));
 }
 
 /* All matches of a filter, newest first. Lock held for reading. */
@@ -123,9 +129,7 @@ static struct matches *scan(struct account *a, const struct account_query *q)
     }
     struct order_cursor c = order_newest(&a->order, 0);
     for (int64_t n; (n = order_next(&c)) >= 0;)
-        if (type_matches(a, (uint32_t)n, q->types) &&
-            (!q->needle ||
-             name_matches(a, (uint32_t)n, q->needle, &name, &folded)))
+        if (list_matches(a, (uint32_t)n, &a->record[n], q, &name, &folded))
             m->number[m->n++] = (uint32_t)n;
     uint32_t *less = realloc(m->number, (m->n + 1) * sizeof(*less));
     if (less)
@@ -137,7 +141,7 @@ static void add_object(const struct account *a, uint32_t n, struct buf *out)
 {
     if (out->len > 1)
         buf_char(out, ',');
-    record_text(a, n, out);
+    record_text(a, n, &a->record[n], out);
 }
 
 static int list_filtered(struct account *a, const struct account_query *q,
@@ -176,9 +180,8 @@ static int list_by_ids(struct account *a, const struct account_query *q,
         return -ENOMEM;
     for (size_t i = 0; i < q->nids; i++) {
         int64_t found = account_find(a, q->ids[i], false);
-        if (found >= 0 && type_matches(a, (uint32_t)found, q->types) &&
-            (!q->needle ||
-             name_matches(a, (uint32_t)found, q->needle, &name, &folded)))
+        if (found >= 0 && list_matches(a, (uint32_t)found, &a->record[found], q,
+                                       &name, &folded))
             number[n++] = (uint32_t)found;
     }
     qsort_r(number, n, sizeof(*number), newest_first, a);
@@ -192,6 +195,21 @@ static int list_by_ids(struct account *a, const struct account_query *q,
     return 0;
 }
 
+/* The total of another moment. Lock held for reading. */
+static int total_then(struct account *a, const struct account_query *q,
+                      size_t *ret_total)
+{
+    struct account_query then = *q;
+    struct buf nothing BUF_SCOPE = {0};
+    if (!q->types && !q->needle) {
+        *ret_total = history_count(a, q->total_as_of_us);
+        return 0;
+    }
+    then.as_of_us = q->total_as_of_us;
+    then.limit = 0;
+    return list_past(a, &then, &nothing, ret_total);
+}
+
 int account_list(struct account *a, const struct account_query *q,
                  struct buf *out, size_t *ret_total)
 {
@@ -200,7 +218,9 @@ int account_list(struct account *a, const struct account_query *q,
     struct buf data BUF_SCOPE = {0};
     buf_char(&data, '[');
     pthread_rwlock_rdlock(&a->lock);
-    if (q->by_ids) {
+    if (q->as_of_us || q->shuffle) {
+        err = list_past(a, q, &data, ret_total);
+    } else if (q->by_ids) {
         err = list_by_ids(a, q, skip, &data, ret_total);
     } else if (q->types || q->needle) {
         err = list_filtered(a, q, skip, &data, ret_total);
@@ -211,6 +231,8 @@ int account_list(struct account *a, const struct account_query *q,
             add_object(a, (uint32_t)n, &data);
         *ret_total = a->order.count;
     }
+    if (!err && q->total_as_of_us && !q->by_ids)
+        err = total_then(a, q, ret_total);
     pthread_rwlock_unlock(&a->lock);
     buf_char(&data, ']');
     buf_add(out, data.data ? data.data : "", data.len);
@@ -223,7 +245,7 @@ int account_get(struct account *a, const char *id, bool internal,
     pthread_rwlock_rdlock(&a->lock);
     int64_t n = account_find(a, id, internal);
     if (n >= 0)
-        record_text(a, (uint32_t)n, out);
+        record_text(a, (uint32_t)n, &a->record[n], out);
     pthread_rwlock_unlock(&a->lock);
     return n >= 0 ? 0 : -ENOENT;
 }
@@ -278,7 +300,7 @@ void account_dump(struct account *a, struct buf *out)
     struct order_cursor c = order_newest(&a->order, 0);
     for (int64_t n; (n = order_next(&c)) >= 0;) {
         size_t from = out->len;
-        record_text(a, (uint32_t)n, out);
+        record_text(a, (uint32_t)n, &a->record[n], out);
         if (out->failed)
             break;
         for (char *p = out->data + from; p < out->data + out->len; p++)

@@ -37,6 +37,23 @@ struct matches {
     atomic_int refs;
 };
 
+/* What a record was before a change; owns was.own. */
+struct undo {
+    int64_t at_us; /* when it changed, on clock_us */
+    uint32_t number;
+    struct record was;
+};
+
+/* Changes of the last HISTORY_US, oldest first, for answers from the past. */
+struct history {
+    struct undo *undo;
+    size_t first;
+    size_t n; /* behind the last */
+    size_t cap;
+    bool on;           /* not while the account is filled at the start */
+    int64_t pinned_us; /* nothing since this moment is forgotten; 0: no pin */
+};
+
 struct account {
     pthread_rwlock_t lock; /* covers all but the cache */
     struct generator gen;
@@ -48,21 +65,39 @@ struct account {
     uint32_t nodd;
     uint32_t odd_cap;
     uint64_t version; /* counts changes */
+    struct history history;
 
     pthread_mutex_t cache_lock; /* covers what follows; never held with I/O */
     struct matches *cache[CACHED_MATCHES];
     unsigned cache_next;
 };
 
-static inline struct asset record_asset(const struct account *a, uint32_t n)
+static inline struct asset record_asset(uint32_t n, const struct record *r)
 {
-    const struct record *r = &a->record[n];
     return (struct asset){n, r->at, r->type, r->status};
 }
 
 /* The number of the alive asset with this id, or -1. Lock held. */
 int64_t account_find(const struct account *a, const char *id, bool internal);
-void record_text(const struct account *a, uint32_t n, struct buf *out);
+void record_text(const struct account *a, uint32_t n, const struct record *r,
+                 struct buf *out);
+void own_free(struct own *own);
 void account_cache_done(struct account *a);
+
+/* Room for one more change: 0, -ENOMEM. Lock held for writing, as for the
+ * next. */
+int history_reserve(struct account *a);
+/* Record n is about to change to something else than *was, whose own text is
+ * taken (freed where no history is kept). After history_reserve. */
+void history_push(struct account *a, uint32_t n, const struct record *was);
+void history_done(struct account *a);
+/* How many were alive then. */
+size_t history_count(const struct account *a, int64_t as_of_us);
+/* The objects of one page, by a way that knows the past and shuffles. */
+int list_past(struct account *a, const struct account_query *q, struct buf *out,
+              size_t *ret_total);
+bool list_matches(const struct account *a, uint32_t n,
+                  const struct record *record, const struct account_query *q,
+                  struct buf *name, struct buf *folded);
 
 #endif

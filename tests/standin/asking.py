@@ -15,23 +15,23 @@ class Answer:
         return json.loads(self.body)
 
 
-def fetch(url, headers=None, method="GET", timeout=30):
+def fetch(url, headers=None, method="GET", timeout=30, body=None):
     """One request on a connection of its own; redirects are not followed."""
     parts = urllib.parse.urlsplit(url)
     connection = http.client.HTTPConnection(parts.netloc, timeout=timeout)
     try:
         connection.request(method, url[url.index(parts.netloc) +
                                        len(parts.netloc):] or "/",
-                           headers=headers or {})
+                           headers=headers or {}, body=body)
         answer = connection.getresponse()
         return Answer(answer.status, answer.headers, answer.read())
     finally:
         connection.close()
 
 
-def ask(server, query="", path="/assets", key=None, **more):
+def ask(server, query="", path="/assets", key=None, headers=None, **more):
     return fetch(f"{server.api}{path}{query}",
-                 {"x-api-key": key or server.key}, **more)
+                 {"x-api-key": key or server.key, **(headers or {})}, **more)
 
 
 def page(server, query=""):
@@ -56,3 +56,30 @@ def picture_urls(server):
     return {a["_id"]: a["thumbnail"]["representative_url"]
             for a in server.assets()
             if a.get("thumbnail", {}).get("representative_url")}
+
+
+def send_json(server, method, path, value):
+    """value: anything, or the body's very text."""
+    body = value if isinstance(value, (str, bytes)) else json.dumps(value)
+    if isinstance(body, str):
+        body = body.encode()
+    return ask(server, path=path, method=method, body=body,
+               headers={"Content-Type": "application/json"})
+
+
+def form_body(fields, boundary="BOUNDARY"):
+    """(name, value) or (name, bytes, filename, type) each."""
+    body = b""
+    for name, value, *file in fields:
+        head = f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"'
+        if file:
+            head += f'; filename="{file[0]}"\r\nContent-Type: {file[1]}'
+        value = value if isinstance(value, bytes) else value.encode()
+        body += head.encode() + b"\r\n\r\n" + value + b"\r\n"
+    return body + f"--{boundary}--\r\n".encode()
+
+
+def upload(server, fields, **more):
+    """POST /assets with these parts of a form."""
+    return ask(server, method="POST", body=form_body(fields), headers={
+        "Content-Type": "multipart/form-data; boundary=BOUNDARY"}, **more)

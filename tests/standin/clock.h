@@ -17,6 +17,14 @@ static inline int64_t clock_ms(void)
     return clock_read_ms(CLOCK_MONOTONIC);
 }
 
+/* For the order of what happens. */
+static inline int64_t clock_us(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
+}
+
 /* For what is written down. */
 static inline int64_t clock_wall_ms(void)
 {

@@ -95,20 +95,95 @@ static void clear_faults(struct call *c)
 
 static void set_ratelimit(struct call *c)
 {
+    static const char *const styles[] = {"seconds", "date", "ms", "none"};
+    struct ratelimit *limits = c->request->server->ratelimit;
+    int category = ratelimit_category(control_text(c, "category"));
     const char *style = control_text(c, "retry_after");
     struct ratelimit_setting setting = {
         .limit = (long)control_number(c, "limit", -1),
         .window_s = (long)control_number(c, "window_s", 60),
         .used = (long)control_number(c, "used", 0),
-        .style = style && !strcmp(style, "date") ? RETRY_DATE
-                 : style && !strcmp(style, "ms") ? RETRY_MS
-                                                 : RETRY_SECONDS,
+        .retry_after_s = (long)control_number(c, "retry_after_s", -1),
+        .empty_body = cJSON_IsTrue(
+            cJSON_GetObjectItemCaseSensitive(c->json, "empty_body")),
     };
+    int i = 0;
+    while (style && i < 4 && strcmp(style, styles[i]) != 0)
+        i++;
+    setting.style = (enum retry_style)i;
+    if (category < 0 || i == 4) {
+        control_result(c->answer, -EINVAL);
+        return;
+    }
     if (setting.limit < 0)
-        ratelimit_generous(c->request->server->ratelimit);
+        ratelimit_generous(limits, (enum category)category);
     else
-        ratelimit_set(c->request->server->ratelimit, &setting);
+        ratelimit_set(limits, (enum category)category, &setting);
     control_result(c->answer, 0);
+}
+
+static void get_quirks(struct call *c)
+{
+    quirks_json(c->request->server->quirks, &c->answer->body);
+}
+
+static void set_quirks(struct call *c)
+{
+    struct server *s = c->request->server;
+    int err = quirks_set(s->quirks, c->json);
+    server_apply_quirks(s);
+    control_result(c->answer, err);
+}
+
+static void clear_quirks(struct call *c)
+{
+    quirks_clear(c->request->server->quirks);
+    server_apply_quirks(c->request->server);
+    control_result(c->answer, 0);
+}
+
+static void get_help(struct call *c)
+{
+    c->answer->type = "text/plain; charset=utf-8";
+    buf_str(&c->answer->body, "Quirks (POST /control/quirks, --quirk):\n\n");
+    quirks_help(&c->answer->body);
+}
+
+static void get_uploads(struct call *c)
+{
+    intake_json(c->request->server->intake, &c->answer->body);
+}
+
+static void get_sessions(struct call *c)
+{
+    sessions_json(c->request->server->sessions, &c->answer->body);
+}
+
+static void settle(struct call *c)
+{
+    intake_settle(c->request->server->intake, true);
+    control_result(c->answer, 0);
+}
+
+static void expire_sessions(struct call *c)
+{
+    control_result(c->answer, sessions_expire(c->request->server->sessions,
+                                              control_text(c, "upload_id")));
+}
+
+static void expire_urls(struct call *c)
+{
+    sessions_expire_urls(c->request->server->sessions);
+    control_result(c->answer, 0);
+}
+
+static void set_in_use(struct call *c)
+{
+    const char *id = control_text(c, "id");
+    const cJSON *on = cJSON_GetObjectItemCaseSensitive(c->json, "on");
+    control_result(c->answer, id ? intake_refer(c->request->server->intake, id,
+                                                !cJSON_IsFalse(on))
+                                 : -EINVAL);
 }
 
 static void set_latency(struct call *c)
@@ -219,6 +294,16 @@ static const struct {
     {"GET", "/control/faults", get_faults},
     {"POST", "/control/faults", add_fault},
     {"DELETE", "/control/faults", clear_faults},
+    {"GET", "/control/help", get_help},
+    {"GET", "/control/quirks", get_quirks},
+    {"POST", "/control/quirks", set_quirks},
+    {"DELETE", "/control/quirks", clear_quirks},
+    {"GET", "/control/uploads", get_uploads},
+    {"GET", "/control/sessions", get_sessions},
+    {"POST", "/control/settle", settle},
+    {"POST", "/control/sessions/expire", expire_sessions},
+    {"POST", "/control/urls/expire", expire_urls},
+    {"POST", "/control/in_use", set_in_use},
     {"POST", "/control/ratelimit", set_ratelimit},
     {"POST", "/control/latency", set_latency},
     {"POST", "/control/offline", set_offline},

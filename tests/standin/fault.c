@@ -39,10 +39,10 @@ static const char *const names[FAULT_KINDS] = {
     [FAULT_PARTIAL_JSON] = "partial_json",
     [FAULT_CONTENT_TYPE] = "content_type",
     [FAULT_HEADERS] = "headers",
-};
-
-static const char *const kinds[KIND_COUNT] = {
-    "list", "retrieve", "picture", "manifest", "segment", "other",
+    [FAULT_PLAYLIST] = "playlist",
+    [FAULT_CHANGING_LENGTH] = "changing_length",
+    [FAULT_LOST_ANSWER] = "lost_answer",
+    [FAULT_LATE_ANSWER] = "late_answer",
 };
 
 const char *fault_name(enum fault_kind kind)
@@ -110,8 +110,8 @@ static enum fault_kind kind_of(const char *name)
 static bool match_is_known(const cJSON *match)
 {
     static const char *const known[] = {
-        "origin", "path_prefix", "query_contains", "kind",
-        "nth",    "count",       "probability",    "seed",
+        "origin", "path_prefix", "query_contains", "kind",   "nth",
+        "count",  "probability", "seed",           "method",
     };
     if (match && !cJSON_IsObject(match))
         return false;
@@ -154,14 +154,18 @@ int faults_add(struct faults *f, const cJSON *json)
 }
 
 static bool names_request(const cJSON *match, enum origin origin,
-                          enum kind kind, const char *target)
+                          enum kind kind, const char *method,
+                          const char *target)
 {
     static const char *const origins[] = {"api", "media", "control"};
     const char *text = text_of(match, "origin");
     if (text && strcmp(text, origins[origin]) != 0)
         return false;
     text = text_of(match, "kind");
-    if (text && strcmp(text, kinds[kind]) != 0)
+    if (text && strcmp(text, stats_kind_name(kind)) != 0)
+        return false;
+    text = text_of(match, "method");
+    if (text && strcmp(text, method) != 0)
         return false;
     text = text_of(match, "path_prefix");
     if (text && strncmp(target, text, strlen(text)) != 0)
@@ -207,7 +211,8 @@ static void fill_fault(const struct rule *rule, struct fault *fault)
 }
 
 void faults_match(struct faults *f, enum origin origin, enum kind kind,
-                  const char *target, struct fault *ret_fault)
+                  const char *method, const char *target,
+                  struct fault *ret_fault)
 {
     struct fault fault = {0};
     pthread_mutex_lock(&f->lock);
@@ -218,7 +223,7 @@ void faults_match(struct faults *f, enum origin origin, enum kind kind,
         const cJSON *match =
             cJSON_GetObjectItemCaseSensitive(rule->json, "match");
         if ((!adds && fault.kind) ||
-            !names_request(match, origin, kind, target) ||
+            !names_request(match, origin, kind, method, target) ||
             !strikes(rule, match))
             continue;
         if (rule->kind == FAULT_LATENCY)

@@ -36,6 +36,10 @@ enum fault_kind {
     FAULT_PARTIAL_JSON,
     FAULT_CONTENT_TYPE,
     FAULT_HEADERS,
+    FAULT_PLAYLIST,
+    FAULT_CHANGING_LENGTH,
+    FAULT_LOST_ANSWER,
+    FAULT_LATE_ANSWER,
     FAULT_KINDS
 };
 
@@ -43,7 +47,7 @@ enum fault_kind {
 struct fault {
     enum fault_kind kind;
     int status;
-    int64_t ms;         /* stall, drip: -1 for until cleared / default */
+    int64_t ms;         /* stall, drip, late: -1 for for ever / default */
     int64_t latency_ms; /* sum over the latency rules */
     long delta;         /* sum over the lagging_total rules */
     long variant;
@@ -62,7 +66,8 @@ int faults_add(struct faults *f, const cJSON *rule);
 void faults_clear(struct faults *f);
 /* Finds what this request is to suffer and counts it. */
 void faults_match(struct faults *f, enum origin origin, enum kind kind,
-                  const char *target, struct fault *ret_fault);
+                  const char *method, const char *target,
+                  struct fault *ret_fault);
 void faults_json(struct faults *f, struct buf *out);
 void fault_done(struct fault *fault);
 /* A literal, NULL for FAULT_NONE. */

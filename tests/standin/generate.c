@@ -295,6 +295,8 @@ static void add_user_metadata(const struct generator *g, const struct asset *a,
                                            "marketing", "archive"};
     static const char *const team[] = {"emea", "apac", "latam", "studio"};
     uint64_t n = noise(g, a->number, 9);
+    if (n % 4 == 0 && g->no_empty_metadata)
+        return;
     buf_str(out, ",\"user_metadata\":{");
     if (n % 4)
         buf_printf(out,

@@ -26,7 +26,8 @@ enum profile { PROFILE_PLAIN, PROFILE_DEMO, PROFILE_HOSTILE };
 struct generator {
     uint64_t seed;
     enum profile profile;
-    char media[64]; /* origin of pictures, "http://127.0.0.1:PORT" */
+    char media[64];         /* origin of pictures, "http://127.0.0.1:PORT" */
+    bool no_empty_metadata; /* user_metadata is absent where it is {} */
 };
 
 /* What the generator is told of one asset. */

@@ -10,6 +10,12 @@ const char *request_header(const struct request *r, const char *name)
     return MHD_lookup_connection_value(r->connection, MHD_HEADER_KIND, name);
 }
 
+void request_asset_id(const struct request *r, struct buf *out)
+{
+    const char *from = r->path + strlen(ASSETS_PATH "/");
+    path_decode(from, strcspn(from, "/"), out);
+}
+
 static int hex_digit(char c)
 {
     if (c >= '0' && c <= '9')

@@ -9,9 +9,11 @@
 #define STANDIN_HTTP_H
 
 #include "fault.h"
+#include "form.h"
 #include "park.h"
 #include "server.h"
 
+#define ASSETS_PATH    "/v1.3/assets"
 #define ANSWER_HEADERS 12
 #define BODY_MAX       ((size_t)64 << 20)
 
@@ -26,7 +28,14 @@ struct answer {
     } header[ANSWER_HEADERS];
 };
 
-enum stage { STAGE_HEAD, STAGE_BODY, STAGE_DELAYED, STAGE_WAITING, STAGE_SENT };
+enum stage {
+    STAGE_HEAD,
+    STAGE_BODY,
+    STAGE_DELAYED,
+    STAGE_WAITING, /* GET /control/wait */
+    STAGE_LATE,    /* done; the answer waits */
+    STAGE_SENT
+};
 
 struct request {
     struct server *server;
@@ -39,10 +48,14 @@ struct request {
     const char *query; /* into target; "" if none */
     char method[12];
     struct buf body;
+    /* Where a body goes that isn't kept; NULL for others. */
+    struct form *form; /* KIND_CREATE */
+    struct put *put;   /* KIND_CHUNK */
     struct fault fault;
     struct parked parked;
-    uint64_t seq; /* of the log; 0 for control */
-    bool ended;   /* stats_end was called */
+    struct answer late; /* STAGE_LATE */
+    uint64_t seq;       /* of the log; 0 for control */
+    bool ended;         /* stats_end was called */
     /* GET /control/wait: what it waits for. */
     char counter[40];
     int64_t at_least;
@@ -56,6 +69,8 @@ bool query_next(const char **pos, struct buf *name, struct buf *value);
 int64_t query_number(const char *query, const char *name, int64_t otherwise);
 /* The first parameter `name`, decoded; false if absent. */
 bool query_text(const char *query, const char *name, struct buf *out);
+/* The id in /v1.3/assets/{id}… */
+void request_asset_id(const struct request *r, struct buf *out);
 /* Percent-decodes n bytes of a path. */
 void path_decode(const char *text, size_t n, struct buf *out);
 
@@ -72,8 +87,8 @@ void route_api(struct request *r, struct answer *a);
 void route_media(struct request *r, struct answer *a);
 /* False: wait (r->counter, r->at_least, r->parked.deadline_ms are set). */
 bool route_control(struct request *r, struct answer *a);
-enum kind route_api_kind(const char *path);
-enum kind route_media_kind(const char *path);
+enum kind route_api_kind(const char *method, const char *path);
+enum kind route_media_kind(const char *method, const char *path);
 
 /* Applies the request's fault to the answer and sends it (send.c). */
 enum MHD_Result send_answer(struct request *r, struct answer *a);

@@ -176,6 +176,19 @@ static bool is_object(struct slice s)
     return at < s.n && s.p[at] == '{';
 }
 
+/* Keys as they are meant: "\\u00e9" is "é". */
+static bool is_same_key(struct slice a, struct slice b)
+{
+    struct buf left BUF_SCOPE = {0}, right BUF_SCOPE = {0};
+    if (a.n == b.n && memcmp(a.p, b.p, a.n) == 0)
+        return true;
+    if (!memchr(a.p, '\\', a.n) && !memchr(b.p, '\\', b.n))
+        return false;
+    return json_decode(a, &left) && json_decode(b, &right) &&
+           left.len == right.len &&
+           memcmp(left.data, right.data, left.len) == 0;
+}
+
 static bool find_key(struct slice object, struct slice key,
                      struct slice *ret_value)
 {
@@ -183,7 +196,7 @@ static bool find_key(struct slice object, struct slice key,
     struct slice k, v;
     bool found = false;
     while (json_next(object, &pos, &k, &v)) {
-        if (k.n == key.n && memcmp(k.p, key.p, k.n) == 0) {
+        if (is_same_key(k, key)) {
             *ret_value = v;
             found = true;
         }

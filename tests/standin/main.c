@@ -5,6 +5,7 @@
  *   twelvefs-standin [--port 0] [--media-port 0] [--assets N]
  *       [--account plain|hostile|demo] [--seed S] [--latency-ms N]
  *       [--key KEY] [--clip FILE] [--ready-file PATH] [--die-with-parent]
+ *       [--quirk NAME=VALUE]… [--fault JSON]…
  *
  * When it listens it prints one JSON line (and writes it to --ready-file):
  *   {"api":"http://127.0.0.1:P/v1.3","media":"http://127.0.0.1:Q",
@@ -22,7 +23,9 @@
  *        (-1: not answered yet), fault, agent. The last 100,000 are kept.
  *   GET  /control/wait?counter=C&at_least=N&timeout_ms=T
  *        answers once counter C has reached N, or with 408. Counters: list,
- *        retrieve, picture, manifest, segment, other (requests that arrived),
+ *        retrieve, picture, manifest, segment, create, delete, metadata,
+ *        session_create, session_list, session_status, report, urls, chunk
+ *        (a presigned PUT), other (requests that arrived),
  *        answered.list … (answers begun), requests, answered, key_leaks,
  *        unauthorised, status.503 …
  *   POST /control/reset            zeroes counters; account and log stay
@@ -30,6 +33,11 @@
  *        were there when the mark was MARK: the ones that stood throughout
  *   GET  /control/assets/ID/raw    an object's exact text (never signed)
  *   GET  /control/dump             all of them, one a line, newest first
+ *   GET  /control/uploads          what arrived whole: asset_id, bytes,
+ *        sha256, method, filename, part_filename, part_type, parts (the
+ *        form's, in order), upload_id
+ *   GET  /control/sessions         multipart sessions: upload_id, asset_id,
+ *        status, completed, sha256, chunks (puts, bytes, sha256, reported)
  *
  * Changing
  *   POST /control/create  {"count":1, "status":"ready", "created_at":
@@ -41,6 +49,11 @@
  *   POST /control/edit    {"id":…,"merge":{…}}  merge patch: null removes
  *   POST /control/status  {"id":…,"status":…,"merge":{…}}  ready brings
  *        file_type, size, duration, hls, thumbnail, technical_metadata
+ *   POST /control/settle  {}  what was uploaded gets ready or fails now (or
+ *        after the quirk ready_after_ms)
+ *   POST /control/sessions/expire {"upload_id":…} or {} for all
+ *   POST /control/urls/expire {}   all presigned URLs given so far
+ *   POST /control/in_use  {"id":…,"on":true}  a deletion without force is 409
  *   POST /control/churn   {"per_second":50,"seconds":60,"seed":1,
  *        "mix":{"create":1,"delete":1,"edit":1}}
  *   GET  /control/churn, POST /control/churn/stop → {"running","steps",
@@ -49,20 +62,50 @@
  * Going wrong
  *   POST /control/faults  {"kind":K, "match":{…}, …}; DELETE clears all and
  *        lets the stalled go on; GET lists rules with "seen" and "applied".
- *        match (all optional): origin api|media, kind list|retrieve|picture|
- *        manifest|segment|other, path_prefix, query_contains (of the raw
- *        query), nth (from the nth such request on; count is then 1), count
- *        (how often; -1 without end), probability with seed.
+ *        match (all optional): origin api|media, kind (a counter above),
+ *        path_prefix, query_contains (of the raw query), method, nth (from
+ *        the nth such request on; count is then 1), count (how often; -1
+ *        without end), probability with seed.
+ *
  *        Kinds: status (status, body, headers) | reset | stall (ms, or until
  *        cleared) | stall_body (half the body, then as stall) | truncate
  *        (half of the promised length) | drip (a byte each ms, 200) |
  *        garbage | html | wrong_types (variant 0…5) | partial_json | empty |
  *        endless | gzip_bomb | redirect (status, location with $API, $MEDIA,
- *        $SELF) | content_type, headers (headers; the body is real).
+ *        $SELF, $CLOSED) | content_type, headers (headers; the body is real)
+ *        | playlist (an m3u8, or body) | changing_length (the body with as
+ *        many NULs as chance gives) | lost_answer (done, then reset) |
+ *        late_answer (done, then said after ms, or when cleared).
  *        latency (ms) and lagging_total (delta) add to any other.
  *   POST /control/latency   {"ms":N}  for every request
  *   POST /control/ratelimit {"limit":N,"window_s":60,"used":0,
- *        "retry_after":"seconds"|"date"|"ms"}; {} is generous again
+ *        "retry_after":"seconds"|"date"|"ms"|"none","retry_after_s":N,
+ *        "empty_body":true,"category":"read"|"create"|"multipart"|"change"}
+ *        without category: each of them; without limit: generous again
+ *   POST /control/quirks  {NAME:VALUE,…}: how this server is unlike the
+ *        documented one, or which of the variants that nobody knows; GET
+ *        tells all, DELETE makes it as documented again. GET /control/help
+ *        lists them. total_frozen and stale_frozen need no clock: the total,
+ *        or each stale_every'th answer, stays as it was when they were set.
+ *
+ * Known troubles and how to order them (standin.py has methods for most):
+ *   total lags behind        quirk total_lag_ms=8000 or total_frozen=1
+ *   total wrong, absent, text     total_delta=-60, total_form=absent|string
+ *   ties at random           ties=random
+ *   short pages              page_cap=20, page_cap_says=asked
+ *   replicas that lag        stale_ms=3000 (or stale_frozen=1), stale_every=2
+ *   the list is gone         fault status 404, match kind list, nth 7
+ *   a 429 for a day, once    fault status 429, headers Retry-After 86400,
+ *                            match count 1; body "" for an empty one
+ *   one category is limited  ratelimit {"limit":0,"category":"create"}
+ *   nothing remains          fault headers X-Ratelimit-Remaining 0, -Reset
+ *   an upload's answer lost  fault lost_answer, match kind create; 201 after
+ *                            a minute: late_answer, ms 60000
+ *   5xx although it was done fault status 503, match kind create (what a
+ *                            fault answers is answered after it was done)
+ *   CDN trouble              the same faults with match origin media;
+ *                            redirect to $CLOSED, playlist, html,
+ *                            changing_length
  *   POST /control/offline   {"ms":N} | {"on":true|false}: every request and
  *        everybody who waits is reset
  *   POST /control/signing   {"on":true,"ttl_s":3600,"style":"expires"|"amz"|
@@ -85,6 +128,7 @@
 
 #define DEFAULT_KEY "tlk_STANDIN0000000000000000000000"
 #define CLIP_MAX    (8 << 20)
+#define GIVEN_MAX   100
 
 struct options {
     unsigned port;
@@ -98,6 +142,11 @@ struct options {
     const char *clip;
     const char *ready_file;
     bool die_with_parent;
+    /* --quirk and --fault, as given */
+    int nquirks;
+    const char *quirk[GIVEN_MAX];
+    int nfaults;
+    const char *fault[GIVEN_MAX];
 };
 
 static bool parse_count(const char *text, unsigned long most,
@@ -163,6 +212,16 @@ static bool take_option(int option, const char *value, struct options *o)
     case 'r':
         o->ready_file = value;
         break;
+    case 'q':
+        ok = o->nquirks < GIVEN_MAX;
+        if (ok)
+            o->quirk[o->nquirks++] = value;
+        break;
+    case 'f':
+        ok = o->nfaults < GIVEN_MAX;
+        if (ok)
+            o->fault[o->nfaults++] = value;
+        break;
     case 'd':
         o->die_with_parent = true;
         break;
@@ -184,6 +243,8 @@ static bool parse_options(int argc, char **argv, struct options *o)
         {"key", required_argument, NULL, 'k'},
         {"clip", required_argument, NULL, 'c'},
         {"ready-file", required_argument, NULL, 'r'},
+        {"quirk", required_argument, NULL, 'q'},
+        {"fault", required_argument, NULL, 'f'},
         {"die-with-parent", no_argument, NULL, 'd'},
         {NULL, 0, NULL, 0},
     };
@@ -223,6 +284,30 @@ static void load_clip(struct server *s, const char *path)
     }
 }
 
+/* The quirks and faults of the command line. */
+static bool apply_given(struct server *s, const struct options *o)
+{
+    for (int i = 0; i < o->nquirks; i++) {
+        if (quirks_set_text(s->quirks, o->quirk[i])) {
+            fprintf(stderr, "twelvefs-standin: no such quirk: %s\n",
+                    o->quirk[i]);
+            return false;
+        }
+    }
+    for (int i = 0; i < o->nfaults; i++) {
+        cJSON *rule = cJSON_Parse(o->fault[i]);
+        int number = faults_add(s->faults, rule);
+        cJSON_Delete(rule);
+        if (number < 0) {
+            fprintf(stderr, "twelvefs-standin: no such fault: %s\n",
+                    o->fault[i]);
+            return false;
+        }
+    }
+    server_apply_quirks(s);
+    return true;
+}
+
 static bool make(struct server *s, const struct options *o)
 {
     struct generator g = {.seed = o->seed, .profile = o->profile};
@@ -239,10 +324,14 @@ static bool make(struct server *s, const struct options *o)
     s->park = park_new();
     s->ratelimit = ratelimit_new();
     s->signer = signer_new();
+    s->quirks = quirks_new();
     if (s->account)
         s->churn = churn_new(s->account);
+    s->sessions = sessions_new();
+    if (s->account)
+        s->intake = intake_new(s->account);
     return s->account && s->faults && s->stats && s->park && s->ratelimit &&
-           s->signer && s->churn;
+           s->signer && s->churn && s->quirks && s->sessions && s->intake;
 }
 
 /* In reverse: nobody may ask for what is gone. */
@@ -250,6 +339,9 @@ static void unmake(struct server *s)
 {
     server_stop(s);
     churn_free(s->churn);
+    quirks_free(s->quirks);
+    intake_free(s->intake);
+    sessions_free(s->sessions);
     signer_free(s->signer);
     ratelimit_free(s->ratelimit);
     park_free(s->park);
@@ -330,6 +422,8 @@ int main(int argc, char **argv)
     int err = signals < 0 ? -errno : server_bind(&s, o.port, o.media_port);
     if (!err && !make(&s, &o))
         err = -ENOMEM;
+    if (!err && !apply_given(&s, &o))
+        err = -EINVAL;
     if (!err)
         err = server_start(&s);
     if (!err && announce(&s, &o))
@@ -340,5 +434,5 @@ int main(int argc, char **argv)
     unmake(&s);
     if (signals >= 0)
         close(signals);
-    return err ? 1 : 0;
+    return err == -EINVAL ? 2 : err ? 1 : 0;
 }

@@ -17,6 +17,7 @@ struct park {
     size_t count[3];
     bool kicked;
     bool stop;
+    uint64_t releases;
     bool started;
     pthread_t thread;
 };
@@ -142,6 +143,8 @@ void park_add(struct park *p, struct parked *entry)
     p->count[entry->kind]++;
     if (p->stop)
         wake(p, entry, PARK_GONE);
+    else if (entry->kind == PARK_STALL && entry->since != p->releases)
+        wake(p, entry, PARK_RELEASED);
     p->kicked = true;
     pthread_cond_signal(&p->changed);
     pthread_mutex_unlock(&p->lock);
@@ -151,12 +154,21 @@ void park_release(struct park *p)
 {
     struct parked *after;
     pthread_mutex_lock(&p->lock);
+    p->releases++;
     for (struct parked *e = p->head.next; e != &p->head; e = after) {
         after = e->next;
         if (e->kind == PARK_STALL)
             wake(p, e, PARK_RELEASED);
     }
     pthread_mutex_unlock(&p->lock);
+}
+
+uint64_t park_releases(struct park *p)
+{
+    pthread_mutex_lock(&p->lock);
+    uint64_t n = p->releases;
+    pthread_mutex_unlock(&p->lock);
+    return n;
 }
 
 void park_drop(struct park *p)

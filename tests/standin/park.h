@@ -28,6 +28,7 @@ struct parked {
     bool (*ready)(void *ctx); /* PARK_UNTIL */
     void *ctx;
     enum park_end end;
+    uint64_t since; /* park_releases, before the stall was ordered */
     int socket;
     struct parked *next;
     struct parked *prev;
@@ -41,8 +42,11 @@ struct park *park_new(void);
 void park_stop(struct park *p);
 void park_free(struct park *p); /* stops too */
 void park_add(struct park *p, struct parked *entry);
-/* Lets the stalled go on. */
+/* Lets the stalled go on, and those whose stall was ordered before and who are
+ * on their way to it. */
 void park_release(struct park *p);
+/* How often that was. */
+uint64_t park_releases(struct park *p);
 /* Sends everybody but PARK_UNTIL away with PARK_GONE. */
 void park_drop(struct park *p);
 /* Conditions may have changed. */

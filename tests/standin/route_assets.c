@@ -4,19 +4,42 @@
 #include <string.h>
 #include <time.h>
 
+#include "clock.h"
+#include "hash.h"
 #include "http.h"
+#include "write.h"
 
-#define LIST_PATH "/v1.3/assets"
+#define UPLOADS "/multipart-uploads"
 
-enum kind route_api_kind(const char *path)
+/* Of what stands behind /assets/multipart-uploads. */
+static enum kind kind_of_upload(const char *method, const char *rest)
 {
-    size_t n = strlen(LIST_PATH);
-    if (!strcmp(path, LIST_PATH))
-        return KIND_LIST;
-    if (!strncmp(path, LIST_PATH "/", n + 1) && path[n + 1] &&
-        !strchr(path + n + 1, '/'))
-        return KIND_RETRIEVE;
-    return KIND_OTHER;
+    bool get = !strcmp(method, "GET"), post = !strcmp(method, "POST");
+    if (!*rest || !strcmp(rest, "/"))
+        return post ? KIND_SESSION_CREATE : KIND_SESSION_LIST;
+    const char *slash = strchr(rest + 1, '/');
+    if (!slash)
+        return get ? KIND_SESSION_STATUS : KIND_REPORT;
+    return !strcmp(slash, "/presigned-urls") ? KIND_URLS : KIND_OTHER;
+}
+
+enum kind route_api_kind(const char *method, const char *path)
+{
+    size_t n = strlen(ASSETS_PATH);
+    bool get = !strcmp(method, "GET");
+    if (!strcmp(path, ASSETS_PATH))
+        return !strcmp(method, "POST") ? KIND_CREATE : KIND_LIST;
+    if (strncmp(path, ASSETS_PATH "/", n + 1) != 0 || !path[n + 1])
+        return KIND_OTHER;
+    const char *rest = path + n;
+    if (!strncmp(rest, UPLOADS, strlen(UPLOADS)) &&
+        (!rest[strlen(UPLOADS)] || rest[strlen(UPLOADS)] == '/'))
+        return kind_of_upload(method, rest + strlen(UPLOADS));
+    const char *slash = strchr(rest + 1, '/');
+    if (!slash)
+        return get || strcmp(method, "DELETE") != 0 ? KIND_RETRIEVE
+                                                    : KIND_DELETE;
+    return !strcmp(slash, "/user-metadata") ? KIND_METADATA : KIND_OTHER;
 }
 
 /* The parameters of a list request; ids and needle are owned. */
@@ -35,6 +58,8 @@ static void parameters_free(struct parameters *p)
 }
 
 /* A whole number in [least, most] and nothing else. */
+#define PAGE_MOST (INT32_MAX / 50) /* of pages of 50: places fit a long */
+
 static bool parse_number(const char *text, long least, long most, long *ret_n)
 {
     char *end;
@@ -75,7 +100,7 @@ static bool take_parameter(struct parameters *p, const char *name,
 {
     bool ok;
     if (!strcmp(name, "page")) {
-        ok = parse_number(value, 1, 1L << 40, &p->query.page);
+        ok = parse_number(value, 1, PAGE_MOST, &p->query.page);
     } else if (!strcmp(name, "page_limit")) {
         ok = parse_number(value, 1, 50, &p->query.limit);
     } else if (!strcmp(name, "asset_ids")) {
@@ -116,15 +141,84 @@ static bool take_parameters(struct parameters *p, const char *query,
     return true;
 }
 
-static void add_page_info(const struct account_query *q, long total,
+/* Every so-manieth answer is of the past; 0: this one is not. */
+static int64_t stale_moment(const struct server *s, uint64_t nth)
+{
+    int64_t every = quirk_get(s->quirks, QUIRK_STALE_EVERY);
+    int64_t frozen = quirk_frozen_at(s->quirks, QUIRK_STALE_FROZEN);
+    int64_t ago = quirk_get(s->quirks, QUIRK_STALE_MS);
+    if (nth % (uint64_t)every != (uint64_t)every - 1)
+        return 0;
+    return frozen ? frozen : ago ? clock_us() - ago * 1000 : 0;
+}
+
+/* What quirks make of a question. */
+static void bend_query(const struct server *s, uint64_t nth,
+                       struct account_query *q)
+{
+    int64_t lag = quirk_get(s->quirks, QUIRK_TOTAL_LAG_MS);
+    int64_t cap = quirk_get(s->quirks, QUIRK_PAGE_CAP);
+    q->as_of_us = stale_moment(s, nth);
+    q->total_as_of_us = quirk_frozen_at(s->quirks, QUIRK_TOTAL_FROZEN);
+    if (lag && !q->total_as_of_us)
+        q->total_as_of_us =
+            (q->as_of_us ? q->as_of_us : clock_us()) - lag * 1000;
+    if (cap && cap < q->limit)
+        q->limit = cap;
+    switch (quirk_get(s->quirks, QUIRK_TIES)) {
+    case TIES_RANDOM:
+        q->shuffle = hash_pair(1, nth);
+        break;
+    case TIES_BY_QUERY:
+        q->shuffle = hash_pair(q->types + 16, (uint64_t)q->limit);
+        if (q->needle)
+            q->shuffle = hash_bytes(q->needle, strlen(q->needle), q->shuffle);
+        break;
+    default:
+        break;
+    }
+}
+
+static void add_total(const struct server *s, const char *name, long n,
+                      struct buf *out)
+{
+    int64_t which = quirk_get(s->quirks, QUIRK_TOTAL_FORM);
+    if (which == TOTAL_ABSENT)
+        return;
+    buf_printf(out, ",\"%s\":", name);
+    if (which == TOTAL_NULL)
+        buf_str(out, "null");
+    else if (which == TOTAL_STRING)
+        buf_printf(out, "\"%ld\"", n);
+    else if (which == TOTAL_FLOAT)
+        buf_printf(out, "%ld.0", n);
+    else
+        buf_number(out, n);
+}
+
+static void add_page_info(const struct server *s, uint64_t nth, long asked,
+                          const struct account_query *q, long total,
                           struct buf *out)
 {
+    int64_t jump = quirk_get(s->quirks, QUIRK_TOTAL_JUMP);
+    bool tell = quirk_get(s->quirks, QUIRK_PAGE_CAP_SAYS);
+    long limit = tell ? asked : q->limit;
+    if (!q->by_ids)
+        total += (long)quirk_get(s->quirks, QUIRK_TOTAL_DELTA);
+    if (jump && !q->by_ids)
+        total +=
+            (long)(hash_pair(2, nth) % (uint64_t)(2 * jump + 1)) - (long)jump;
     if (total < 0)
         total = 0;
-    buf_printf(out,
-               ",\"page_info\":{\"limit_per_page\":%ld,\"page\":%ld,"
-               "\"total_page\":%ld,\"total_results\":%ld}}",
-               q->limit, q->page, (total + q->limit - 1) / q->limit, total);
+    if (quirk_get(s->quirks, QUIRK_TOTAL_FORM) == TOTAL_NO_PAGE_INFO) {
+        buf_char(out, '}');
+        return;
+    }
+    buf_printf(out, ",\"page_info\":{\"limit_per_page\":%ld,\"page\":%ld",
+               limit, q->page);
+    add_total(s, "total_page", (total + q->limit - 1) / q->limit, out);
+    add_total(s, "total_results", total, out);
+    buf_str(out, "}}");
 }
 
 static void route_list(struct request *r, struct answer *a)
@@ -140,24 +234,34 @@ static void route_list(struct request *r, struct answer *a)
     if (take_parameters(p, r->query, a)) {
         struct buf data BUF_SCOPE = {0};
         size_t total = 0;
+        uint64_t nth = quirk_count(s->quirks);
+        long asked = p->query.limit;
+        bend_query(s, nth, &p->query);
         int err = account_list(s->account, &p->query, &data, &total);
         buf_str(&a->body, "{\"data\":");
         signer_text(s->signer, s->media_url,
                     (struct slice){data.data, data.len}, &a->body);
-        add_page_info(&p->query, (long)total + r->fault.delta, &a->body);
+        add_page_info(s, nth, asked, &p->query, (long)total + r->fault.delta,
+                      &a->body);
         if (err)
             a->body.failed = true;
     }
     parameters_free(p);
 }
 
+static int find_asset(struct server *s, const char *id, struct buf *out)
+{
+    int64_t then = stale_moment(s, quirk_count(s->quirks));
+    return then ? account_get_past(s->account, id, then, out)
+                : account_get(s->account, id, false, out);
+}
+
 static void route_retrieve(struct request *r, struct answer *a)
 {
     struct server *s = r->server;
     struct buf id BUF_SCOPE = {0}, text BUF_SCOPE = {0};
-    const char *raw = r->path + strlen(LIST_PATH) + 1;
-    path_decode(raw, strlen(raw), &id);
-    if (id.failed || account_get(s->account, id.data, false, &text)) {
+    request_asset_id(r, &id);
+    if (id.failed || find_asset(s, id.data, &text)) {
         answer_error(a, 404, "resource_not_exist",
                      "Asset with id %.100s does not exist.",
                      id.data ? id.data : "");
@@ -170,9 +274,11 @@ static void route_retrieve(struct request *r, struct answer *a)
 
 static void add_retry(const struct ratelimit_state *state, struct answer *a)
 {
-    time_t reset = (time_t)state->reset_s;
+    time_t reset = (time_t)((clock_wall_ms() + state->retry_ms + 999) / 1000);
     struct tm tm;
     char date[64] = "";
+    if (state->style == RETRY_NONE)
+        return;
     if (state->style == RETRY_MS) {
         answer_header(a, "retry-after-ms", "%lld", (long long)state->retry_ms);
     } else if (state->style == RETRY_DATE && gmtime_r(&reset, &tm) &&
@@ -184,10 +290,20 @@ static void add_retry(const struct ratelimit_state *state, struct answer *a)
     }
 }
 
+static enum category category_of(const struct request *r)
+{
+    if (!strcmp(r->method, "GET") || !strcmp(r->method, "HEAD"))
+        return CATEGORY_READ;
+    if (strcmp(r->method, "POST") != 0)
+        return CATEGORY_CHANGE;
+    return r->kind == KIND_CREATE ? CATEGORY_CREATE : CATEGORY_MULTIPART;
+}
+
 /* The budget's headers; false when it is used up. */
 static bool within_budget(struct request *r, struct answer *a)
 {
-    struct ratelimit_state state = ratelimit_take(r->server->ratelimit);
+    struct ratelimit_state state =
+        ratelimit_take(r->server->ratelimit, category_of(r));
     answer_header(a, "X-Ratelimit-Limit", "%ld", state.limit);
     answer_header(a, "X-Ratelimit-Remaining", "%ld", state.remaining);
     answer_header(a, "X-Ratelimit-Used", "%ld", state.used);
@@ -199,8 +315,35 @@ static bool within_budget(struct request *r, struct answer *a)
                  "You have exceeded the rate limit of %ld requests. Please "
                  "try again later.",
                  state.limit);
+    if (state.empty_body) {
+        buf_clear(&a->body);
+        a->type = NULL;
+    }
     add_retry(&state, a);
     return false;
+}
+
+static const struct route {
+    void (*run)(struct request *r, struct answer *a);
+    const char *methods; /* as Allow lists them */
+} routes[KIND_COUNT] = {
+    [KIND_LIST] = {route_list, "GET, POST"},
+    [KIND_RETRIEVE] = {route_retrieve, "GET, DELETE"},
+    [KIND_CREATE] = {route_create, "GET, POST"},
+    [KIND_DELETE] = {route_delete, "GET, DELETE"},
+    [KIND_METADATA] = {route_metadata, "PATCH, PUT, DELETE"},
+    [KIND_SESSION_CREATE] = {route_session_create, "GET, POST"},
+    [KIND_SESSION_LIST] = {route_session_list, "GET, POST"},
+    [KIND_SESSION_STATUS] = {route_session_status, "GET, POST"},
+    [KIND_REPORT] = {route_report, "GET, POST"},
+    [KIND_URLS] = {route_urls, "POST"},
+};
+
+static bool allows(const struct route *route, const char *method)
+{
+    const char *found = strstr(route->methods, method);
+    size_t n = strlen(method);
+    return found && n > 2 && (found[n] == ',' || !found[n]);
 }
 
 void route_api(struct request *r, struct answer *a)
@@ -216,16 +359,16 @@ void route_api(struct request *r, struct answer *a)
     }
     if (!within_budget(r, a))
         return;
-    if (r->kind == KIND_OTHER) {
+    intake_settle(r->server->intake, false);
+    const struct route *route = &routes[r->kind];
+    if (!route->run) {
         answer_error(a, 404, "resource_not_exist",
                      "The resource %.200s does not exist.", r->path);
-    } else if (strcmp(r->method, "GET") != 0) {
+    } else if (!allows(route, r->method)) {
         answer_error(a, 405, "api_not_allowed", "Method %s is not allowed.",
                      r->method);
-        answer_header(a, "Allow", "GET");
-    } else if (r->kind == KIND_LIST) {
-        route_list(r, a);
+        answer_header(a, "Allow", "%s", route->methods);
     } else {
-        route_retrieve(r, a);
+        route->run(r, a);
     }
 }

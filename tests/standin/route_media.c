@@ -3,6 +3,7 @@
 
 #include "http.h"
 #include "picture.h"
+#include "write.h"
 
 static bool ends_with(const char *text, const char *tail)
 {
@@ -10,8 +11,10 @@ static bool ends_with(const char *text, const char *tail)
     return n >= t && !strcmp(text + n - t, tail);
 }
 
-enum kind route_media_kind(const char *path)
+enum kind route_media_kind(const char *method, const char *path)
 {
+    if (!strncmp(path, "/upload/", 8))
+        return !strcmp(method, "PUT") ? KIND_CHUNK : KIND_OTHER;
     if (ends_with(path, "/manifest.m3u8"))
         return KIND_MANIFEST;
     if (ends_with(path, ".ts"))
@@ -70,7 +73,10 @@ void route_media(struct request *r, struct answer *a)
     enum sign_verdict verdict = SIGN_GOOD;
     if (r->kind == KIND_PICTURE || r->kind == KIND_MANIFEST)
         verdict = signer_check(s->signer, r->target);
-    if (strcmp(r->method, "GET") != 0 && strcmp(r->method, "HEAD") != 0) {
+    if (r->kind == KIND_CHUNK) {
+        route_chunk(r, a);
+    } else if (strcmp(r->method, "GET") != 0 &&
+               strcmp(r->method, "HEAD") != 0) {
         plain(a, 405, "Method not allowed.\n");
     } else if (r->kind == KIND_OTHER || !find_id(r, &id) ||
                !account_has(s->account, id.data)) {

@@ -111,6 +111,7 @@ static struct MHD_Response *streamed(struct request *r, struct answer *a,
     s->request = r;
     s->data = a->body;
     a->body = (struct buf){0};
+    s->parked.since = r->parked.since;
     s->kind = r->fault.kind;
     s->pace_ms = r->fault.ms;
     s->api = r->origin == ORIGIN_API;
@@ -173,7 +174,7 @@ static void add_little_endian(struct buf *out, uLong n)
  * clients tend to stop behind the first. */
 static void fill_bomb(struct buf *out)
 {
-    static const char header[10] = "\x1f\x8b\x08\0\0\0\0\0\0\x03";
+    static const char header[] = {0x1f, (char)0x8b, 8, 0, 0, 0, 0, 0, 0, 3};
     struct buf part BUF_SCOPE = {0};
     uLong part_crc = crc_of_part(), crc = 0;
     deflate_part(&part);
@@ -224,6 +225,9 @@ static void fill_location(const struct request *r, struct answer *a)
         } else if (!strncmp(p, "$MEDIA", 6)) {
             buf_str(&to, r->server->media_url);
             p += 6;
+        } else if (!strncmp(p, "$CLOSED", 7)) { /* nobody listens there */
+            buf_str(&to, "http://127.0.0.1:1");
+            p += 7;
         } else if (!strncmp(p, "$SELF", 5)) {
             buf_str(&to, r->target);
             p += 5;
@@ -286,6 +290,18 @@ static void replace(struct request *r, struct answer *a)
         break;
     case FAULT_PARTIAL_JSON:
         a->body.len /= 2;
+        break;
+    case FAULT_PLAYLIST:
+        buf_clear(&a->body);
+        a->status = 200;
+        a->type = "application/vnd.apple.mpegurl";
+        buf_str(&a->body, r->fault.body ? r->fault.body
+                                        : "#EXTM3U\n#EXTINF:1,\n"
+                                          "file:///etc/hostname\n");
+        break;
+    case FAULT_CHANGING_LENGTH:
+        for (uint64_t i = 0; i <= r->fault.seed % 997; i++)
+            buf_char(&a->body, '\0');
         break;
     case FAULT_ENDLESS:
         if (r->origin == ORIGIN_API) {

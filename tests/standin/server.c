@@ -84,6 +84,9 @@ static void on_done(void *cls, struct MHD_Connection *connection,
         return;
     end_request(r, 0);
     fault_done(&r->fault);
+    answer_done(&r->late);
+    form_free(r->form);
+    put_free(r->put);
     buf_done(&r->body);
     free(r->target);
     free(r->path);
@@ -110,6 +113,28 @@ static enum MHD_Result look_for_key(void *cls, enum MHD_ValueKind kind,
     return MHD_YES;
 }
 
+/* Where the body will go, if it is one that streams. */
+static void begin_body(struct request *r)
+{
+    const struct server *s = r->server;
+    if (r->kind == KIND_CREATE)
+        r->form = form_new(r->connection);
+    else if (r->kind == KIND_CHUNK)
+        r->put = put_new(s->sessions, r->path, r->query,
+                         quirk_get(s->quirks, QUIRK_URL_REUSE),
+                         quirk_get(s->quirks, QUIRK_URL_SPENT));
+}
+
+static void take_body(struct request *r, const char *bytes, size_t n)
+{
+    if (r->form)
+        form_feed(r->form, bytes, n);
+    else if (r->put)
+        put_feed(r->put, bytes, n);
+    else if (r->kind != KIND_CREATE && r->kind != KIND_CHUNK)
+        buf_add(&r->body, bytes, n);
+}
+
 static void begin(struct request *r, struct MHD_Connection *connection,
                   const char *method)
 {
@@ -125,11 +150,14 @@ static void begin(struct request *r, struct MHD_Connection *connection,
     path_decode(r->target, strlen(r->target), &plain);
     if (search.found || (plain.data && strstr(plain.data, s->key)))
         stats_key_leak(s->stats);
-    r->kind = r->origin == ORIGIN_API ? route_api_kind(r->path)
-                                      : route_media_kind(r->path);
+    r->kind = r->origin == ORIGIN_API ? route_api_kind(r->method, r->path)
+                                      : route_media_kind(r->method, r->path);
+    begin_body(r);
     r->seq = stats_begin(s->stats, r->origin, r->kind, r->method, r->target,
                          request_header(r, "User-Agent"));
-    faults_match(s->faults, r->origin, r->kind, r->target, &r->fault);
+    r->parked.since = park_releases(s->park);
+    faults_match(s->faults, r->origin, r->kind, r->method, r->target,
+                 &r->fault);
     park_kick(s->park);
 }
 
@@ -173,6 +201,22 @@ static bool counter_reached(void *ctx)
     return stats_counter(r->server->stats, r->counter) >= r->at_least;
 }
 
+/* Resets the connection. */
+static enum MHD_Result hang_up(struct request *r)
+{
+    send_reset(r);
+    end_request(r, 0);
+    return MHD_NO;
+}
+
+static enum MHD_Result deliver(struct request *r, struct answer *answer)
+{
+    r->stage = STAGE_SENT;
+    enum MHD_Result result = send_answer(r, answer);
+    answer_done(answer);
+    return result;
+}
+
 static enum MHD_Result respond(struct request *r)
 {
     struct answer answer = {.status = 200, .type = "application/json"};
@@ -190,10 +234,18 @@ static enum MHD_Result respond(struct request *r)
     } else {
         route_media(r, &answer);
     }
-    r->stage = STAGE_SENT;
-    enum MHD_Result result = send_answer(r, &answer);
-    answer_done(&answer);
-    return result;
+    if (r->fault.kind == FAULT_LOST_ANSWER) {
+        answer_done(&answer);
+        return hang_up(r);
+    }
+    if (r->fault.kind == FAULT_LATE_ANSWER) {
+        r->late = answer;
+        r->stage = STAGE_LATE;
+        park_request(r, PARK_STALL,
+                     r->fault.ms < 0 ? PARK_FOREVER : clock_ms() + r->fault.ms);
+        return MHD_YES;
+    }
+    return deliver(r, &answer);
 }
 
 static enum MHD_Result respond_waited(struct request *r)
@@ -204,10 +256,7 @@ static enum MHD_Result respond_waited(struct request *r)
     buf_printf(&answer.body, "{\"reached\":%s,\"value\":%lld}",
                reached ? "true" : "false",
                (long long)stats_counter(r->server->stats, r->counter));
-    r->stage = STAGE_SENT;
-    enum MHD_Result result = send_answer(r, &answer);
-    answer_done(&answer);
-    return result;
+    return deliver(r, &answer);
 }
 
 static enum MHD_Result on_request(void *cls, struct MHD_Connection *connection,
@@ -227,7 +276,7 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *connection,
         return MHD_YES;
     }
     if (*upload_size) {
-        buf_add(&r->body, upload, *upload_size);
+        take_body(r, upload, *upload_size);
         *upload_size = 0;
         return MHD_YES;
     }
@@ -239,12 +288,9 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *connection,
             return MHD_YES;
     }
     if (offline(r) || r->parked.end == PARK_GONE ||
-        r->fault.kind == FAULT_RESET) {
-        send_reset(r);
-        end_request(r, 0);
-        return MHD_NO;
-    }
-    return respond(r);
+        r->fault.kind == FAULT_RESET)
+        return hang_up(r);
+    return r->stage == STAGE_LATE ? deliver(r, &r->late) : respond(r);
 }
 
 static int bind_socket(unsigned port, unsigned *ret_port)
@@ -314,6 +360,15 @@ int server_start(struct server *s)
         return -EIO;
     s->media_socket = -1;
     return 0;
+}
+
+void server_apply_quirks(struct server *s)
+{
+    int64_t total = quirk_frozen_at(s->quirks, QUIRK_TOTAL_FROZEN);
+    int64_t list = quirk_frozen_at(s->quirks, QUIRK_STALE_FROZEN);
+    account_pin(s->account, !list || (total && total < list) ? total : list);
+    account_omit_empty_metadata(s->account,
+                                quirk_get(s->quirks, QUIRK_EMPTY_METADATA));
 }
 
 void server_stop(struct server *s)

@@ -8,8 +8,11 @@
 #include "account.h"
 #include "churn.h"
 #include "fault.h"
+#include "intake.h"
 #include "park.h"
+#include "quirk.h"
 #include "ratelimit.h"
+#include "session.h"
 #include "sign.h"
 #include "stats.h"
 
@@ -22,6 +25,9 @@ struct server {
     struct ratelimit *ratelimit;
     struct signer *signer;
     struct churn *churn;
+    struct quirks *quirks;
+    struct intake *intake;
+    struct sessions *sessions;
     const char *key; /* borrowed */
     char *clip;      /* an MPEG-TS segment, NULL without one */
     size_t clip_size;
@@ -42,6 +48,8 @@ struct server {
 int server_bind(struct server *s, unsigned port, unsigned media_port);
 /* Serves, once everything is set: 0 or -EIO. */
 int server_start(struct server *s);
+/* Once quirks were set: tells those who must know. */
+void server_apply_quirks(struct server *s);
 /* Lets go of all connections and stops. Safe after a failed start. */
 void server_stop(struct server *s);
 

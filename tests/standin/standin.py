@@ -40,11 +40,13 @@ class ControlError(Exception):
 
 class Standin:
     """One running stand-in. Options are those of the command line, with
-    underscores: assets, account, seed, latency_ms, key, port, media_port."""
+    underscores: assets, account, seed, latency_ms, key, port, media_port.
+    quirks is a dict of those it has from its start on."""
 
-    def __init__(self, binary=None, key=KEY, **options):
+    def __init__(self, binary=None, key=KEY, quirks=None, **options):
         self.binary = str(binary or default_binary())
         self.key = key
+        self.given_quirks = quirks or {}
         self.options = {k: v for k, v in options.items() if v is not None}
         self.process = None
         # Control is on loopback, whatever proxy the environment names.
@@ -59,6 +61,8 @@ class Standin:
         argv = [self.binary, "--die-with-parent", "--key", self.key]
         for name, value in self.options.items():
             argv += ["--" + name.replace("_", "-"), str(value)]
+        for name, value in self.given_quirks.items():
+            argv += ["--quirk", f"{name}={value}"]
         self.process = subprocess.Popen(
             argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
@@ -168,6 +172,33 @@ class Standin:
         rule = {"kind": kind, "match": match or {}, **parameters}
         return self.control("faults", rule)["rule"]
 
+    def quirk(self, **values):
+        """Sets quirks; GET /control/help lists them."""
+        return self.control("quirks", values)
+
+    def quirks(self):
+        return self.control("quirks")
+
+    def clear_quirks(self):
+        return self.control("quirks", method="DELETE")
+
+    def refuse(self, status=429, retry_after=86400, count=1, body=None,
+               **match):
+        """The next `count` requests are answered so, with that Retry-After."""
+        headers = {} if retry_after is None else \
+            {"Retry-After": str(retry_after)}
+        more = {} if body is None else {"body": body}
+        return self.fault("status", {**match, "count": count}, status=status,
+                          headers=headers, **more)
+
+    def nothing_remains(self, reset_s=86400, count=1, **match):
+        """Good answers whose headers say that the budget is used up."""
+        reset = str(int(time.time()) + reset_s)
+        return self.fault("headers", {"origin": "api", "count": count, **match},
+                          headers={"X-Ratelimit-Remaining": "0",
+                                   "x-ratelimit-request-remaining": "0",
+                                   "X-Ratelimit-Reset": reset})
+
     def faults(self):
         return self.control("faults")
 
@@ -179,7 +210,7 @@ class Standin:
 
     def ratelimit(self, limit=None, window_s=60, **more):
         if limit is None:
-            return self.control("ratelimit", {})
+            return self.control("ratelimit", more)
         return self.control(
             "ratelimit", {"limit": limit, "window_s": window_s, **more}
         )
@@ -291,6 +322,34 @@ class Standin:
         """All objects parsed leniently, newest first."""
         return [json.loads(line.decode("utf-8", "replace"), strict=False)
                 for line in self.dump().split(b"\n") if line]
+
+    # What clients wrote
+
+    def uploads(self):
+        """Each that arrived whole: asset_id, bytes, sha256, method, filename,
+        part_filename, part_type, parts (names in order), upload_id."""
+        return self.control("uploads")
+
+    def sessions(self):
+        """Multipart sessions: upload_id, asset_id, status, completed, sha256
+        and chunks (puts, bytes, sha256, reported)."""
+        return self.control("sessions")
+
+    def settle(self):
+        """What is in processing gets ready, or fails, now."""
+        return self.control("settle", {})
+
+    def expire_sessions(self, upload_id=None):
+        return self.control("sessions/expire",
+                            {"upload_id": upload_id} if upload_id else {})
+
+    def expire_urls(self):
+        """Every presigned URL given so far is refused from now on."""
+        return self.control("urls/expire", {})
+
+    def in_use(self, asset_id, on=True):
+        """Whether others refer to it: a deletion without force is a 409."""
+        return self.control("in_use", {"id": asset_id, "on": on})
 
     def churn(self, per_second=50, seconds=60, seed=1, mix=None):
         body = {"per_second": per_second, "seconds": seconds, "seed": seed}

@@ -36,10 +36,29 @@ struct stats {
     struct entry *log; /* LOG_ENTRIES, at seq modulo that */
 };
 
-static const char *const kinds[KIND_COUNT] = {
-    "list", "retrieve", "picture", "manifest", "segment", "other",
-};
 static const char *const origins[] = {"api", "media", "control"};
+
+const char *stats_kind_name(unsigned kind)
+{
+    static const char *const names[KIND_COUNT] = {
+        [KIND_LIST] = "list",
+        [KIND_RETRIEVE] = "retrieve",
+        [KIND_PICTURE] = "picture",
+        [KIND_MANIFEST] = "manifest",
+        [KIND_SEGMENT] = "segment",
+        [KIND_CREATE] = "create",
+        [KIND_DELETE] = "delete",
+        [KIND_METADATA] = "metadata",
+        [KIND_SESSION_CREATE] = "session_create",
+        [KIND_SESSION_LIST] = "session_list",
+        [KIND_SESSION_STATUS] = "session_status",
+        [KIND_REPORT] = "report",
+        [KIND_URLS] = "urls",
+        [KIND_CHUNK] = "chunk",
+        [KIND_OTHER] = "other",
+    };
+    return names[kind];
+}
 
 struct stats *stats_new(void)
 {
@@ -163,7 +182,7 @@ static int64_t counter(const struct stats *s, const char *name)
         name += 9;
     }
     for (int i = 0; i < KIND_COUNT; i++)
-        if (!strcmp(name, kinds[i]))
+        if (!strcmp(name, stats_kind_name((unsigned)i)))
             return (int64_t)counts[i];
     return -1;
 }
@@ -181,7 +200,7 @@ static void add_counts(const char *name, const uint64_t *counts,
 {
     buf_printf(out, "\"%s\":{", name);
     for (int i = 0; i < KIND_COUNT; i++)
-        buf_printf(out, "%s\"%s\":%llu", i ? "," : "", kinds[i],
+        buf_printf(out, "%s\"%s\":%llu", i ? "," : "", stats_kind_name(i),
                    (unsigned long long)counts[i]);
     buf_char(out, '}');
 }
@@ -218,7 +237,7 @@ static void add_entry(const struct entry *e, struct buf *out)
                "{\"seq\":%llu,\"time_ms\":%lld,\"origin\":\"%s\","
                "\"kind\":\"%s\",\"method\":",
                (unsigned long long)e->seq, (long long)e->wall_ms,
-               origins[e->origin], kinds[e->kind]);
+               origins[e->origin], stats_kind_name(e->kind));
     buf_json(out, e->method);
     buf_str(out, ",\"path\":");
     buf_json(out, e->target ? e->target : "");

@@ -21,6 +21,15 @@ enum kind {
     KIND_PICTURE,
     KIND_MANIFEST,
     KIND_SEGMENT,
+    KIND_CREATE,         /* POST /assets */
+    KIND_DELETE,         /* DELETE /assets/{id} */
+    KIND_METADATA,       /* …/user-metadata */
+    KIND_SESSION_CREATE, /* POST /assets/multipart-uploads */
+    KIND_SESSION_LIST,   /* GET of them */
+    KIND_SESSION_STATUS, /* GET of one */
+    KIND_REPORT,         /* POST to one */
+    KIND_URLS,           /* POST …/presigned-urls */
+    KIND_CHUNK,          /* PUT of a presigned URL */
     KIND_OTHER,
     KIND_COUNT
 };
@@ -37,6 +46,8 @@ void stats_end(struct stats *s, uint64_t seq, int status, const char *fault);
 void stats_key_leak(struct stats *s);
 void stats_unauthorised(struct stats *s);
 void stats_reset(struct stats *s);
+/* "list", … */
+const char *stats_kind_name(unsigned kind);
 /* "list", "answered.list", …, "requests", "answered", "key_leaks",
  * "unauthorised", "status.503"; -1 for any other name. */
 int64_t stats_counter(struct stats *s, const char *name);

@@ -120,6 +120,7 @@ __attribute__((unused)) static int give(const struct given *g, bool named,
                    "\"created_at\":\"%s\"%s}",
                    id, filename, (int)g->type, created,
                    g->extra ? g->extra : "");
+    a.created_at = created;
     a.json = g->json ? (char *)g->json : json;
     a.json_len = strlen(a.json);
     return catalogue_put(cat, &a, named, now_s, ret_row, ret_new);
@@ -247,6 +248,26 @@ __attribute__((unused)) static void put_places(void)
                          row);
     }
     done();
+}
+
+__attribute__((unused)) static int index_field(const char *field)
+{
+    bool indexed = false;
+    int err = 0;
+
+    while (!err && !indexed) {
+        struct catalogue_diff diff = {0};
+        err = catalogue_begin(cat);
+        if (err)
+            return err;
+        err = catalogue_fields_index_step(cat, &field, 1, 7, &indexed);
+        if (err)
+            catalogue_rollback(cat);
+        else
+            err = catalogue_commit(cat, &diff);
+        catalogue_diff_done(&diff);
+    }
+    return err;
 }
 
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)

@@ -39,6 +39,7 @@ struct thing {
     bool hole;     /* an element of data that is no object */
     bool nameless; /* without an _id */
     bool edited;
+    bool pictured; /* has a URL that can be renewed */
 };
 
 struct question {
@@ -162,6 +163,8 @@ static inline void world_asset(const struct thing *t, int ballast,
                         .type = t->number % 3 ? ASSET_VIDEO : ASSET_IMAGE,
                         .unfinished = t->unfinished,
                         .size_bytes = -1,
+                        .picture_url =
+                            t->pictured ? strdup("https://c/p.jpg") : NULL,
                         .json = json,
                         .json_len = (size_t)len};
 }

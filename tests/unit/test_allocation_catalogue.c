@@ -267,9 +267,9 @@ static int read_all(void)
 static int index_and_link(void)
 {
     int64_t number;
-    int err = catalogue_index_field(cat, "size");
+    int err = index_field("size");
     if (!err)
-        err = catalogue_index_field(cat, "file_type");
+        err = index_field("file_type");
     if (!err)
         err = catalogue_link_add(cat, "", "k", "size=1..", 5, &number);
     return err;

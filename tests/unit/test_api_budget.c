@@ -10,8 +10,11 @@
 
 #include "base/clock.h"
 #include "wire/api_budget.h"
-#include "wire/api_circuit.h"
+#include "wire/api_host.h"
+#include "wire/api_pause.h"
 #include "wire/api_retry.h"
+
+#include "range.h"
 
 #define NOW_S 1700000000
 
@@ -26,6 +29,34 @@ static struct http_response heard(int64_t limit, int64_t remaining,
                                   .retry_after_ms = -1};
 }
 
+/* Here a moment's number is its millisecond. */
+static struct api_moment at(int64_t ms)
+{
+    return (struct api_moment){(uint64_t)ms, ms};
+}
+
+/* When one of a lane may go; a person of these tests can't wait. */
+static int64_t when(struct api_budget *b, enum api_lane lane, int in_flight,
+                    int64_t now_ms)
+{
+    return api_budget_when_ms(b, lane, in_flight, now_ms, now_ms);
+}
+
+static void refuse(struct api_budget *b, int status, int64_t retry_after_ms,
+                   int64_t now_ms)
+{
+    struct http_response r = heard(-1, -1, -1);
+    r.status = status;
+    r.retry_after_ms = retry_after_ms;
+    api_budget_hear(b, &r, now_ms - 1, at(now_ms), NOW_S);
+}
+
+static void hear(struct api_budget *b, const struct http_response *r,
+                 int64_t now_ms)
+{
+    api_budget_hear(b, r, now_ms - 1, at(now_ms), NOW_S + now_ms / 1000);
+}
+
 static void no_minute_holds_more_than_rpm(void **state)
 {
     static const int rates[] = {1, 2, 5, 6, 7, 60, 600, 100000};
@@ -35,15 +66,16 @@ static void no_minute_holds_more_than_rpm(void **state)
         int64_t now_ms = 1000000;
         api_budget_init(&b, rates[i]);
         for (int64_t end_ms = now_ms + 59999; now_ms < end_ms;) {
-            int64_t when = api_budget_when_ms(&b, API_BACKGROUND, 0, now_ms);
-            if (when > now_ms) {
-                now_ms = when;
+            enum api_lane lane = sent % 2 ? API_BACKGROUND : API_REWALK;
+            int64_t when_ms = when(&b, lane, 0, now_ms);
+            if (when_ms > now_ms) {
+                now_ms = when_ms;
                 continue;
             }
-            api_budget_spend(&b, API_BACKGROUND, now_ms);
+            api_budget_spend(&b, lane, now_ms);
             sent++;
         }
-        assert_in_range(sent, 1, rates[i] + 1);
+        assert_int_in_range(sent, 1, rates[i] + 1);
         assert_true(sent >= rates[i] * 9 / 10);
     }
 }
@@ -53,8 +85,8 @@ static void the_walk_and_a_person_have_no_pace(void **state)
     struct api_budget b;
     api_budget_init(&b, 1);
     for (int i = 0; i < 100; i++) {
-        assert_int_equal(api_budget_when_ms(&b, API_WALK, 0, 5000), 5000);
-        assert_int_equal(api_budget_when_ms(&b, API_FOREGROUND, 0, 5000), 5000);
+        assert_int_equal(when(&b, API_WALK, 0, 5000), 5000);
+        assert_int_equal(when(&b, API_FOREGROUND, 0, 5000), 5000);
         api_budget_spend(&b, API_WALK, 5000);
         api_budget_spend(&b, API_FOREGROUND, 5000);
     }
@@ -65,46 +97,91 @@ static void a_429_rests_the_background_until_its_time(void **state)
     struct api_budget b;
     struct http_response good = heard(-1, -1, -1);
     api_budget_init(&b, 60);
-    api_budget_throttled(&b, 7000, 1000);
-    api_budget_throttled(&b, 2000, 1000); /* no answer shortens it */
-    assert_int_equal(api_budget_when_ms(&b, API_WALK, 0, 1000), 8000);
-    assert_int_equal(api_budget_when_ms(&b, API_FOREGROUND, 0, 1000), 1000);
-    assert_int_equal(api_budget_when_ms(&b, API_WALK, 0, 8000), 8000);
+    refuse(&b, 429, 7000, 1000);
+    refuse(&b, 429, 2000, 1000); /* no answer shortens it */
+    assert_int_equal(when(&b, API_WALK, 0, 1000), 8000);
+    assert_int_equal(when(&b, API_WALK, 0, 8000), 8000);
+
+    api_budget_init(&b, 60);
+    refuse(&b, 503, 7000, 1000);
+    assert_int_equal(when(&b, API_BACKGROUND, 0, 1000), 8000);
+    api_budget_init(&b, 60);
+    refuse(&b, 503, -1, 1000); /* trouble, no limit */
+    assert_int_equal(when(&b, API_BACKGROUND, 0, 1000), 1000);
 
     api_budget_init(&b, 60);
     int64_t before = 0, now = 1000;
     for (int i = 0; i < 10; i++) {
         for (int answers = 0; answers < 8; answers++)
-            api_budget_throttled(&b, -1, now); /* of as many under way */
-        int64_t pause = api_budget_when_ms(&b, API_WALK, 0, now) - now;
+            refuse(&b, 429, -1, now); /* of as many under way */
+        int64_t pause = when(&b, API_WALK, 0, now) - now;
         assert_true(pause > before || pause == 60000);
         assert_true(pause <= 1000 << i);
         before = pause;
         now += pause;
     }
-    assert_int_equal(api_budget_when_ms(&b, API_WALK, 1, now), CLOCK_NEVER_MS);
-    api_budget_hear(&b, &good, now, NOW_S);
-    assert_int_equal(api_budget_when_ms(&b, API_WALK, 1, now), now);
+    assert_int_equal(when(&b, API_WALK, 1, now), CLOCK_NEVER_MS);
+    hear(&b, &good, now + 2);
+    assert_int_equal(when(&b, API_WALK, 1, now + 2), now + 2);
     api_budget_init(&b, 60);
-    api_budget_throttled(&b, -1, 100000);
-    assert_int_equal(api_budget_when_ms(&b, API_WALK, 0, 100000), 101000);
+    refuse(&b, 429, -1, 100000);
+    assert_int_equal(when(&b, API_WALK, 0, 100000), 101000);
+}
+
+static void no_header_is_believed_for_more_than_minutes(void **state)
+{
+    struct api_budget b;
+    struct http_response good = heard(-1, -1, -1);
+    api_budget_init(&b, 60);
+    for (int64_t now = 1000, day = 1; day <= 10; day++) {
+        refuse(&b, 429, 86400000, now);
+        assert_int_equal(when(&b, API_WALK, 0, now), now + API_PAUSE_MOST_MS);
+        now += API_PAUSE_MOST_MS;
+        assert_int_equal(when(&b, API_WALK, 0, now), now); /* one finds out */
+        assert_int_equal(when(&b, API_WALK, 1, now), CLOCK_NEVER_MS);
+    }
+    refuse(&b, 429, 86400000, 9000000);
+    /* an answer that was on its way proves nothing, a later one does */
+    api_budget_hear(&b, &good, 8999999, at(9000050), NOW_S);
+    assert_true(when(&b, API_WALK, 0, 9000050) > 9000050);
+    api_budget_hear(&b, &good, 9000001, at(9000060), NOW_S);
+    assert_int_equal(when(&b, API_WALK, 3, 9000060), 9000060);
+}
+
+static void a_person_waits_for_a_pause_or_tries_now_and_then(void **state)
+{
+    struct api_pause p = {0};
+    struct http_response r = heard(-1, -1, -1);
+    assert_int_equal(api_pause_try_ms(&p, 9, 2000, 1000), 1000);
+    r.status = 429;
+    r.retry_after_ms = 3000;
+    api_pause_hear(&p, &r, 900, at(1000));
+    assert_int_equal(api_pause_try_ms(&p, 0, 4000, 1500), 4000);
+    assert_int_equal(api_pause_try_ms(&p, 3, 4000, 1500), 4000);
+    assert_false(api_pause_refused(&p, 950, 4000)); /* there is time */
+    assert_int_equal(api_pause_try_ms(&p, 0, 3999, 1500), 6000);
+    assert_int_equal(api_pause_try_ms(&p, 1, 3999, 1500), CLOCK_NEVER_MS);
+    assert_true(api_pause_refused(&p, 950, 3999));
+    assert_false(api_pause_refused(&p, 1001, 3999)); /* that was before */
 }
 
 static void a_fifth_stays_for_others_until_the_reset(void **state)
 {
     struct api_budget b;
-    struct http_response r = heard(100, 22, NOW_S + 30);
+    struct http_response r = heard(100, 22, NOW_S + 31);
     api_budget_init(&b, 60);
-    api_budget_hear(&b, &r, 1000, NOW_S);
-    assert_int_equal(api_budget_when_ms(&b, API_WALK, 0, 1000), 1000);
-    assert_int_equal(api_budget_when_ms(&b, API_WALK, 1, 1000), 1000);
+    hear(&b, &r, 1000);
+    assert_int_equal(when(&b, API_WALK, 0, 1000), 1000);
+    assert_int_equal(when(&b, API_WALK, 1, 1000), 1000);
     /* what is under way may use up what is left: wait for its answer */
-    assert_int_equal(api_budget_when_ms(&b, API_WALK, 2, 1000), CLOCK_NEVER_MS);
+    assert_int_equal(when(&b, API_WALK, 2, 1000), CLOCK_NEVER_MS);
     r.limit_remaining = 20;
-    api_budget_hear(&b, &r, 2000, NOW_S + 1);
-    assert_int_equal(api_budget_when_ms(&b, API_WALK, 0, 2000), 31000);
-    assert_int_equal(api_budget_when_ms(&b, API_BACKGROUND, 5, 2000), 31000);
-    assert_int_equal(api_budget_when_ms(&b, API_WALK, 0, 31000), 31000);
+    hear(&b, &r, 2000);
+    assert_int_equal(when(&b, API_WALK, 0, 2000), 31000);
+    assert_int_equal(when(&b, API_BACKGROUND, 5, 2000), 31000);
+    assert_int_equal(when(&b, API_REWALK, 5, 2000), 31000);
+    assert_int_equal(when(&b, API_FOREGROUND, 5, 2000), 2000);
+    assert_int_equal(when(&b, API_WALK, 0, 31000), 31000);
 }
 
 static void a_limit_of_one_still_lets_the_background_live(void **state)
@@ -112,14 +189,13 @@ static void a_limit_of_one_still_lets_the_background_live(void **state)
     struct api_budget b;
     struct http_response r = heard(1, 0, -1);
     api_budget_init(&b, 60);
-    api_budget_hear(&b, &r, 1000, NOW_S);
-    assert_int_equal(api_budget_when_ms(&b, API_WALK, 0, 1000), 61000);
-    assert_int_equal(api_budget_when_ms(&b, API_WALK, 0, 61000), 61000);
-    assert_int_equal(api_budget_when_ms(&b, API_WALK, 1, 61000),
-                     CLOCK_NEVER_MS);
+    hear(&b, &r, 1000);
+    assert_int_equal(when(&b, API_WALK, 0, 1000), 61000);
+    assert_int_equal(when(&b, API_WALK, 0, 61000), 61000);
+    assert_int_equal(when(&b, API_WALK, 1, 61000), CLOCK_NEVER_MS);
 }
 
-static void absurd_resets_rest_a_minute_or_a_day(void **state)
+static void absurd_resets_rest_a_minute_or_some(void **state)
 {
     static const struct {
         int64_t reset_s, rest_ms;
@@ -129,15 +205,53 @@ static void absurd_resets_rest_a_minute_or_a_day(void **state)
                  {NOW_S, 1000},
                  {NOW_S - 2, 1000},
                  {NOW_S + 10, 10000},
-                 {(int64_t)1 << 52, 86400000}};
+                 {NOW_S + 3600, API_PAUSE_MOST_MS},
+                 {(int64_t)1 << 52, API_PAUSE_MOST_MS}};
     for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
         struct api_budget b;
         struct http_response r = heard(10, 0, cases[i].reset_s);
         api_budget_init(&b, 60);
-        api_budget_hear(&b, &r, 5000, NOW_S);
-        assert_int_equal(api_budget_when_ms(&b, API_WALK, 0, 5000),
-                         5000 + cases[i].rest_ms);
+        api_budget_hear(&b, &r, 4999, at(5000), NOW_S);
+        assert_int_equal(when(&b, API_WALK, 0, 5000), 5000 + cases[i].rest_ms);
     }
+}
+
+static void a_far_reset_is_looked_at_again_by_one_at_a_time(void **state)
+{
+    struct api_budget b;
+    struct http_response r = heard(100, 7, NOW_S + 86400);
+    api_budget_init(&b, 60);
+    int64_t now = 1000;
+    for (int i = 0; i < 5; i++) {
+        hear(&b, &r, now);
+        assert_int_equal(when(&b, API_WALK, 0, now), now + API_PAUSE_MOST_MS);
+        now += API_PAUSE_MOST_MS;
+        assert_int_equal(when(&b, API_WALK, 0, now), now);
+        assert_int_equal(when(&b, API_WALK, 1, now), CLOCK_NEVER_MS);
+    }
+    /* a later answer that says nothing of the limit ends it */
+    r = heard(-1, -1, -1);
+    api_budget_hear(&b, &r, 500, at(now), NOW_S);
+    assert_int_equal(when(&b, API_WALK, 1, now), CLOCK_NEVER_MS);
+    hear(&b, &r, now + 2);
+    assert_int_equal(when(&b, API_WALK, 7, now), now);
+}
+
+static void none_left_is_not_believed_of_who_answers_all_the_same(void **state)
+{
+    struct api_budget b;
+    struct http_response r = heard(100, 0, NOW_S + 3600);
+    api_budget_init(&b, 60);
+    hear(&b, &r, 1000);
+    api_budget_hear(&b, &r, 990, at(1010), NOW_S); /* sent before it was told */
+    assert_true(when(&b, API_WALK, 0, 1010) > 1010);
+    hear(&b, &r, 2000);
+    assert_int_equal(when(&b, API_WALK, 5, 2000), 2000);
+    hear(&b, &r, 3000);
+    assert_int_equal(when(&b, API_WALK, 5, 3000), 3000);
+    r.limit_remaining = 20; /* a number that moves counts again */
+    hear(&b, &r, 4000);
+    assert_true(when(&b, API_WALK, 0, 4000) > 4000);
 }
 
 static void waits_double_up_to_a_bound_and_obey_retry_after(void **state)
@@ -145,28 +259,30 @@ static void waits_double_up_to_a_bound_and_obey_retry_after(void **state)
     for (int attempts = 1; attempts < 100; attempts++) {
         int64_t bound = attempts < 5 ? 500 << (attempts - 1) : 8000;
         for (uint64_t random = 0; random < 100000; random += 997)
-            assert_in_range(api_retry_delay_ms(attempts, -1, random), 0, bound);
+            assert_int_in_range(api_retry_delay_ms(attempts, -1, random), 0,
+                                bound);
         assert_int_equal(api_retry_delay_ms(attempts, -1, (uint64_t)bound),
                          bound);
-        assert_in_range(api_retry_delay_ms(attempts, 40000, UINT64_MAX), 40000,
-                        40000);
+        assert_int_in_range(api_retry_delay_ms(attempts, 40000, UINT64_MAX),
+                            40000, 40000);
     }
 }
 
 static struct api_verdict judge(int error, int status, bool picture)
 {
     const struct http_response r = {.error = error, .status = status};
-    return api_judge(&r, picture);
+    return api_judge(&r, picture ? API_KIND_PICTURE : API_KIND_LIST);
 }
 
 static void what_will_not_change_is_not_tried_again(void **state)
 {
     static const int final_statuses[] = {400, 401, 403, 404, 405, 410, 451};
     static const int passing_statuses[] = {408, 429, 500, 502, 503, 599, 204};
-    static const int passing_errors[] = {
-        -ETIMEDOUT,  -ENETUNREACH, -EHOSTUNREACH, -ECONNREFUSED,
-        -ECONNRESET, -EBADMSG,     -EPROTO};
-    static const int final_errors[] = {-ECANCELED, -ENOMEM, -EFBIG, -ELOOP};
+    static const int passing_errors[] = {-ETIMEDOUT,    -ENETUNREACH,
+                                         -EHOSTUNREACH, -ECONNREFUSED,
+                                         -ECONNRESET,   -EBADMSG};
+    static const int final_errors[] = {-ECANCELED, -ENOMEM, -EFBIG, -ELOOP,
+                                       -EPROTO};
     for (size_t i = 0; i < sizeof(final_statuses) / sizeof(int); i++) {
         assert_false(judge(0, final_statuses[i], false).retry);
         assert_false(judge(0, final_statuses[i], false).host_failed);
@@ -179,47 +295,81 @@ static void what_will_not_change_is_not_tried_again(void **state)
     for (size_t i = 0; i < sizeof(final_errors) / sizeof(int); i++)
         assert_false(judge(final_errors[i], 0, true).retry);
     assert_int_equal(judge(0, 200, false).error, 0);
-    assert_false(judge(0, 429, true).retry);
+    assert_true(judge(0, 429, true).retry);
     assert_false(judge(0, 429, false).host_failed);
+    assert_int_equal(judge(-EPROTO, 0, false).error, -EPROTO);
+    assert_false(judge(0, 302, true).retry);
 }
 
-static void only_failures_one_after_another_open_a_circuit(void **state)
+/* ENOENT would be taken for the end of a directory. */
+static void of_the_list_itself_nothing_is_absent(void **state)
 {
-    static struct api_circuits all;
-    struct api_circuit *h = api_circuit_hold(&all, "https://a.test/x");
-    for (int i = 0; i < 100; i++)
-        api_circuit_failed(h, -EIO, 1000, 1010); /* asked together */
-    assert_false(api_circuit_is_open(h));
-    for (int i = 0; i < API_CIRCUIT_FAILURES - 1; i++) {
-        assert_false(api_circuit_is_open(h));
-        api_circuit_failed(h, -EIO, 2000 + i * 20, 2010 + i * 20);
+    for (int status = 404; status <= 410; status += 6) {
+        struct http_response r = {.status = status};
+        assert_int_equal(api_judge(&r, API_KIND_LIST).error, -EIO);
+        assert_int_equal(api_judge(&r, API_KIND_LIST_BY_IDS).error, -ENOENT);
     }
-    assert_true(api_circuit_is_open(h));
-    api_circuit_succeeded(h);
-    assert_false(api_circuit_is_open(h));
-    api_circuit_release(h, NULL);
+    assert_int_equal(judge(0, 404, true).error, -ENOENT);
+    assert_int_equal(judge(0, 410, true).error, -ESTALE);
 }
 
-static void hosts_have_circuits_of_their_own_as_far_as_there_is_room(void **st)
+static void only_failures_one_after_another_are_a_hosts_end(void **state)
 {
-    static struct api_circuits all;
+    static struct api_hosts all;
+    struct api_host *h = api_host_hold(&all, "https://a.test/x");
+    for (int i = 0; i < 100; i++)
+        api_host_failed(h, -EIO, 1000, at(1010)); /* asked together */
+    assert_false(api_host_is_down(h));
+    for (int i = 0; i < API_CIRCUIT_FAILURES - 1; i++) {
+        assert_false(api_host_is_down(h));
+        api_host_failed(h, -EIO, 2000 + (uint64_t)i * 20, at(2010 + i * 20));
+    }
+    assert_true(api_host_is_down(h));
+    api_host_succeeded(h);
+    assert_false(api_host_is_down(h));
+    api_host_release(h, NULL);
+}
+
+static void a_host_that_is_down_is_asked_by_one_at_a_time(void **state)
+{
+    static struct api_hosts all;
+    static char call; /* what it is isn't looked at */
+    const struct api_call *probe = (const struct api_call *)(void *)&call;
+    struct api_host *h = api_host_hold(&all, "https://a.test/x");
+    assert_int_equal(api_host_when_ms(h, 10), 10);
+    for (int i = 0; i < API_CIRCUIT_FAILURES; i++)
+        api_host_failed(h, -EIO, 2000 + (uint64_t)i * 20, at(2010 + i * 20));
+    assert_int_equal(api_host_when_ms(h, 2100), 2090 + 1000);
+    assert_true(api_host_failed_since(h, 2089));
+    assert_false(api_host_failed_since(h, 2090));
+    api_host_sent(h, probe);
+    assert_int_equal(api_host_when_ms(h, 9999), CLOCK_NEVER_MS);
+    api_host_ended(h, probe);
+    assert_true(api_host_when_ms(h, 9999) <= 9999);
+    api_host_release(h, probe);
+}
+
+static void hosts_are_known_apart_as_far_as_there_is_room(void **st)
+{
+    static struct api_hosts all;
     char url[64];
-    struct api_circuit *a = api_circuit_hold(&all, "https://a.test/x?y");
-    assert_ptr_equal(api_circuit_hold(&all, "HTTPS://A.test/z"), a);
-    assert_ptr_not_equal(api_circuit_hold(&all, "https://a.test:444/"), a);
+    struct api_host *a = api_host_hold(&all, "https://a.test/x?y");
+    assert_ptr_equal(api_host_hold(&all, "HTTPS://A.test/z"), a);
+    assert_ptr_not_equal(api_host_hold(&all, "https://a.test:444/"), a);
     for (int i = 0; i < 100; i++) {
         snprintf(url, sizeof(url), "http://h%d.test/", i);
-        api_circuit_release(api_circuit_hold(&all, url), NULL);
+        api_host_release(api_host_hold(&all, url), NULL);
     }
-    assert_ptr_equal(api_circuit_hold(&all, "https://a.test"), a);
+    assert_ptr_equal(api_host_hold(&all, "https://a.test"), a);
     int held = 0;
     for (int i = 0; i < 100; i++) {
         snprintf(url, sizeof(url), "http://h%d.test/", i);
-        held += api_circuit_hold(&all, url) != NULL;
+        held += api_host_hold(&all, url) != NULL;
     }
-    assert_int_equal(held, API_CIRCUIT_HOSTS - 2);
-    assert_null(api_circuit_hold(&all, "nonsense"));
-    assert_false(api_circuit_is_open(NULL));
+    assert_int_equal(held, API_HOSTS_MAX - 2);
+    assert_null(api_host_hold(&all, "nonsense"));
+    assert_false(api_host_is_down(NULL));
+    assert_int_equal(api_host_when_ms(NULL, 5), 5);
 }
 
 int main(void)
@@ -228,14 +378,19 @@ int main(void)
         cmocka_unit_test(no_minute_holds_more_than_rpm),
         cmocka_unit_test(the_walk_and_a_person_have_no_pace),
         cmocka_unit_test(a_429_rests_the_background_until_its_time),
+        cmocka_unit_test(no_header_is_believed_for_more_than_minutes),
+        cmocka_unit_test(a_person_waits_for_a_pause_or_tries_now_and_then),
         cmocka_unit_test(a_fifth_stays_for_others_until_the_reset),
         cmocka_unit_test(a_limit_of_one_still_lets_the_background_live),
-        cmocka_unit_test(absurd_resets_rest_a_minute_or_a_day),
+        cmocka_unit_test(absurd_resets_rest_a_minute_or_some),
+        cmocka_unit_test(a_far_reset_is_looked_at_again_by_one_at_a_time),
+        cmocka_unit_test(none_left_is_not_believed_of_who_answers_all_the_same),
         cmocka_unit_test(waits_double_up_to_a_bound_and_obey_retry_after),
         cmocka_unit_test(what_will_not_change_is_not_tried_again),
-        cmocka_unit_test(only_failures_one_after_another_open_a_circuit),
-        cmocka_unit_test(
-            hosts_have_circuits_of_their_own_as_far_as_there_is_room),
+        cmocka_unit_test(of_the_list_itself_nothing_is_absent),
+        cmocka_unit_test(only_failures_one_after_another_are_a_hosts_end),
+        cmocka_unit_test(a_host_that_is_down_is_asked_by_one_at_a_time),
+        cmocka_unit_test(hosts_are_known_apart_as_far_as_there_is_room),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

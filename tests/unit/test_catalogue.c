@@ -105,6 +105,62 @@ static void rollback_leaves_nothing(void **state)
     assert_true(catalogue_field_known(s, "user_metadata.seen"));
 }
 
+static int64_t seen(struct catalogue_reader *r, int64_t row)
+{
+    struct catalogue_entry e;
+    int err = catalogue_get(r, row, &e);
+
+    assert_true(err == 0 || err == -ENOENT);
+    return err == 0;
+}
+
+static void held_steps_are_committed_together_or_lost_together(void **state)
+{
+    struct catalogue_diff diff;
+
+    for (int lost = 0; lost < 2; lost++) {
+        begin();
+        int64_t a = PUT(lost ? "c" : "a");
+        assert_int_equal(catalogue_hold(cat, &diff), 0);
+        assert_int_equal(diff.count, 0);
+        assert_true(catalogue_held_until_ms(cat) > clock_mono_ms());
+        cleanup(release) struct catalogue_reader *before = reader();
+        assert_false(seen(before, a));
+        assert_true(seen(catalogue_reader_of_writer(cat), a));
+        begin();
+        int64_t b = PUT(lost ? "d" : "b");
+        if (lost)
+            catalogue_rollback(cat);
+        else
+            assert_string_equal(summary(commit()), "+1 +2 ");
+        assert_true(catalogue_held_until_ms(cat) == CLOCK_NEVER_MS);
+        assert_int_equal(catalogue_lost_steps(cat), lost);
+        assert_false(catalogue_lost_steps(cat));
+        cleanup(release) struct catalogue_reader *after = reader();
+        assert_int_equal(seen(after, a), !lost);
+        assert_int_equal(seen(after, b), !lost);
+    }
+}
+
+static void many_held_rows_are_committed(void **state)
+{
+    struct catalogue_diff diff = {0};
+    int rows = 0;
+
+    while (diff.count == 0) {
+        begin();
+        for (int i = 0; i < 100; i++) {
+            char id[16];
+            (void)snprintf(id, sizeof(id), "r%dz", rows++);
+            PUT(id);
+        }
+        assert_int_equal(catalogue_hold(cat, &diff), 0);
+    }
+    assert_int_equal(diff.count, rows);
+    catalogue_diff_done(&diff);
+    assert_int_equal(catalogue_count(cat, ASSET_TYPE_COUNT), rows);
+}
+
 static void a_full_disk_ends_the_transaction(void **state)
 {
     struct given g = {.id = "b", .extra = ",\"x\":\"\""};
@@ -151,6 +207,35 @@ static void later_namesakes_have_their_id_after_the_name(void **state)
     assert_folder(a, "x.mp4");
     assert_folder(b, "x.mp4@b00000000000000000000000");
     assert_folder(c, "y.mp4");
+}
+
+/* The index of names is one for each 2^18 rows. */
+static void names_are_told_apart_over_all_rows(void **state)
+{
+    static const char *const names[] = {
+        "x.mp4", "x.mp4@b00000000000000000000000",
+        "x.mp4@c00000000000000000000000", "x.mp4@d00000000000000000000000"};
+    int64_t rows[array_count(names)];
+
+    for (size_t i = 0; i < array_count(names); i++) {
+        char id[2] = {(char)('a' + i), '\0'};
+        begin();
+        rows[i] = PUT(id);
+        done();
+        assert_int_equal(db_exec(&cat->db, "UPDATE sqlite_sequence SET seq = "
+                                           "seq + 262144 WHERE name = 'asset'"),
+                         0);
+        if (i == 2)
+            reopen();
+    }
+    for (size_t i = 0; i < array_count(names); i++)
+        assert_folder(rows[i], names[i]);
+    reopen();
+    begin();
+    assert_int_equal(catalogue_remove(cat, rows[0]), 0);
+    done();
+    assert_folder(rows[1], names[0]);
+    assert_folder(rows[3], names[3]);
 }
 
 static void the_next_in_line_inherits_the_bare_name(void **state)
@@ -417,8 +502,11 @@ int main(void)
         CASE(a_row_number_is_never_given_twice),
         CASE(a_malformed_object_costs_only_itself),
         CASE(rollback_leaves_nothing),
+        CASE(held_steps_are_committed_together_or_lost_together),
+        CASE(many_held_rows_are_committed),
         CASE(a_full_disk_ends_the_transaction),
         CASE(later_namesakes_have_their_id_after_the_name),
+        CASE(names_are_told_apart_over_all_rows),
         CASE(the_next_in_line_inherits_the_bare_name),
         CASE(both_the_heir_and_the_holder_may_go_at_once),
         CASE(another_filename_is_another_folder),

@@ -16,12 +16,12 @@ static void files_are_private_and_locked(void **state)
     PUT("a");
     done();
     static const char *const names[] = {
-        "catalogue.sqlite", "catalogue.sqlite-wal", "catalogue.sqlite-shm",
-        "catalogue.lock"};
+        "catalogue.sqlite", "catalogue.sqlite-wal", "catalogue.lock"};
     for (size_t i = 0; i < array_count(names); i++) {
         assert_int_equal(stat(file(names[i]), &st), 0);
         assert_int_equal(st.st_mode & 0777, 0600);
     }
+    assert_int_equal(access(file("catalogue.sqlite-shm"), F_OK), -1);
     assert_int_equal(catalogue_open(directory, &second), -EBUSY);
     assert_int_equal(chmod(directory, 0777), 0);
     assert_int_equal(catalogue_open(directory, &second), -EACCES);
@@ -165,77 +165,6 @@ static void a_rebuilding_that_broke_off_hands_on_links_later(void **state)
     assert_int_equal(link.link, number);
 }
 
-static void damage_met_while_reading_ends_with_the_next_open(void **state)
-{
-    cleanup(buf_done) struct buf body;
-    struct stat st;
-    int failures = 0;
-
-    buf_init(&body, 1 << 20);
-    put_places();
-    catalogue_close(cat);
-    assert_int_equal(stat(file("catalogue.sqlite"), &st), 0);
-    assert_int_equal(catalogue_open(directory, &cat), 0);
-    scribble("catalogue.sqlite", 4096 * 20, st.st_size);
-    struct catalogue_reader *r = reader();
-    for (int64_t row = 1; row <= PLACES; row++) {
-        int err = catalogue_body(r, row, &body);
-        assert_true(err == 0 || err == -EIO || err == -ENOENT);
-        failures += err == -EIO;
-    }
-    catalogue_reader_release(r);
-    assert_true(failures > 0);
-    reopen();
-    assert_int_equal(access(file("catalogue.sqlite.damaged"), F_OK), 0);
-    assert_string_equal(list(ASSET_TYPE_COUNT), "");
-    reopen();
-    begin();
-    assert_true(PUT("a") > PLACES);
-    done();
-}
-
-static void damage_after_a_kill_is_found_at_open(void **state)
-{
-    struct stat st;
-
-    put_places();
-    catalogue_close(cat);
-    assert_int_equal(stat(file("catalogue.sqlite"), &st), 0);
-    scribble("catalogue.sqlite", 4096 * 20, st.st_size);
-    int fd = open(file("catalogue.lock"), O_WRONLY);
-    assert_int_equal(pwrite(fd, "o", 1, 0), 1);
-    (void)close(fd);
-    assert_int_equal(catalogue_open(directory, &cat), 0);
-    assert_int_equal(access(file("catalogue.sqlite.damaged"), F_OK), 0);
-}
-
-/* SQLite would show it: a bit of some text. */
-static void a_bit_that_flipped_in_a_closed_file_is_found(void **state)
-{
-    struct stat st;
-    unsigned seed = 7;
-
-    for (int i = 0; i < 8; i++) {
-        begin();
-        PUT("a");
-        done();
-        catalogue_close(cat);
-        cat = NULL;
-        int fd = open(file("catalogue.sqlite"), O_RDWR);
-        assert_int_equal(fstat(fd, &st), 0);
-        off_t at = i == 0 ? st.st_size - 1 : rand_r(&seed) % st.st_size;
-        unsigned char byte;
-        assert_int_equal(pread(fd, &byte, 1, at), 1);
-        byte ^= (unsigned char)(1U << (rand_r(&seed) % 8));
-        assert_int_equal(pwrite(fd, &byte, 1, at), 1);
-        (void)close(fd);
-        (void)unlink(file("catalogue.sqlite.damaged"));
-        assert_int_equal(catalogue_open(directory, &cat), 0);
-        assert_int_equal(access(file("catalogue.sqlite.damaged"), F_OK), 0);
-        assert_string_equal(list(ASSET_TYPE_COUNT), "");
-    }
-}
-
 /* ---- threads ----------------------------------------------------- */
 
 struct spell {
@@ -347,9 +276,6 @@ int main(void)
         CASE(a_file_that_is_none_is_set_aside),
         CASE(another_version_hands_on_rows_and_links),
         CASE(a_rebuilding_that_broke_off_hands_on_links_later),
-        CASE(damage_met_while_reading_ends_with_the_next_open),
-        CASE(damage_after_a_kill_is_found_at_open),
-        CASE(a_bit_that_flipped_in_a_closed_file_is_found),
         CASE(readers_never_see_half_a_commit),
         CASE(the_log_is_cut_though_readers_idle),
     };

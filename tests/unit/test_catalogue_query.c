@@ -67,7 +67,7 @@ static void index_fields(void)
                                          "user_metadata.flag"};
 
     for (size_t i = 0; i < array_count(fields); i++)
-        assert_int_equal(catalogue_index_field(cat, fields[i]), 0);
+        assert_int_equal(index_field(fields[i]), 0);
 }
 
 static void check_library(void)
@@ -99,6 +99,9 @@ static void check_library(void)
         {"user_metadata.n=1e1", "1 3 "},
         {"user_metadata.n=5..15", "1 3 "},
         {"user_metadata.big=9007199254740993", "1 "},
+        {"user_metadata.big=9007199254740992", "3 "},
+        {"user_metadata.big=9007199254740992,9007199254740993", "1 3 "},
+        {"user_metadata.big=9007199254740992..", "1 3 "},
         {"tags=y", "2 "},
         {"tags=x,z", "1 2 "},
         {"tags.deep=1", "1 "},
@@ -137,9 +140,60 @@ static void fields_indexed_before_are_kept_right(void **state)
     assert_string_equal(selected("duration=0.."), "3 ");
     assert_string_equal(selected("tags=x,y,z"), "");
     int64_t left;
-    assert_int_equal(
-        db_integer(&cat->db, S_NAME_FIND, VALUES(TEXT("none")), &left),
-        -ENOENT);
+    assert_int_equal(db_integer(&cat->db, S_NAME_FIND,
+                                VALUES(INT(folder_hash("none")), TEXT("none")),
+                                &left),
+                     -ENOENT);
+}
+
+/* What is put, removed and rolled back between the steps. */
+static void fields_are_gathered_between_other_writes(void **state)
+{
+    static const char *const names[] = {"n", "m.k"};
+    struct catalogue_diff diff = {0};
+    bool through = false;
+    int steps = 0;
+
+    begin();
+    for (int i = 1; i <= 40; i++) {
+        char id[16];
+        (void)snprintf(id, sizeof(id), "f%dz", i);
+        PUT(id, .extra = ",\"n\":1,\"m\":{\"k\":\"old\",\"z\":[{}]}");
+    }
+    done();
+    while (!through) {
+        begin();
+        assert_int_equal(catalogue_fields_index_step(
+                             cat, names, array_count(names), 7, &through),
+                         0);
+        if (++steps == 3) {
+            catalogue_rollback(cat);
+            continue;
+        }
+        if (steps == 5) { /* one that was passed, and one to come */
+            PUT("f1z", .extra = ",\"n\":2,\"m\":{\"k\":\"new\"}");
+            PUT("f40z", .extra = ",\"n\":2,\"m\":{\"k\":\"new\"}");
+            assert_int_equal(catalogue_remove(cat, 2), 0);
+            assert_int_equal(catalogue_remove(cat, 39), 0);
+        }
+        if (through)
+            done();
+        else
+            assert_int_equal(catalogue_hold(cat, &diff), 0);
+        catalogue_diff_done(&diff);
+        cleanup(release) struct catalogue_reader *r = reader();
+        for (size_t i = 0; i < array_count(names); i++)
+            assert_int_equal(catalogue_field_indexed(r, names[i]), through);
+    }
+    assert_true(steps > 8);
+    assert_string_equal(selected("n=2"), "1 40 ");
+    assert_string_equal(selected("m.k=new"), "1 40 ");
+    assert_string_equal(selected("m.k=old/n=1/id=f38z00000000000000000000"),
+                        "38 ");
+    assert_string_equal(
+        selected("m.k=old,new/n=1..2/id=f2z000000000000000000000"
+                 ",f39z00000000000000000000"),
+        "");
 }
 
 static void any_field_path_seen_is_known(void **state)
@@ -166,7 +220,7 @@ static void of_many_indexed_fields_the_first_gives_way(void **state)
     put_library();
     for (int i = 0; i <= CATALOGUE_MAX_INDEXED; i++) {
         (void)snprintf(name, sizeof(name), "user_metadata.f%d", i);
-        assert_int_equal(catalogue_index_field(cat, name), 0);
+        assert_int_equal(index_field(name), 0);
     }
     cleanup(release) struct catalogue_reader *r = reader();
     assert_false(catalogue_field_indexed(r, "user_metadata.f0"));
@@ -324,6 +378,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         CASE(queries_select_what_they_say),
         CASE(fields_indexed_before_are_kept_right),
+        CASE(fields_are_gathered_between_other_writes),
         CASE(any_field_path_seen_is_known),
         CASE(of_many_indexed_fields_the_first_gives_way),
         CASE(links_stand_in_their_place),

@@ -198,26 +198,28 @@ static void a_callback_may_submit(void **state)
     loopback_stop(s);
 }
 
+/* ---- the one who needs time ---- */
+
 struct ticks {
     pthread_mutex_t lock;
     pthread_cond_t changed;
-    int fired[8], cancelled[8];
-    int count;
+    struct http *http;
+    int64_t at_ms[8], asks_ms[8]; /* when it came, for when it asks then */
+    int count, last;
 };
 
-struct tick {
-    struct ticks *ticks;
-    int number;
-};
-
-static void on_tick(void *ctx, bool cancelled)
+static int64_t on_tick(void *ctx)
 {
-    struct tick *t = ctx;
-    pthread_mutex_lock(&t->ticks->lock);
-    t->ticks->cancelled[t->ticks->count] = cancelled;
-    t->ticks->fired[t->ticks->count++] = t->number;
-    pthread_cond_broadcast(&t->ticks->changed);
-    pthread_mutex_unlock(&t->ticks->lock);
+    struct ticks *t = ctx;
+    pthread_mutex_lock(&t->lock);
+    int number = t->count++;
+    t->at_ms[number] = clock_mono_ms();
+    int64_t next_ms = t->asks_ms[number];
+    if (t->count == t->last)
+        http_detach(t->http);
+    pthread_cond_broadcast(&t->changed);
+    pthread_mutex_unlock(&t->lock);
+    return next_ms;
 }
 
 static void ticks_wait(struct ticks *t, int count)
@@ -228,36 +230,25 @@ static void ticks_wait(struct ticks *t, int count)
     pthread_mutex_unlock(&t->lock);
 }
 
-static void timers_fire_in_order_and_once(void **state)
+static void time_comes_when_it_was_asked_for_and_no_more_once_detached(void **s)
 {
-    struct ticks t = {
-        PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, {0}, {0}, 0};
-    struct tick tick[5];
-    uint64_t ticket = 0;
-    struct http *h = new_http();
-    for (int i = 0; i < 5; i++)
-        tick[i] = (struct tick){&t, i};
-    int64_t start = clock_mono_ms();
-    assert_int_equal(http_after(h, 60, on_tick, &tick[0], NULL), 0);
-    assert_int_equal(http_after(h, 20, on_tick, &tick[1], NULL), 0);
-    assert_int_equal(http_after(h, 0, on_tick, &tick[2], NULL), 0);
-    ticks_wait(&t, 3);
-    assert_true(clock_mono_ms() - start >= 60);
-    assert_int_equal(t.fired[0], 2);
-    assert_int_equal(t.fired[1], 1);
-    assert_int_equal(t.fired[2], 0);
-
-    assert_int_equal(http_after(h, INT64_MAX, on_tick, &tick[3], &ticket), 0);
-    assert_int_equal(http_after(h, 3600000, on_tick, &tick[4], NULL), 0);
-    http_timer_cancel(h, ticket);
+    int64_t now_ms = clock_mono_ms();
+    struct ticks t = {.lock = PTHREAD_MUTEX_INITIALIZER,
+                      .changed = PTHREAD_COND_INITIALIZER,
+                      .http = new_http(),
+                      .asks_ms = {now_ms + 60, CLOCK_NEVER_MS, 0},
+                      .last = 4};
+    http_attach(t.http, on_tick, &t);
+    http_call_by(t.http, now_ms + 30);
+    http_call_by(t.http, now_ms + 3600000); /* the earlier one holds */
+    ticks_wait(&t, 2);
+    assert_true(t.at_ms[0] >= now_ms + 30);
+    assert_true(t.at_ms[1] >= now_ms + 60);
+    http_call_by(t.http, 0); /* the third asks for the fourth */
     ticks_wait(&t, 4);
-    assert_int_equal(t.fired[3], 3);
-    assert_true(t.cancelled[3]);
-    http_timer_cancel(h, ticket);
-    http_free(h);
-    assert_int_equal(t.count, 5);
-    assert_true(t.cancelled[4]);
-    assert_false(t.cancelled[0]);
+    http_call_by(t.http, 0);
+    http_free(t.http);
+    assert_int_equal(t.count, 4);
 }
 
 int main(void)
@@ -269,7 +260,8 @@ int main(void)
             a_request_that_waits_for_a_connection_keeps_its_deadline),
         cmocka_unit_test(a_stuck_resolver_stalls_nobody),
         cmocka_unit_test(a_callback_may_submit),
-        cmocka_unit_test(timers_fire_in_order_and_once),
+        cmocka_unit_test(
+            time_comes_when_it_was_asked_for_and_no_more_once_detached),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -11,6 +11,8 @@
 #include "base/cleanup.h"
 #include "base/log.h"
 
+#include "range.h"
+
 static void text_is_quoted(void **state)
 {
     char out[64];
@@ -93,7 +95,7 @@ static void a_long_line_is_cut_and_ended(void **state)
     text[sizeof(text) - 1] = '\0';
     log_init(LOG_TO_STDERR, LOG_LEVEL_ERROR);
     size_t len = captured(LOG_LEVEL_ERROR, text, out, sizeof(out));
-    assert_in_range(len, 1000, 2048);
+    assert_int_in_range(len, 1000, 2048);
     assert_int_equal(out[len - 1], '\n');
 }
 

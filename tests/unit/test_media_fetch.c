@@ -12,6 +12,13 @@
 
 /* ---- a sync that renews as the test says ---- */
 
+struct question {
+    uint64_t ticket;
+    char id[16];
+    sync_answer_fn *answer;
+    void *ctx;
+};
+
 struct sync {
     pthread_mutex_t lock;
     pthread_cond_t changed;
@@ -21,8 +28,10 @@ struct sync {
     int err;             /* of the next answers */
     char url[256];       /* what a renewal finds; "" nothing new */
     bool hold, stopping; /* hold: keep questions unanswered */
-    sync_answer_fn *answer;
-    void *ctx;
+    struct question waiting[64];
+    int count;
+    int noted; /* pictures whose bytes were described */
+    struct catalogue_picture picture;
 };
 
 static void put_asset(struct catalogue *c, const char *id, const char *url)
@@ -52,17 +61,16 @@ static void *run_sync(void *ctx)
     struct sync *s = ctx;
     pthread_mutex_lock(&s->lock);
     while (!s->stopping) {
-        if (!s->answer || s->hold) {
+        if (!s->count || s->hold) {
             pthread_cond_wait(&s->changed, &s->lock);
             continue;
         }
-        sync_answer_fn *answer = s->answer;
-        s->answer = NULL;
+        struct question q = s->waiting[--s->count];
         int err = s->err;
         pthread_mutex_unlock(&s->lock);
         if (!err && s->url[0])
-            put_asset(s->catalogue, "a1", s->url);
-        answer(s->ctx, err);
+            put_asset(s->catalogue, q.id, s->url);
+        q.answer(q.ctx, err);
         pthread_mutex_lock(&s->lock);
     }
     pthread_mutex_unlock(&s->lock);
@@ -73,23 +81,34 @@ int sync_ask(struct sync *s, const struct sync_question *question,
              int64_t deadline_ms, sync_answer_fn *answer, void *ctx,
              uint64_t *ret_ticket)
 {
+    int err = 0;
     pthread_mutex_lock(&s->lock);
-    bool right = question->want == SYNC_RENEW &&
-                 strcmp(question->text, "a1") == 0 && !s->answer;
-    s->answer = answer;
-    s->ctx = ctx;
-    s->asked++;
-    *ret_ticket = (uint64_t)s->asked;
+    if (question->want == SYNC_PICTURE) {
+        s->noted++;
+        s->picture = *question->picture;
+    } else if (question->want == SYNC_RENEW && s->count < 64) {
+        struct question *q = &s->waiting[s->count++];
+        *q = (struct question){
+            .ticket = (uint64_t)++s->asked, .answer = answer, .ctx = ctx};
+        snprintf(q->id, sizeof(q->id), "%s", question->text);
+        *ret_ticket = q->ticket;
+    } else {
+        err = -EINVAL;
+    }
     pthread_cond_broadcast(&s->changed);
     pthread_mutex_unlock(&s->lock);
-    return right ? 0 : -EINVAL;
+    return err;
 }
 
 bool sync_cancel(struct sync *s, uint64_t ticket)
 {
+    bool ours = false;
     pthread_mutex_lock(&s->lock);
-    bool ours = s->answer != NULL;
-    s->answer = NULL;
+    for (int i = 0; !ours && i < s->count; i++) {
+        ours = s->waiting[i].ticket == ticket;
+        if (ours)
+            s->waiting[i] = s->waiting[--s->count];
+    }
     pthread_mutex_unlock(&s->lock);
     return ours;
 }
@@ -166,8 +185,10 @@ static void on_file(void *ctx, int err, struct media_file *file)
     struct answer *o = ctx;
     pthread_mutex_lock(&o->lock);
     if (file) {
-        ssize_t n = pread(file->fd, o->body, sizeof(o->body) - 1, 0);
-        o->count = n > 0 ? (size_t)n : 0;
+        size_t got = 0;
+        assert_int_equal(
+            media_file_read(file, o->body, sizeof(o->body) - 1, 0, &got), 0);
+        o->count = got;
         o->total = file->size_bytes;
     }
     answer_come(o, err, NULL);
@@ -186,7 +207,30 @@ static uint64_t fetch(struct studio *t, const char *id, int64_t within_ms,
     return ticket;
 }
 
-/* /expired and /gone are refused, all else is a picture; /slow waits. */
+#define LARGE_BYTES (10 << 20)
+
+static void reply_large(int fd)
+{
+    char head[64];
+    char *bytes = malloc(LARGE_BYTES);
+    assert_non_null(bytes);
+    memset(bytes, 'x', LARGE_BYTES);
+    bytes[0] = bytes[2] = '\xff';
+    bytes[1] = '\xd8';
+    int len =
+        snprintf(head, sizeof(head),
+                 "HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n", LARGE_BYTES);
+    loopback_write(fd, head, (size_t)len);
+    loopback_write(fd, bytes, LARGE_BYTES);
+    free(bytes);
+}
+
+#define JPEG                                                                   \
+    "\xff\xd8\xff"                                                             \
+    "a JPEG"
+
+/* /expired and /gone are refused, /list is a playlist, /large-<n> is a large
+ * picture, and all else is one; /slow waits. */
 static bool cdn(struct loopback *s, int fd, int number, const char *r)
 {
     if (strncmp(r, "GET /slow", 9) == 0)
@@ -195,8 +239,13 @@ static bool cdn(struct loopback *s, int fd, int number, const char *r)
         loopback_reply(fd, "", "HTTP/1.1 403 Expired\r\n");
     else if (strncmp(r, "GET /gone", 9) == 0)
         loopback_reply(fd, "", "HTTP/1.1 410 Gone\r\n");
+    else if (strncmp(r, "GET /list", 9) == 0)
+        loopback_reply(fd, "#EXTM3U\nfile:///etc/passwd\n",
+                       "HTTP/1.1 200 OK\r\n");
+    else if (strncmp(r, "GET /large", 10) == 0)
+        reply_large(fd);
     else
-        loopback_reply(fd, "JPEG", "HTTP/1.1 200 OK\r\n");
+        loopback_reply(fd, JPEG, "HTTP/1.1 200 OK\r\n");
     return true;
 }
 
@@ -214,8 +263,10 @@ static void a_picture_is_fetched_once_and_kept(void **state)
         media_lookup(t.media, "a1", url_of(&t, url, "/p.jpg"), &file), -ENOENT);
     fetch(&t, "a1", 9000, &o);
     assert_int_equal(answer_wait(&o), 0);
-    assert_string_equal(o.body, "JPEG");
-    assert_int_equal(o.total, 4);
+    assert_string_equal(o.body, JPEG);
+    assert_int_equal(o.total, strlen(JPEG));
+    assert_int_equal(t.sync.noted, 1);
+    assert_int_equal(t.sync.picture.size_bytes, strlen(JPEG));
     assert_int_equal(media_lookup(t.media, "a1",
                                   url_of(&t, url, "/p.jpg?Signature=new"),
                                   &file),
@@ -258,7 +309,131 @@ static void what_has_no_picture_is_absent(void **state)
     studio_close(&t);
 }
 
+/* The asset has another picture by the time that the old one's bytes come. */
+static void bytes_belong_to_the_url_that_they_came_from(void **state)
+{
+    struct studio t;
+    struct answer o;
+    char before[256], after[256];
+    struct media_file *file = NULL;
+    studio_open(&t, cdn);
+    url_of(&t, before, "/slow.jpg");
+    url_of(&t, after, "/other.jpg");
+    asset_at(&t, "a1", "/slow.jpg");
+    fetch(&t, "a1", 9000, &o);
+    loopback_wait_requests(t.w.server, 1);
+    asset_at(&t, "a1", "/other.jpg");
+    loopback_open(t.w.server, 100);
+    assert_int_equal(answer_wait(&o), 0);
+    assert_int_equal(media_lookup(t.media, "a1", after, &file), -ENOENT);
+    assert_int_equal(media_lookup(t.media, "a1", before, &file), 0);
+    assert_true(media_is_of(file, "a1", before));
+    assert_false(media_is_of(file, "a1", after));
+    media_file_unref(file);
+    fetch(&t, "a1", 9000, &o);
+    assert_int_equal(answer_wait(&o), 0);
+    assert_int_equal(media_lookup(t.media, "a1", after, &file), 0);
+    media_file_unref(file);
+    studio_close(&t);
+}
+
+static void what_is_no_picture_is_refused(void **state)
+{
+    struct studio t;
+    struct answer o;
+    char url[256];
+    struct media_file *file = NULL;
+    studio_open(&t, cdn);
+    asset_at(&t, "a1", "/list.jpg");
+    fetch(&t, "a1", 9000, &o);
+    assert_int_equal(answer_wait(&o), -EIO);
+    assert_int_equal(
+        media_lookup(t.media, "a1", url_of(&t, url, "/list.jpg"), &file),
+        -ENOENT);
+    assert_int_equal(t.sync.noted, 0);
+    studio_close(&t);
+}
+
+/* Eight at a time would be 80 MB. */
+static void what_finds_no_room_comes_again_alone(void **state)
+{
+    struct studio t;
+    struct answer o[16];
+    char id[16], path[32];
+    studio_open(&t, cdn);
+    for (int i = 0; i < 16; i++) {
+        snprintf(id, sizeof(id), "s%d", i);
+        snprintf(path, sizeof(path), "/large%d.jpg", i);
+        asset_at(&t, id, path);
+        fetch(&t, id, 60000, &o[i]);
+    }
+    for (int i = 0; i < 16; i++) {
+        assert_int_equal(answer_wait(&o[i]), 0);
+        assert_int_equal(o[i].total, LARGE_BYTES);
+    }
+    studio_close(&t);
+}
+
+/* ---- what is known without asking ---- */
+
+static void what_the_bytes_are_outlives_them(void **state)
+{
+    struct studio t;
+    char url[256];
+    struct media_content c;
+    struct catalogue_entry entry;
+    studio_open(&t, cdn);
+    asset_at(&t, "a1", "/p.jpg?Signature=1");
+    struct catalogue_reader *r = catalogue_reader_acquire(t.catalogue);
+    assert_int_equal(catalogue_get_by_id(r, "a1", &entry), 0);
+    int64_t row = entry.row;
+    media_describe(t.media, r, row, "a1", url_of(&t, url, "/p.jpg"), &c);
+    assert_false(media_content_is_known(&c));
+    catalogue_reader_release(r);
+    const struct catalogue_picture picture = {
+        .label = c.label, .size_bytes = 7, .checksum = UINT64_MAX};
+    assert_int_equal(catalogue_picture_set(t.catalogue, row, &picture), 0);
+    assert_int_equal(catalogue_picture_set(t.catalogue, row + 1, &picture), 0);
+    r = catalogue_reader_acquire(t.catalogue);
+    media_describe(t.media, r, row, "a1", url_of(&t, url, "/p.jpg?Signature=2"),
+                   &c);
+    assert_int_equal(c.size_bytes, 7);
+    assert_true(c.checksum == UINT64_MAX);
+    struct media_content other;
+    media_describe(t.media, r, row, "a1", url_of(&t, url, "/q.jpg"), &other);
+    assert_false(media_content_is_known(&other));
+    assert_true(media_content_differs(&c, &other));
+    struct catalogue_picture none;
+    assert_int_equal(catalogue_picture_get(r, row + 1, &none), -ENOENT);
+    catalogue_reader_release(r);
+    studio_close(&t);
+}
+
 /* ---- renewing ---- */
+
+/* Eight are fetched at a time, but all are renewed at once. */
+static void who_must_renew_takes_no_turn(void **state)
+{
+    struct studio t;
+    struct answer o[20];
+    char id[16];
+    studio_open(&t, cdn);
+    t.sync.hold = true;
+    for (int i = 0; i < 20; i++) {
+        snprintf(id, sizeof(id), "s%d", i);
+        asset_at(&t, id, "/p.jpg?Expires=1");
+        fetch(&t, id, 9000, &o[i]);
+    }
+    wait_asked(&t.sync, 20);
+    pthread_mutex_lock(&t.sync.lock);
+    t.sync.hold = false;
+    pthread_cond_broadcast(&t.sync.changed);
+    pthread_mutex_unlock(&t.sync.lock);
+    for (int i = 0; i < 20; i++)
+        assert_int_equal(answer_wait(&o[i]), 0);
+    assert_int_equal(loopback_requests(t.w.server), 20);
+    studio_close(&t);
+}
 
 static void a_dead_url_is_renewed_once(void **state)
 {
@@ -427,6 +602,11 @@ int main(void)
         cmocka_unit_test(a_picture_is_fetched_once_and_kept),
         cmocka_unit_test(many_askers_cost_one_request),
         cmocka_unit_test(what_has_no_picture_is_absent),
+        cmocka_unit_test(bytes_belong_to_the_url_that_they_came_from),
+        cmocka_unit_test(what_is_no_picture_is_refused),
+        cmocka_unit_test(what_finds_no_room_comes_again_alone),
+        cmocka_unit_test(what_the_bytes_are_outlives_them),
+        cmocka_unit_test(who_must_renew_takes_no_turn),
         cmocka_unit_test(a_dead_url_is_renewed_once),
         cmocka_unit_test(a_renewal_that_fails_costs_only_what_needed_it),
         cmocka_unit_test(whoever_joins_keeps_his_own_deadline),

@@ -31,8 +31,10 @@ static void test_numbers_come_back_as_their_parts(void **state)
                                       kind == NODE_FIXED
                                   ? 1
                                   : rows[r];
-                assert_true(node_parse(
-                    node_number((enum node_kind)kind, view, row), &n));
+                uint64_t number = node_number((enum node_kind)kind, view, row);
+                assert_true(node_parse(number, &n));
+                assert_true((uint64_t)(double)number == number &&
+                            number < UINT64_C(1) << 53);
                 assert_int_equal(n.kind, kind);
                 assert_int_equal(n.view, view);
                 assert_int_equal(n.row, row);
@@ -46,7 +48,7 @@ static void test_files_have_one_number_in_all_views(void **state)
     assert_false(node_is_per_view(NODE_PICTURE_URL));
     assert_false(node_is_per_view(NODE_MANIFEST_URL));
     assert_true(node_is_per_view(NODE_FOLDER));
-    assert_true(node_is_per_view(NODE_PICTURE_LINK));
+    assert_true(node_is_per_view(NODE_MEDIA_LINK));
     assert_true(node_is_per_view(NODE_LINES));
 }
 
@@ -56,11 +58,11 @@ static void test_numbers_that_are_never_given_are_refused(void **state)
     struct node n;
     assert_false(node_parse(0, &n));
     assert_false(node_parse(2, &n)); /* a view is row 1 */
-    assert_false(node_parse((uint64_t)NODE_KIND_COUNT << 60 | 1, &n));
-    assert_false(node_parse((uint64_t)NODE_METADATA << 60 | 1ull << 40 | 1,
+    assert_false(node_parse((uint64_t)NODE_KIND_COUNT << 49 | 1, &n));
+    assert_false(node_parse((uint64_t)NODE_METADATA << 49 | 1ull << 33 | 1,
                             &n)); /* of a view, which files aren't */
-    assert_false(node_parse((uint64_t)NODE_FOLDER << 60, &n));
-    assert_false(node_parse((uint64_t)NODE_FIXED << 60 | NODE_FIXED_END, &n));
+    assert_false(node_parse((uint64_t)NODE_FOLDER << 49, &n));
+    assert_false(node_parse((uint64_t)NODE_FIXED << 49 | NODE_FIXED_END, &n));
 }
 
 int main(void)

@@ -234,7 +234,7 @@ static void test_removed_is_a_deletion(void **state)
     c.folder = NULL;
     commit(*state, &c, 1, true);
     EXPECT(*state, "delete 0/1/1 2/1/7 old.mp4", "delete 0/6/1 2/6/7 id",
-           "entry 14/0/1 id", "inode 6/0/7 0", "inode 0/1/1 -1");
+           "entry 14/0/1 id", "inode 5/0/7 0", "inode 0/1/1 -1");
 }
 
 static void test_a_folder_in_use_is_dropped_by_name(void **state)
@@ -246,7 +246,7 @@ static void test_a_folder_in_use_is_dropped_by_name(void **state)
     commit(f, &c, 1, true);
     EXPECT(f, "delete 0/1/1 2/1/7 old.mp4", "entry 0/1/1 old.mp4",
            "delete 0/6/1 2/6/7 id", "entry 0/6/1 id", "entry 14/0/1 id",
-           "inode 6/0/7 0", "inode 0/1/1 -1");
+           "inode 5/0/7 0", "inode 0/1/1 -1");
 }
 
 static void test_what_is_not_cached_needs_no_second_word(void **state)
@@ -257,7 +257,7 @@ static void test_what_is_not_cached_needs_no_second_word(void **state)
     c.folder = NULL;
     commit(f, &c, 1, true);
     EXPECT(f, "delete 0/1/1 2/1/7 old.mp4", "delete 0/6/1 2/6/7 id",
-           "entry 14/0/1 id", "inode 6/0/7 0", "inode 0/1/1 -1");
+           "entry 14/0/1 id", "inode 5/0/7 0", "inode 0/1/1 -1");
 }
 
 static void test_changed_drops_the_pages_of_all_its_files(void **state)
@@ -267,7 +267,7 @@ static void test_changed_drops_the_pages_of_all_its_files(void **state)
     (void)strcpy(c.old_extension, "jpg");
     c.manifest = c.old_manifest = true;
     commit(*state, &c, 1, true);
-    EXPECT(*state, "inode 6/0/9 0", "inode 7/0/9 0", "inode 8/0/9 0");
+    EXPECT(*state, "inode 5/0/9 0", "inode 6/0/9 0", "inode 7/0/9 0");
 }
 
 static void test_links_that_come_and_go_reset_the_folder(void **state)
@@ -277,11 +277,21 @@ static void test_links_that_come_and_go_reset_the_folder(void **state)
     (void)strcpy(c.old_extension, "jpg");
     c.manifest = true;
     commit(*state, &c, 1, true);
-    EXPECT(*state, "inode 6/0/9 0", "inode 7/0/9 0", "inode 8/0/9 0",
-           "entry 2/1/9 thumbnail.url", "entry 2/1/9 thumbnail.jpg",
-           "entry 2/1/9 thumbnail.png", "entry 2/1/9 manifest.url",
-           "entry 2/1/9 manifest.m3u8", "entry 2/1/9 metadata.json",
-           "entry 2/6/9 thumbnail.url");
+    EXPECT(*state, "inode 5/0/9 0", "inode 6/0/9 0", "inode 7/0/9 0",
+           "entry 2/1/9 manifest.url", "entry 2/1/9 metadata.json",
+           "entry 2/6/9 manifest.url", "entry 2/6/9 metadata.json",
+           "entry 10/0/9 thumbnail.jpg", "entry 10/0/9 thumbnail.png",
+           "entry 10/0/9 manifest.m3u8", "entry 10/0/9 metadata.json");
+}
+
+static void test_a_first_picture_brings_the_link_to_media(void **state)
+{
+    struct catalogue_change c = change(CATALOGUE_CHANGED, 9);
+    (void)strcpy(c.extension, "png");
+    commit(*state, &c, 1, true);
+    EXPECT(*state, "inode 5/0/9 0", "inode 6/0/9 0",
+           "entry 2/1/9 thumbnail.url", "entry 2/1/9 media",
+           "entry 2/1/9 metadata.json", "entry 2/6/9 thumbnail.url");
 }
 
 static void test_a_listing_without_known_names_loses_its_pages(void **state)
@@ -291,9 +301,9 @@ static void test_a_listing_without_known_names_loses_its_pages(void **state)
     struct catalogue_change c = change(CATALOGUE_CHANGED, 9);
     c.manifest = true;
     commit(f, &c, 1, true);
-    EXPECT(f, "inode 6/0/9 0", "inode 8/0/9 0", "entry 2/1/9 manifest.url",
-           "entry 2/1/9 manifest.m3u8", "entry 2/1/9 metadata.json",
-           "inode 2/1/9 0", "entry 2/6/9 manifest.url");
+    EXPECT(f, "inode 5/0/9 0", "inode 7/0/9 0", "entry 2/1/9 manifest.url",
+           "entry 2/1/9 media", "entry 2/1/9 metadata.json", "inode 2/1/9 0",
+           "entry 2/6/9 manifest.url");
 }
 
 static void test_renamed_is_dropped_not_deleted(void **state)
@@ -301,7 +311,7 @@ static void test_renamed_is_dropped_not_deleted(void **state)
     struct catalogue_change c = change(CATALOGUE_MOVED, 9);
     commit(*state, &c, 1, true);
     EXPECT(*state, "entry 0/1/1 old.mp4", "entry 0/1/1 new.mp4",
-           "inode 6/0/9 0", "inode 0/1/1 -1");
+           "inode 5/0/9 0", "inode 0/1/1 -1");
 }
 
 static void test_moved_is_dropped_there_and_added_here(void **state)
@@ -310,7 +320,7 @@ static void test_moved_is_dropped_there_and_added_here(void **state)
     c.old_type = ASSET_OTHER;
     commit(*state, &c, 1, true);
     EXPECT(*state, "entry 0/5/1 old.mp4", "entry 0/1/1 new.mp4",
-           "inode 6/0/9 0", "inode 0/1/1 -1", "inode 0/5/1 -1");
+           "inode 5/0/9 0", "inode 0/1/1 -1", "inode 0/5/1 -1");
 }
 
 static void test_other_goes_without_a_burial(void **state)
@@ -342,7 +352,7 @@ static void test_overflow_drops_whole_directories(void **state)
         commit(f, &c, 1, true);
     }
     let_go(f);
-    EXPECT(f, "inode 6/0/9 0", "entry 0/0/1 video", "entry 0/0/1 image",
+    EXPECT(f, "inode 5/0/9 0", "entry 0/0/1 video", "entry 0/0/1 image",
            "entry 0/0/1 audio", "entry 0/0/1 document", "entry 0/0/1 other",
            "entry 0/0/1 .id", "entry 0/0/1 .media", "entry 0/0/1 filename=x",
            "inode 0/0/1 -1", "inode 0/1/1 -1", "inode 0/2/1 -1",
@@ -350,7 +360,7 @@ static void test_overflow_drops_whole_directories(void **state)
            "inode 0/16/1 -1");
     c.row = 3; /* and then goes on as ever */
     commit(f, &c, 1, true);
-    expect_last(f, 17, "inode 6/0/3 0");
+    expect_last(f, 17, "inode 5/0/3 0");
     view_unref(f->views, v);
     view_unref(f->views, root);
 }
@@ -364,7 +374,7 @@ static void test_query_directories_hear_of_names_too(void **state)
     struct catalogue_change c = change(CATALOGUE_CHANGED, 9);
     c.old_folder = c.folder;
     commit(f, &c, 1, true);
-    EXPECT(f, "inode 6/0/9 0", "expire 0/16/1 new.mp4", "inode 0/16/1 -1");
+    EXPECT(f, "inode 5/0/9 0", "expire 0/16/1 new.mp4", "inode 0/16/1 -1");
     view_unref(f->views, v);
     view_unref(f->views, root);
 }
@@ -429,11 +439,11 @@ static void test_a_name_in_a_directory_that_is_held_is_put_off(void **state)
     await_held(f);
     assert_int_equal(notify_after(f->notify, note_call, &f->kernel), 0);
     let_go(f);
-    EXPECT(f, "entry 0/5/1 old.mp4", "inode 6/0/9 0", "inode 0/1/1 -1",
+    EXPECT(f, "entry 0/5/1 old.mp4", "inode 5/0/9 0", "inode 0/1/1 -1",
            "inode 0/5/1 -1", "called");
     c = change(CATALOGUE_RENEWED, 3); /* it is looked at again, in vain */
     commit(f, &c, 1, true);
-    expect_last(f, 6, "inode 6/0/3 0");
+    expect_last(f, 6, "inode 5/0/3 0");
     let_directory_go(f);
     expect_last(f, 7, "entry 0/1/1 new.mp4");
 }
@@ -466,7 +476,7 @@ static void test_nothing_is_said_after_the_stop(void **state)
     struct fixture *f = *state;
     struct catalogue_change c = change(CATALOGUE_RENEWED, 9);
     commit(f, &c, 1, true);
-    expect_last(f, 1, "inode 6/0/9 0");
+    expect_last(f, 1, "inode 5/0/9 0");
     notify_stop(f->notify);
     commit(f, &c, 1, true);
     notify_other(f->notify, true, true);
@@ -488,6 +498,7 @@ int main(void)
         TEST(test_what_is_not_cached_needs_no_second_word),
         TEST(test_changed_drops_the_pages_of_all_its_files),
         TEST(test_links_that_come_and_go_reset_the_folder),
+        TEST(test_a_first_picture_brings_the_link_to_media),
         TEST(test_a_listing_without_known_names_loses_its_pages),
         TEST(test_renamed_is_dropped_not_deleted),
         TEST(test_moved_is_dropped_there_and_added_here),

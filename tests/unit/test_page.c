@@ -274,7 +274,7 @@ static void absent_fields_are_absent(void **state)
         assert_memory_equal(a.id, "noid-", 5);
         assert_null(a.filename);
         assert_int_equal(a.filename_len, 0);
-        assert_int_equal(a.created_s, 0);
+        assert_true(a.created_s == ASSET_NO_TIME);
         assert_int_equal(a.type, ASSET_OTHER);
         assert_false(a.unfinished);
         assert_int_equal(a.size_bytes, -1);

@@ -232,8 +232,8 @@ static void assets_without_a_time_keep_their_place(void **state)
 {
     struct world *w = &world;
     begin(w, 300);
-    w->things[75].created_s = 0;
-    w->things[299].created_s = 0;
+    w->things[75].created_s = ASSET_NO_TIME;
+    w->things[299].created_s = ASSET_NO_TIME;
     read_pages(w);
     for (int64_t page = 6; page >= 1; page--)
         assert_int_equal(apply(w, later(page, 50)).removed, 0);

@@ -208,6 +208,24 @@ static void who_joins_a_question_has_its_own_time(void **state)
     assert_true(world_knows(w, 77));
 }
 
+/* A thread that gathers a field's values in one go keeps no deadline meanwhile:
+ * the question that has but little time would be answered last. */
+static void deadlines_are_kept_while_fields_are_gathered(void **state)
+{
+    struct world *w = &world;
+    world_walked(w, 20000);
+    counted.answers = 0;
+    world_change(w, w->held = true);
+    (void)world_ask_query(w, SYNC_POLL, NULL, NULL, 5);
+    (void)world_ask_query(w, SYNC_FIELDS, "status=ready", NULL, 60000);
+    await_answers(&counted, 2);
+    assert_int_equal(counted.last, 0); /* not -ETIMEDOUT */
+    struct catalogue_reader *r = catalogue_reader_acquire(w->catalogue);
+    assert_true(catalogue_field_indexed(r, "status"));
+    catalogue_reader_release(r);
+    world_change(w, w->held = false);
+}
+
 /* Nobody who lists is woken for rows of other types, or left asleep. */
 static void who_lists_is_told_of_rows(void **state)
 {
@@ -255,6 +273,7 @@ int main(void)
         world_test(a_narrow_answer_that_shifts_is_asked_for_again),
         world_test(a_fat_answer_waits_for_the_walk),
         world_test(who_joins_a_question_has_its_own_time),
+        world_test(deadlines_are_kept_while_fields_are_gathered),
         world_test(who_lists_is_told_of_rows),
         world_test(an_end_answers_shutdown_whatever_was_asked),
     };

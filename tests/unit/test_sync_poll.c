@@ -3,6 +3,7 @@
  * changes between and under them.
  */
 #include "sync_world.h"
+#include "range.h"
 
 static unsigned dice;
 
@@ -236,7 +237,7 @@ static void only_stuck_unfinished_assets_rest(void **state)
     assert_int_equal(w->requests[API_CAUSE_UNFINISHED] - before, 120);
     for (int i = 0; i < 64; i++)
         (void)world_poll_cost(w);
-    assert_in_range(w->requests[API_CAUSE_UNFINISHED] - before, 123, 128);
+    assert_int_in_range(w->requests[API_CAUSE_UNFINISHED] - before, 123, 128);
 }
 
 int main(void)

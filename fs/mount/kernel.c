@@ -1,0 +1,71 @@
+#include "mount/kernel.h"
+
+#include <errno.h>
+#include <linux/fuse.h>
+#include <string.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+/* iov[0] is the head's, and the code takes the place of a reply's error. */
+static int tell(int fd, int code, struct iovec *iov, int count)
+{
+    struct fuse_out_header head = {.error = code, .len = sizeof(head)};
+    iov[0] = (struct iovec){.iov_base = &head, .iov_len = sizeof(head)};
+    for (int i = 1; i < count; i++)
+        head.len += (uint32_t)iov[i].iov_len;
+    return writev(fd, iov, count) < 0 ? -errno : 0;
+}
+
+static struct iovec part(const void *bytes, size_t len)
+{
+    return (struct iovec){.iov_base = (void *)bytes, .iov_len = len};
+}
+
+int kernel_inval_inode(int fd, uint64_t ino, int64_t off)
+{
+    const struct fuse_notify_inval_inode_out out = {.ino = ino, .off = off};
+    struct iovec iov[2] = {[1] = part(&out, sizeof(out))};
+    return tell(fd, FUSE_NOTIFY_INVAL_INODE, iov, 2);
+}
+
+static int forget_entry(int fd, uint64_t parent, const char *name,
+                        uint32_t flags)
+{
+    size_t len = strlen(name);
+    const struct fuse_notify_inval_entry_out out = {
+        .parent = parent, .namelen = (uint32_t)len, .flags = flags};
+    struct iovec iov[3] = {
+        [1] = part(&out, sizeof(out)), [2] = part(name, len + 1)};
+    return tell(fd, FUSE_NOTIFY_INVAL_ENTRY, iov, 3);
+}
+
+int kernel_inval_entry(int fd, uint64_t parent, const char *name)
+{
+    return forget_entry(fd, parent, name, 0);
+}
+
+int kernel_expire_entry(int fd, uint64_t parent, const char *name)
+{
+    return forget_entry(fd, parent, name, FUSE_EXPIRE_ONLY);
+}
+
+int kernel_delete_entry(int fd, uint64_t parent, uint64_t child,
+                        const char *name)
+{
+    size_t len = strlen(name);
+    const struct fuse_notify_delete_out out = {
+        .parent = parent, .child = child, .namelen = (uint32_t)len};
+    struct iovec iov[3] = {
+        [1] = part(&out, sizeof(out)), [2] = part(name, len + 1)};
+    return tell(fd, FUSE_NOTIFY_DELETE, iov, 3);
+}
+
+int kernel_store(int fd, uint64_t ino, uint64_t off, const void *bytes,
+                 uint32_t size)
+{
+    const struct fuse_notify_store_out out = {
+        .nodeid = ino, .offset = off, .size = size};
+    struct iovec iov[3] = {
+        [1] = part(&out, sizeof(out)), [2] = part(bytes, size)};
+    return tell(fd, FUSE_NOTIFY_STORE, iov, 3);
+}
