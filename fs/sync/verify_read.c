@@ -91,24 +91,35 @@ static struct sight look_at(const struct segment *g, const struct slice *slice,
     return sight;
 }
 
-/* It was presumed elsewhere: by how many offsets, as far as can be told. */
-static int correct(struct sync *s, struct segment *g, const struct sight *sight,
-                   int limit)
+/* It was presumed elsewhere: where it should be instead, as far as the page
+ * tells. */
+static int correct(struct sync *s, struct probe *p, const struct sight *sight)
 {
+    struct segment *g = &p->segment;
+    struct range range;
     int64_t known = 0;
-    int err = 0;
+    int64_t begin = (p->page - 1) * p->limit;
+    int64_t end = begin + p->limit;
+    if (g->placed) { /* from where it stood in the walk; now by what is known */
+        g->placed = false;
+        g->shift = 0;
+        return 0;
+    }
+    int err = verify_presume(s, g, &range);
+    if (err)
+        return err;
     if (sight->empty) {
-        g->shift -= limit;
+        g->shift += begin - 1 - range.last;
     } else if (sight->oldest_s >= g->newer_s) {
         err = verify_known(s, g->newer_s, sight->oldest_s, &known);
-        g->shift += known + 1;
+        g->shift += end + known - 1 - range.first;
     } else if (sight->newest_s < g->older_s) {
-        err = verify_known(s, sight->newest_s, g->older_s, &known);
-        g->shift -= known + 1;
+        err = verify_known(s, sight->newest_s + 1, g->older_s, &known);
+        g->shift -= range.last - (begin - known);
     } else if (sight->newer != sight->older) {
-        g->shift += sight->newer ? limit / 3 : -limit / 3;
+        g->shift += sight->newer ? p->limit / 3 : -p->limit / 3;
     } else {
-        g->shift += limit; /* it told nothing: its neighbour may */
+        g->shift += p->limit; /* it told nothing: its neighbour may */
     }
     return err;
 }
@@ -164,7 +175,7 @@ static int go_on(struct sync *s, struct probe *p, const struct sight *sight,
     }
     if (fills || (sight->inside && g->tries > TRIES_WHOLE))
         return take_over(verify_find_edges(s, p, sight->inside_s));
-    int err = correct(s, g, sight, p->limit);
+    int err = correct(s, p, sight);
     if (!err)
         verify_push(v, g);
     return err;
