@@ -167,6 +167,11 @@ void poll_walked(struct sync *s, int64_t total)
     poll_settled(s);
 }
 
+bool poll_is_waited_for(const struct sync *s)
+{
+    return s->poll && s->poll->lane == API_FOREGROUND;
+}
+
 static bool is_poll(struct sync *s, struct waiter *w, void *ctx, int *ret_err)
 {
     *ret_err = *(int *)ctx;

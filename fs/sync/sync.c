@@ -444,7 +444,7 @@ int sync_new(struct catalogue *catalogue, struct api *api,
         s->config.walk_parallel = 1;
     s->committed = committed;
     s->committed_ctx = ctx;
-    s->status.total = -1;
+    s->status.total = s->status.stated_total = s->status.counted_total = -1;
     *ret_sync = s;
     return 0;
 }
@@ -512,6 +512,10 @@ void sync_status(struct sync *s, struct sync_status *ret_status)
     *ret_status = s->status;
     ret_status->complete = s->complete;
     int64_t age_s = clock_wall_s() - s->status.polled_s;
+    if (s->status.missing) {
+        int64_t missing_s = clock_wall_s() - s->status.missing_since_s;
+        age_s = missing_s > age_s ? missing_s : age_s;
+    }
     ret_status->poll_age_ms =
         s->status.polled_s ? (age_s > 0 ? age_s : 0) * 1000 : -1;
 }

@@ -296,6 +296,8 @@ int walk_grow(struct sync *s, const struct page *page,
               enum api_lane lane);
 void poll_start(struct sync *s);
 void poll_done(struct sync *s);
+/* Somebody asked for the poll that is under way. */
+bool poll_is_waited_for(const struct sync *s);
 /* A walk of what was complete is through, at this total. */
 void poll_walked(struct sync *s, int64_t total);
 /* All that is new was read, up to this second, at this total; or an error, or

@@ -208,6 +208,7 @@ int verify_group(struct sync *s, struct probe *p)
     if (err)
         return err;
     p->kind = PROBE_GROUP;
+    p->split = true;
     p->second = g->older_s;
     p->requests_max = ROUNDS_MAX * pages + ROUNDS_EXTRA;
     if (p->requests > p->requests_max)
@@ -217,6 +218,16 @@ int verify_group(struct sync *s, struct probe *p)
     else
         begin_ids(s, p);
     return 0;
+}
+
+/* Whether somebody else is at that second already. */
+static bool is_taken(const struct verify *v, const struct probe *p)
+{
+    for (size_t i = 0; i < array_count(v->probes); i++)
+        if (&v->probes[i] != p && v->probes[i].kind == PROBE_GROUP &&
+            v->probes[i].split && v->probes[i].second == p->second)
+            return true;
+    return false;
 }
 
 /* What lies around it in the segment is left to others. */
@@ -237,7 +248,8 @@ static void split(struct verify *v, struct probe *p, int64_t older_count)
 static int take_measure(struct sync *s, struct probe *p, int64_t older_count)
 {
     struct verify *v = s->verify;
-    if (!p->split)
+    bool first = !p->split;
+    if (first)
         split(v, p, older_count);
     p->segment = (struct segment){.older_s = p->second,
                                   .newer_s = p->second + 1,
@@ -249,6 +261,10 @@ static int take_measure(struct sync *s, struct probe *p, int64_t older_count)
     int err = verify_presume(s, &p->segment, &range);
     if (err)
         return err;
+    if (first && is_taken(v, p)) {
+        verify_release(s, p);
+        return 0;
+    }
     if (!verify_limit_for(&range) || p->segment.tries > TRIES_WHOLE)
         return verify_group(s, p);
     p->segment.counted = false; /* a page can hold it */

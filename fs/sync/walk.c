@@ -530,6 +530,8 @@ static void walk_on_opening(struct sync *s, void *ctx, int err,
 static enum api_lane choose_lane(struct sync *s)
 {
     int64_t now_ms = clock_mono_ms();
+    if (s->complete && poll_is_waited_for(s))
+        return API_WALK;
     bool rested = !s->whole_walk_ms || now_ms - s->whole_walk_ms >= WHOLE_EVERY_MS;
     if (s->complete && !rested)
         return API_BACKGROUND;

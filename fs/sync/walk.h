@@ -77,6 +77,7 @@ struct walk {
     int64_t foot_now;  /* … at the closing, … */
     int64_t foot_page; /* … by this page */
     int pages;
+    bool finishing, through; /* page 1 is held; and has joined: that is all */
     int looks; /* at foot and top, to find them still */
     bool proven; /* the last one */
     bool all_proven; /* all so far */

@@ -10,6 +10,7 @@
 #include "sync/walk.h"
 
 #define CLOSINGS_MAX 8 /* without a step forward */
+#define GAP_PAGES    4 /* below a page 1 that waits for them */
 #define LOOKS_MAX    3 /* at foot and top, until both stand still */
 
 int walk_open_stretch(struct walk *w, const struct page *page)
@@ -54,6 +55,20 @@ static void judge_borders(struct walk *w, int64_t created, int64_t moved)
     }
     w->borders_judged = w->border_count;
     w->all_proven &= w->proven;
+}
+
+/* Where the prefix ends a little below page 1, since something came on top
+ * again, page 1 waits for what lies between. Nothing of that can be lost: what
+ * comes on top meanwhile pushes it further down. */
+static bool holds_top(struct walk *w, struct page *page,
+                      const struct api_answer *answer)
+{
+    int64_t gap = w->count - API_PAGE_LIMIT - w->reach;
+    size_t before = w->held_count;
+    if (gap > GAP_PAGES * API_PAGE_LIMIT)
+        return false;
+    walk_hold(w, 1, page, answer);
+    return w->held_count > before;
 }
 
 /* Page 1 ends the prefix; an account that was emptied meanwhile has none. */
@@ -104,6 +119,7 @@ static void walk_on_top(struct sync *s, void *ctx, int err, struct page *page,
     }
     if (err == -EAGAIN)
         err = 0;
+    w->finishing = !err && !last && holds_top(w, page, answer);
     w->phase = WALK_READING;
     w->ask_from = w->reach + 1;
     w->closings = w->reach > w->closed_reach ? 0 : w->closings + 1;

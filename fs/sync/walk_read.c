@@ -41,8 +41,10 @@ int walk_join_held(struct sync *s)
 {
     struct walk *w = s->walk;
     for (size_t i; (i = next_held(w)) < HELD_MAX;) {
+        bool top = w->held[i].number == 1;
         int err = prefix_join(s, &w->held[i]);
         walk_drop(w, i);
+        w->through |= top && !err;
         if (err && err != -EAGAIN)
             return err;
     }
@@ -165,5 +167,8 @@ void walk_pump(struct sync *s)
         return;
     while (w->held_count)
         walk_drop(w, 0); /* they fit nowhere */
-    walk_close(s);
+    if (w->finishing && w->through)
+        walk_verify(s);
+    else
+        walk_close(s);
 }

@@ -86,6 +86,8 @@ struct world {
     int total_lag;           /* answers that total_results is behind */
     int totals[WORLD_PAST];  /* a ring: counts, one an answer */
     int64_t total_cap;       /* it is never more; 0: no cap */
+    int twin;                /* number of one that is shown as another … */
+    int twin_of;             /* … of the same second; 0: none is */
     bool ties_at_random;     /* equal seconds in another order each time */
     int stale;               /* answers may be so many older */
     struct thing *past[WORLD_PAST]; /* a ring: the account, one an answer */
@@ -215,6 +217,14 @@ static inline void world_shuffle_ties(struct world *w, struct thing *things,
     }
 }
 
+static inline void world_show_twin(const struct world *w, struct thing *things,
+                                   int count)
+{
+    for (int i = 0; i < count; i++)
+        if (things[i].number == w->twin)
+            things[i].number = w->twin_of;
+}
+
 static inline void world_copy(struct thing **to, const struct thing *from,
                               int count)
 {
@@ -245,10 +255,12 @@ static inline const struct thing *world_view(struct world *w, int *ret_count,
         *ret_count = *ret_counted = w->past_count[at];
     }
     w->told++;
-    if (!w->ties_at_random)
+    if (!w->ties_at_random && !w->twin)
         return things;
     world_copy(&w->view, things, *ret_count);
-    world_shuffle_ties(w, w->view, *ret_count);
+    world_show_twin(w, w->view, *ret_count);
+    if (w->ties_at_random)
+        world_shuffle_ties(w, w->view, *ret_count);
     return w->view;
 }
 
