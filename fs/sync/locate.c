@@ -31,8 +31,8 @@ static int64_t past_end(const struct locate *l)
 
 bool locate_is_found(const struct locate *l)
 {
-    bool sure = !l->surely || l->second != INT64_MIN ||
-                l->empty_from <= past_end(l);
+    bool sure =
+        !l->surely || l->second != INT64_MIN || l->empty_from <= past_end(l);
     return l->low == l->high && sure;
 }
 

@@ -18,10 +18,10 @@
 #include "json/page.h"
 
 struct locate {
-    int64_t second; /* count what is newer; INT64_MIN: all */
-    int limit;      /* of the pages */
-    bool surely;    /* an end counts once the page past it was seen empty */
-    int64_t low, high; /* the number lies between; INT64_MAX: not known */
+    int64_t second;     /* count what is newer; INT64_MIN: all */
+    int limit;          /* of the pages */
+    bool surely;        /* an end counts once the page past it was seen empty */
+    int64_t low, high;  /* the number lies between; INT64_MAX: not known */
     int64_t empty_from; /* the lowest offset that was seen empty */
     int64_t guess;
     int64_t stride;     /* of the gallop, in pages */

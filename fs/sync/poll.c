@@ -10,8 +10,8 @@
  * Then the account's total must be what the catalogue counts. Where it isn't,
  * or where none is stated, or the last one was wrong, the list's end is looked
  * at (one more request), and what differs is found by verify.c, or by a walk
- * where that costs less. Last come the unfinished assets that page 1 didn't show.
- * Verifications in vain wait, doubling.
+ * where that costs less. Last come the unfinished assets that page 1 didn't
+ * show. Verifications in vain wait, doubling.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -22,11 +22,11 @@
 #include "sync/sync_internal.h"
 #include "sync/verify.h"
 
-#define IN_VAIN_MAX 4  /* at most 16 polls between two verifications */
-#define IN_VAIN_WALK 3 /* in a row, until the whole list is read */
-#define MISLED_MAX  2  /* totals that led to nothing, in a row */
-#define ROUNDS_MAX  8  /* of one poll, while the account changes */
-#define GONE_MAX    50 /* more at once on page 1's word want a second look */
+#define IN_VAIN_MAX  4  /* at most 16 polls between two verifications */
+#define IN_VAIN_WALK 3  /* in a row, until the whole list is read */
+#define MISLED_MAX   2  /* totals that led to nothing, in a row */
+#define ROUNDS_MAX   8  /* of one poll, while the account changes */
+#define GONE_MAX     50 /* more at once on page 1's word want a second look */
 
 struct poll {
     uint64_t number;
@@ -336,8 +336,7 @@ static int links(struct sync *s, const struct page *page, bool *ret_links)
     bool known;
     bool ordered = true;
     for (size_t i = 1; i < page->count; i++)
-        ordered &=
-            page->assets[i - 1].created_s >= page->assets[i].created_s;
+        ordered &= page->assets[i - 1].created_s >= page->assets[i].created_s;
     const struct asset *last = &page->assets[page->count - 1];
     int err = is_known(s, last->id, &known);
     *ret_links = !err && known &&

@@ -96,20 +96,20 @@ static int add_border(struct walk *w, int64_t older_s, int64_t newer_s,
         w->borders = borders;
         w->border_capacity = capacity;
     }
-    struct segment *last = w->border_count ? &w->borders[w->border_count - 1]
-                                           : NULL;
+    struct segment *last =
+        w->border_count ? &w->borders[w->border_count - 1] : NULL;
     if (last && w->border_count > w->borders_judged &&
         last->older_s == older_s && last->newer_s == newer_s) {
         last->suspect |= suspect;
         return 0;
     }
-    w->borders[w->border_count++] = (struct segment){
-        .older_s = older_s,
-        .newer_s = newer_s,
-        .older_count = w->reach > 0 ? w->reach - 1 : 0,
-        .newer_count = w->reach + 1,
-        .placed = true,
-        .suspect = suspect};
+    w->borders[w->border_count++] =
+        (struct segment){.older_s = older_s,
+                         .newer_s = newer_s,
+                         .older_count = w->reach > 0 ? w->reach - 1 : 0,
+                         .newer_count = w->reach + 1,
+                         .placed = true,
+                         .suspect = suspect};
     return 0;
 }
 
@@ -128,8 +128,8 @@ static int find_suspects(struct sync *s, const struct page *page,
     catalogue_reader_release(r);
     *ret_suspect = false;
     for (size_t i = 0; !err && i < count && count < GAP_MAX; i++)
-        *ret_suspect |= !has_id(w, places[i].id) &&
-                        !page_has_id(page, places[i].id);
+        *ret_suspect |=
+            !has_id(w, places[i].id) && !page_has_id(page, places[i].id);
     catalogue_places_free(places, count);
     return err;
 }

@@ -27,7 +27,6 @@
  * absence.
  */
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -137,7 +136,6 @@ static int remove_absent(struct sync *s, const struct page *page,
                          size_t *ret_removed)
 {
     for (size_t i = 0; i < count; i++) {
-        if (getenv("SYNC_TRACE") && recent_may_be_newer(s, places[i].row, answer->asked_ms)) fprintf(stderr, "recent row %d asked %lld floor %lld\n", (int)places[i].row, (long long)answer->asked_ms, (long long)s->recent.floor_ms);
         if (page_has_id(page, places[i].id) ||
             (by_id && slice_is_made_id(places[i].id)) ||
             recent_may_be_newer(s, places[i].row, answer->asked_ms))
@@ -281,8 +279,8 @@ int slice_apply_ids(struct sync *s, const struct catalogue_place *places,
 {
     size_t removed = 0;
     bool answered = page->skipped == 0 && page->count <= count;
-    bool whole = answered &&
-                 (confirmed || page->total_results == (int64_t)page->count);
+    bool whole =
+        answered && (confirmed || page->total_results == (int64_t)page->count);
     keep_times(places, count, page);
     int err = sync_begin(s);
     if (err)

@@ -36,7 +36,7 @@ struct errand {
     int64_t number; /* of the page asked for, and its length */
     int page_limit;
     bool listed; /* pages of the whole list: put in order */
-    bool spare; /* one of s->spares, in use */
+    bool spare;  /* one of s->spares, in use */
     uint64_t ticket;
     int err;
     struct page page;
@@ -151,7 +151,7 @@ struct slice_result {
     bool ordered; /* newest first, as it should be */
     bool has_boundaries;
     struct boundary newest, oldest; /* of the boundaries within it */
-    bool exact; /* their numbers are: no element is no asset */
+    bool exact;              /* their numbers are: no element is no asset */
     int64_t top_s, bottom_s; /* created_s of its newest and oldest asset */
 };
 

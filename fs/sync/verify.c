@@ -42,7 +42,6 @@
 #include "sync/verify.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -66,7 +65,6 @@ static void verify_finish(struct sync *s)
 {
     struct verify *v = s->verify;
     struct verify_task task = v->task;
-    if (getenv("SYNC_TRACE")) fprintf(stderr, "verify end err %d unsettled %d requests %d/%d\n", v->err, v->unsettled, (int)v->requests, (int)v->requests_max);
     int err = v->err            ? v->err
               : v->differs_much ? -ESTALE
               : v->unsettled    ? -EAGAIN
@@ -128,7 +126,6 @@ static int take_up(struct sync *s, struct probe *p, const struct segment *g)
 {
     int64_t surplus = 1;
     int err = g->counted ? verify_surplus(s, g, &surplus) : 0;
-    if (getenv("SYNC_TRACE")) fprintf(stderr, "  take [%lld,%lld) counted %d: %d..%d surplus %d tries %d shift %d\n", (long long)g->older_s-1790000000, (long long)g->newer_s-1790000000, g->counted, (int)g->older_count, (int)g->newer_count, (int)surplus, g->tries, (int)g->shift);
     if (err || surplus == 0)
         return err;
     return verify_look_into(s, p, g);
@@ -155,8 +152,7 @@ static void verify_run(struct sync *s)
     struct verify *v = s->verify;
     struct probe *p;
     struct segment g;
-    while ((p = free_probe(v, s->config.walk_parallel)) &&
-           next_segment(v, &g))
+    while ((p = free_probe(v, s->config.walk_parallel)) && next_segment(v, &g))
         v->err = take_up(s, p, &g);
     if (!v->in_flight)
         verify_finish(s);
@@ -205,14 +201,11 @@ static int64_t halvings(int64_t pages)
 static bool can_be_found(struct verify *v, int64_t differ)
 {
     int64_t pages = v->task.extent.count / API_PAGE_LIMIT + 1;
-    int64_t each =
-        halvings(differ ? (pages + differ - 1) / differ : pages) + 3;
+    int64_t each = halvings(differ ? (pages + differ - 1) / differ : pages) + 3;
     v->requests_max = REQUESTS_MIN + 2 * differ * (each + 2) +
-                      2 * halvings(pages) +
-                      4 * (int64_t)v->task.border_count;
+                      2 * halvings(pages) + 4 * (int64_t)v->task.border_count;
     if (v->task.after_walk && v->requests_max > 2 * pages + 100)
-        v->requests_max =
-            2 * pages + 100 + 4 * (int64_t)v->task.border_count;
+        v->requests_max = 2 * pages + 100 + 4 * (int64_t)v->task.border_count;
     return v->task.after_walk || differ * each <= pages + 16;
 }
 
@@ -226,7 +219,6 @@ static void verify_count(struct sync *s)
                                 .newer_count = v->task.extent.count,
                                 .counted = true};
     int64_t surplus;
-    if (getenv("SYNC_TRACE")) fprintf(stderr, "verify foot %lld extent %d/%d borders %d\n", (long long)foot_s, (int)v->task.extent.count,(int)v->task.extent.total, (int)v->task.border_count);
     v->locating = false;
     v->above = v->task.extent.count;
     v->err = verify_surplus(s, &all, &surplus);

@@ -56,7 +56,7 @@ struct probe {
 };
 
 struct verify_task {
-    int64_t foot_s; /* only what is newer; INT64_MIN: all */
+    int64_t foot_s;                /* only what is newer; INT64_MIN: all */
     const struct segment *borders; /* each to be seen within one answer */
     size_t border_count;
     int64_t holes; /* elements above the foot that can't be read as assets */
@@ -88,7 +88,7 @@ struct verify {
     int64_t requests, requests_max;
     bool unsettled;    /* something could not be settled */
     bool differs_much; /* a walk costs less */
-    int err;        /* of the first request that failed */
+    int err;           /* of the first request that failed */
 };
 
 void verify_start(struct sync *s, const struct verify_task *task);

@@ -32,8 +32,8 @@ static void group_give_up(struct sync *s, struct probe *p)
 
 static void ask_ids(struct sync *s, struct probe *p);
 
-static void verify_on_ids(struct sync *s, void *ctx, int err,
-                          struct page *page, const struct api_answer *answer)
+static void verify_on_ids(struct sync *s, void *ctx, int err, struct page *page,
+                          const struct api_answer *answer)
 {
     struct probe *p = ctx;
     size_t removed = 0;

@@ -10,7 +10,7 @@
 
 #define TRIES_MAX   12
 #define TRIES_WHOLE 4 /* to have all in one page; then second by second */
-#define LIMIT_LOW    37
+#define LIMIT_LOW   37
 
 /* ---- where it should be ---- */
 

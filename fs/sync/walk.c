@@ -43,15 +43,15 @@
 #include "base/clock.h"
 #include "base/log.h"
 
-#define PAUSE_FIRST_MS  1000
-#define PAUSE_MAX_MS    60000   /* after an error */
-#define RESTART_MAX_MS  3600000 /* after a walk in vain */
-#define FAR_OFF_MS      5000
-#define SPARE_REQUESTS  200 /* beside three times the pages */
-#define CONTRADICTIONS  3   /* pages after the last, until none are believed */
-#define VERIFIED_MAX    3   /* in vain, before it restarts */
-#define WHOLE_EVERY_MS  600000 /* beside rpm; sooner ones keep to it */
-#define GROWTH_SMALL    12     /* pages that a growth may have, to keep to it */
+#define PAUSE_FIRST_MS 1000
+#define PAUSE_MAX_MS   60000   /* after an error */
+#define RESTART_MAX_MS 3600000 /* after a walk in vain */
+#define FAR_OFF_MS     5000
+#define SPARE_REQUESTS 200 /* beside three times the pages */
+#define CONTRADICTIONS 3   /* pages after the last, until none are believed */
+#define VERIFIED_MAX   3   /* in vain, before it restarts */
+#define WHOLE_EVERY_MS 600000 /* beside rpm; sooner ones keep to it */
+#define GROWTH_SMALL   12     /* pages that a growth may have, to keep to it */
 
 /* ---- end ---- */
 
@@ -300,9 +300,8 @@ static int count_known(struct sync *s, int64_t *ret_known)
     struct catalogue_reader *r = catalogue_reader_acquire(s->catalogue);
     if (!r)
         return -ENOMEM;
-    int err = walk_is_whole(w)
-                  ? 0
-                  : catalogue_rank(r, w->foot_s, INT64_MAX, &older);
+    int err =
+        walk_is_whole(w) ? 0 : catalogue_rank(r, w->foot_s, INT64_MAX, &older);
     if (!err)
         *ret_known = catalogue_total(r) - older;
     catalogue_reader_release(r);
@@ -532,7 +531,8 @@ static enum api_lane choose_lane(struct sync *s)
     int64_t now_ms = clock_mono_ms();
     if (s->complete && poll_is_waited_for(s))
         return API_WALK;
-    bool rested = !s->whole_walk_ms || now_ms - s->whole_walk_ms >= WHOLE_EVERY_MS;
+    bool rested =
+        !s->whole_walk_ms || now_ms - s->whole_walk_ms >= WHOLE_EVERY_MS;
     if (s->complete && !rested)
         return API_BACKGROUND;
     s->whole_walk_ms = now_ms;

@@ -52,16 +52,16 @@ struct walk {
     int64_t requests, largest; /* so far; the largest count heard */
 
     struct locate locate;
-    struct extent extent;       /* above the foot, as it was last seen */
-    int64_t count;              /* … and as last heard */
-    int64_t reach;              /* position of the prefix's newest asset */
-    int64_t ask_from;           /* lowest position not asked for */
-    int steps_back;             /* in all */
-    bool distrust;              /* the answers' totals seem to be wrong */
-    int closings;               /* in a row without a step forward */
-    int64_t closed_reach;       /* the prefix's at the last closing */
-    int64_t holes;              /* elements that were no assets */
-    int64_t total;              /* of page 1, as last read */
+    struct extent extent; /* above the foot, as it was last seen */
+    int64_t count;        /* … and as last heard */
+    int64_t reach;        /* position of the prefix's newest asset */
+    int64_t ask_from;     /* lowest position not asked for */
+    int steps_back;       /* in all */
+    bool distrust;        /* the answers' totals seem to be wrong */
+    int closings;         /* in a row without a step forward */
+    int64_t closed_reach; /* the prefix's at the last closing */
+    int64_t holes;        /* elements that were no assets */
+    int64_t total;        /* of page 1, as last read */
 
     struct asked asked[WALK_PARALLEL_MAX];
     struct held held[HELD_MAX];
@@ -78,14 +78,14 @@ struct walk {
     int64_t foot_page; /* … by this page */
     int pages;
     bool finishing, through; /* page 1 is held; and has joined: that is all */
-    int looks; /* at foot and top, to find them still */
-    bool proven; /* the last one */
-    bool all_proven; /* all so far */
+    int looks;               /* at foot and top, to find them still */
+    bool proven;             /* the last one */
+    bool all_proven;         /* all so far */
 
     struct segment *borders;
     size_t border_count, border_capacity;
     size_t borders_judged; /* leading ones, of stretches that are closed */
-    int verified;        /* how often that was tried in vain */
+    int verified;          /* how often that was tried in vain */
 };
 
 static inline bool walk_is_whole(const struct walk *w)

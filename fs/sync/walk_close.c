@@ -3,7 +3,6 @@
  * proven: see walk.c.
  */
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -97,7 +96,6 @@ static void walk_on_top(struct sync *s, void *ctx, int err, struct page *page,
     if (w->proven && !w->distrust)
         w->extent.total = page->total_results; /* nothing came in between */
     walk_heard(w, page);
-    if (getenv("SYNC_TRACE")) fprintf(stderr, "top created %d foot %d->%d proven %d reach %d count %d borders %d\n", (int)created, (int)w->open_foot, (int)w->foot_now, w->proven, (int)w->reach, (int)w->count, (int)w->border_count);
     if (!w->proven && created > 0 && w->open_foot >= 0 &&
         ++w->looks < LOOKS_MAX) {
         walk_close(s); /* what was created just now may be all */

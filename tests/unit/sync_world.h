@@ -29,7 +29,7 @@
 
 #define WORLD_MAX  50000
 #define WORLD_PAST 16
-#define WORLD_NOW 1790000000
+#define WORLD_NOW  1790000000
 
 struct thing {
     int number; /* its id, in 24 digits */
@@ -83,17 +83,17 @@ struct world {
     int empty_pages;      /* so many answers come without data */
 
     /* moods */
-    int total_lag;           /* answers that total_results is behind */
-    int totals[WORLD_PAST];  /* a ring: counts, one an answer */
-    int64_t total_cap;       /* it is never more; 0: no cap */
-    int twin;                /* number of one that is shown as another … */
-    int twin_of;             /* … of the same second; 0: none is */
-    bool ties_at_random;     /* equal seconds in another order each time */
-    int stale;               /* answers may be so many older */
+    int total_lag;          /* answers that total_results is behind */
+    int totals[WORLD_PAST]; /* a ring: counts, one an answer */
+    int64_t total_cap;      /* it is never more; 0: no cap */
+    int twin;               /* number of one that is shown as another … */
+    int twin_of;            /* … of the same second; 0: none is */
+    bool ties_at_random;    /* equal seconds in another order each time */
+    int stale;              /* answers may be so many older */
     struct thing *past[WORLD_PAST]; /* a ring: the account, one an answer */
     int past_count[WORLD_PAST];
     unsigned mood_seed;
-    uint64_t told; /* answers given */
+    uint64_t told;      /* answers given */
     struct thing *view; /* what is answered from, where it isn't `things` */
     void (*removed)(struct world *w, const char *id); /* by sync's commit */
 
@@ -238,8 +238,8 @@ static inline const struct thing *world_view(struct world *w, int *ret_count,
                                              int *ret_counted)
 {
     size_t at = w->told % WORLD_PAST;
-    uint64_t back = w->told < (uint64_t)w->total_lag ? w->told
-                                                     : (uint64_t)w->total_lag;
+    uint64_t back =
+        w->told < (uint64_t)w->total_lag ? w->told : (uint64_t)w->total_lag;
     w->totals[at] = w->count;
     *ret_counted = w->totals[(w->told - back) % WORLD_PAST];
     *ret_count = w->count;

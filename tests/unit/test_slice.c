@@ -258,8 +258,7 @@ static size_t ask_about(struct world *w, const char *id, int64_t total,
     size_t doubtful = 99;
     now_ms += 10;
     const struct api_answer answer = {now_ms, now_ms + 1, WORLD_NOW};
-    assert_int_equal(
-        slice_apply_ids(w->sync, &place, 1, &page, &answer,
+    assert_int_equal(slice_apply_ids(w->sync, &place, 1, &page, &answer,
                                      confirmed, &removed, &doubtful),
                      0);
     assert_int_equal(doubtful, !confirmed && total != 0);

@@ -15,11 +15,11 @@
 
 enum mood {
     PLAIN,
-    LAGGING,     /* the total is some answers behind */
-    OFF,         /* … wrong by a constant */
-    ABSENT,      /* … never there */
+    LAGGING,      /* the total is some answers behind */
+    OFF,          /* … wrong by a constant */
+    ABSENT,       /* … never there */
     DISAPPEARING, /* … not any more */
-    SHUFFLED,    /* equal seconds in another order in every answer */
+    SHUFFLED,     /* equal seconds in another order in every answer */
     SHUFFLED_OFF,
     FLAPPING, /* every other total is wrong */
     CAPPED,   /* the total ends at a number */
@@ -133,7 +133,7 @@ static bool agrees(struct world *w)
 /* How many polls it may take until both agree. */
 static int patience(const struct world *w)
 {
-    return mood == STALE ? 30 : mood == LAGGING || mood == FLAPPING ? 8 : 3;
+    return mood == STALE ? 40 : mood == LAGGING || mood == FLAPPING ? 20 : 3;
 }
 
 /* Answers of one millisecond can't be told apart, and prove nothing. */
@@ -215,7 +215,6 @@ static void one_account(unsigned number)
     struct world *w = &world;
     seed = dice = w->seed = number;
     mood = (enum mood)(number % MOODS);
-    if (getenv("SYNC_TRACE")) fprintf(stderr, "seed %u mood %d\n", seed, mood);
     memset(gone, 0, sizeof(gone));
     fill(w);
     set_mood(w);

@@ -314,8 +314,8 @@ static void a_total_that_is_wrong_for_ever_costs_one_request_more(void **state)
         for (int k = 0; k < 8; k++)
             assert_int_equal(world_poll_cost(w), 2);
         assert_int_equal(world_known(w), 400); /* and takes nothing away */
-        world_change(w, (world_delete(w, 200), world_create(w),
-                         world_delete(w, 300)));
+        world_change(
+            w, (world_delete(w, 200), world_create(w), world_delete(w, 300)));
         assert_true(world_poll_cost(w) <= 25);
         world_check(w);
         world_teardown(state);

@@ -148,7 +148,8 @@ static void a_thousand_of_one_second_in_any_order_are_all_found(void **state)
     }
 }
 
-static void a_list_that_is_never_seen_whole_is_an_error_until_it_is(void **state)
+static void
+a_list_that_is_never_seen_whole_is_an_error_until_it_is(void **state)
 {
     struct world *w = &world;
     struct sync_status status;
