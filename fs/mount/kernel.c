@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "mount/kernel.h"
 
 #include <errno.h>
@@ -6,26 +7,30 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-/* iov[0] is the head's, and the code takes the place of a reply's error. */
-static int tell(int fd, int code, struct iovec *iov, int count)
-{
-    struct fuse_out_header head = {.error = code, .len = sizeof(head)};
-    iov[0] = (struct iovec){.iov_base = &head, .iov_len = sizeof(head)};
-    for (int i = 1; i < count; i++)
-        head.len += (uint32_t)iov[i].iov_len;
-    return writev(fd, iov, count) < 0 ? -errno : 0;
-}
+#define PARTS_MAX 2
 
 static struct iovec part(const void *bytes, size_t len)
 {
     return (struct iovec){.iov_base = (void *)bytes, .iov_len = len};
 }
 
+/* The code takes the place of a reply's error. */
+static int tell(int fd, int code, const struct iovec *parts, int count)
+{
+    struct fuse_out_header head = {.error = code, .len = sizeof(head)};
+    struct iovec iov[1 + PARTS_MAX] = {part(&head, sizeof(head))};
+    for (int i = 0; i < count; i++) {
+        head.len += (uint32_t)parts[i].iov_len;
+        iov[1 + i] = parts[i];
+    }
+    return writev(fd, iov, 1 + count) < 0 ? -errno : 0;
+}
+
 int kernel_inval_inode(int fd, uint64_t ino, int64_t off)
 {
     const struct fuse_notify_inval_inode_out out = {.ino = ino, .off = off};
-    struct iovec iov[2] = {[1] = part(&out, sizeof(out))};
-    return tell(fd, FUSE_NOTIFY_INVAL_INODE, iov, 2);
+    const struct iovec parts[] = {part(&out, sizeof(out))};
+    return tell(fd, FUSE_NOTIFY_INVAL_INODE, parts, 1);
 }
 
 static int forget_entry(int fd, uint64_t parent, const char *name,
@@ -34,9 +39,8 @@ static int forget_entry(int fd, uint64_t parent, const char *name,
     size_t len = strlen(name);
     const struct fuse_notify_inval_entry_out out = {
         .parent = parent, .namelen = (uint32_t)len, .flags = flags};
-    struct iovec iov[3] = {
-        [1] = part(&out, sizeof(out)), [2] = part(name, len + 1)};
-    return tell(fd, FUSE_NOTIFY_INVAL_ENTRY, iov, 3);
+    const struct iovec parts[] = {part(&out, sizeof(out)), part(name, len + 1)};
+    return tell(fd, FUSE_NOTIFY_INVAL_ENTRY, parts, 2);
 }
 
 int kernel_inval_entry(int fd, uint64_t parent, const char *name)
@@ -55,9 +59,8 @@ int kernel_delete_entry(int fd, uint64_t parent, uint64_t child,
     size_t len = strlen(name);
     const struct fuse_notify_delete_out out = {
         .parent = parent, .child = child, .namelen = (uint32_t)len};
-    struct iovec iov[3] = {
-        [1] = part(&out, sizeof(out)), [2] = part(name, len + 1)};
-    return tell(fd, FUSE_NOTIFY_DELETE, iov, 3);
+    const struct iovec parts[] = {part(&out, sizeof(out)), part(name, len + 1)};
+    return tell(fd, FUSE_NOTIFY_DELETE, parts, 2);
 }
 
 int kernel_store(int fd, uint64_t ino, uint64_t off, const void *bytes,
@@ -65,7 +68,6 @@ int kernel_store(int fd, uint64_t ino, uint64_t off, const void *bytes,
 {
     const struct fuse_notify_store_out out = {
         .nodeid = ino, .offset = off, .size = size};
-    struct iovec iov[3] = {
-        [1] = part(&out, sizeof(out)), [2] = part(bytes, size)};
-    return tell(fd, FUSE_NOTIFY_STORE, iov, 3);
+    const struct iovec parts[] = {part(&out, sizeof(out)), part(bytes, size)};
+    return tell(fd, FUSE_NOTIFY_STORE, parts, 2);
 }

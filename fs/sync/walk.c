@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * walk.c - reads the list from a foot to its top: the whole list, once, or all
  * that is new since the list was last known to be whole, where that is more

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * walk.h - what walk.c, walk_read.c and prefix.c share. Private to the room.
  */
