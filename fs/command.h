@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * command.h - `twelvefs status|refresh|save|forget …`: asks a mount's daemon
  * (mount/command.h) and prints what it says. No key, no network, no threads.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * explain.h - why an account can't be reached or mounted, in one plain line
  * for whoever typed the command. Appends it to error.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * holder.h - who uses a cache, and where its mount stands.
  *

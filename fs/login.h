@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * login.h - `twelvefs login [NAME]`: asks for an API key, tries it, keeps it.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * main.c - the front door: parse, fork, start, tell the parent, wait.
  *

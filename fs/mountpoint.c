@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "mountpoint.h"
 
 #include <dirent.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * mountpoint.h - whether a directory can take the mount.
  */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "notify_manager.h"
 
 #include <errno.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * notify_manager.h - tells a service manager (systemd's Type=notify) how the
  * mount is: datagrams to the socket that NOTIFY_SOCKET names. Without one they

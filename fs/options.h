@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * options.h - argv, environment, configuration file and key sources to one
  * plain struct.

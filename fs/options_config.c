@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * options_config.c - what stands in the configuration file: defaults for all
  * accounts first, then a section an account.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * options_internal.h - what options.c (argv, precedence), options_table.c
  * (our own options and their values), options_mount.c (mount(8)'s words),

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * options_key.c - where the API key comes from, and that it goes no further.
  *

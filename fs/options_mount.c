@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * options_mount.c - the words of mount(8), fstab(5) and mount.fuse3(8): each
  * known one by one, so that a word that nobody knows can be named.

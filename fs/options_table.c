@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * options_table.c - our own options: one table of names, kinds of value and
  * places in struct options, for -o and the configuration file alike.

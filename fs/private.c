@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "private.h"
 
 #include <errno.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * private.h - files that are their owner's alone. No shared state: any thread.
  */

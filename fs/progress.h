@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * progress.h - how far a first walk is, in words and as a bar, for people.
  * Pure functions.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * service.h - the whole house, wired: catalogue, http, api, sync, media,
  * mount. Started bottom up, taken down in reverse.

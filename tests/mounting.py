@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """A twelvefs mount for tests: started, awaited by event, taken down.
 
 Mount runs `twelvefs -f` and waits for the READY datagram that it sends to

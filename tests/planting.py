@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """A second build folder, BUILD-planted, with the faults of fs/base/plant.h
 compiled in and the sanitizers of the first."""
 import pathlib

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Reading directories and files piece by piece, at a pace of one's own.
 
 Python's and glibc's own readers take 32 KB at once and hide errors: glibc

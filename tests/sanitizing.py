@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """What sanitizers find in any program that a test starts, as files of one
 directory: whoever runs in the background, or was started by the way, has no
 other voice.

@@ -1,4 +1,5 @@
 #!/usr/bin/python3
+# SPDX-License-Identifier: MIT
 """Leaves out of a failing seed of test_reader_model.py what isn't needed for
 the failure, and prints the steps that are.
 

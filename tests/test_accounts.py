@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """A key is put down once: twelvefs login, the configuration file, accounts."""
 import os
 import pathlib

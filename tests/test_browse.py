@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The tree a user sees, over accounts plain and hostile."""
 import collections
 import errno

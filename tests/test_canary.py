@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """What a sanitizer would find in the daemon does fail a test: a fault of each
 kind is planted, at the end of its run."""
 import os

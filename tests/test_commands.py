@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """twelvefs status, refresh, save, forget; and what a read-only mount is."""
 import concurrent.futures
 import errno

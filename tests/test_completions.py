@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """TAB in bash, zsh and fish, typed into a real shell on a terminal."""
 import os
 import pathlib

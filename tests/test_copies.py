@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Files that behave: what copies, archives and backs up takes them as they
 are, a second time finds nothing new, and none of it fetches a picture."""
 import os

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Crashes and damage: never a wrong listing, never a crash at the next
 start."""
 import contextlib

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Whatever a mount is doing, it can be ended, and so can whoever waits for it:
 no daemon, reader or mount point is left that only a reboot would end."""
 import errno

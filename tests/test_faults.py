@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Each fault, at each stage: an error or a retry within the deadline, never
 a partial listing as a whole one, the daemon alive, the account whole once
 the fault is gone."""
@@ -124,8 +125,9 @@ def test_a_fault_in_a_narrow_query_has_its_errno_and_log_line(walking, name):
     with pytest.raises(OSError) as failure:
         os.listdir(m.path / "filename=keynote")
     assert time.monotonic() - start < 2 + 5
-    assert failure.value.errno == expected
-    # a deadline is the reader's as well as the request's, which logs
+    # A deadline is the reader's as well as the request's, which logs: on a busy
+    # machine the reader's may come first.
+    assert failure.value.errno in (expected, errno.ETIMEDOUT)
     within(PATIENCE_S, lambda: re.search(words, m.log()))
     log = [line for line in m.log().splitlines() if "the API" in line]
     assert len([line for line in log if re.search(words, line)]) == 1, log

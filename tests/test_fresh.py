@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Whatever happens to the account shows, in time and at its price."""
 import json
 import os

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Numbers that outlive what the kernel remembers: inodes, file handles."""
 import ctypes
 import errno

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The program as it is built by default is hard to turn against its user."""
 import json
 import platform

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """What `meson install` puts where, and that it is well formed."""
 import json
 import os
@@ -15,7 +16,8 @@ SHARE = TOP / "fs/share"
 INSTALLED = {
     "bin/twelvefs", "sbin/mount.twelvefs", "share/man/man1/twelvefs.1",
     "share/man/man8/mount.twelvefs.8", "share/doc/twelvefs/LICENSE",
-    "share/doc/twelvefs/README.md", "lib/systemd/system/twelvefs@.service",
+    "share/doc/twelvefs/README.md", "share/doc/twelvefs/NEWS",
+    "lib/systemd/system/twelvefs@.service",
     "lib/systemd/user/twelvefs.service", "lib/systemd/user/twelvefs@.service",
     "share/bash-completion/completions/twelvefs",
     "share/zsh/site-functions/_twelvefs",

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The key stays in."""
 import errno
 import os

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Limits and outages of others: obeyed, not believed blindly, and no further
 than where they hold."""
 import concurrent.futures

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Pictures and playlists: what is fetched, what is told of it, what is read."""
 import concurrent.futures
 import errno

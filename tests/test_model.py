@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """A seeded random sequence of account changes, faults and readings, each
 observation held against what the promises allow.
 

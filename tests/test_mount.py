@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Starting and ending: exit statuses, one clear line, nothing left behind."""
 import os
 import pathlib

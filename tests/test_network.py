@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """What the environment says of the way to the API: certificates, proxies,
 names; and servers of names that don't answer."""
 import pathlib

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The tests can fail: each planted fault (fs/base/plant.h) is caught by those
 that are there for it, and none is found where none is planted."""
 import os

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """A path is a query, held against a brute-force reading of the account."""
 import errno
 import json

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Hundreds of generated query paths over a hostile account, each held against
 a brute-force reading of the account's own objects; cold and warm.
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Several readers at once, each at its own pace, while the account changes
 and the server has its quirks: what a listing must show, not only what it may.
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """What a mount costs, counted at the stand-in."""
 import errno
 import os

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """A fleet before one cache: scripts/shared-cache with the real nginx."""
 import errno
 import json

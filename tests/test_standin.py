@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The stand-in itself: it must be as good as the API before it can judge.
 
 Only through HTTP, as a client sees it, and through its control.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Mounted means mounted: what a start says, and what ends a mount without
 anybody's asking."""
 import contextlib

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Whatever it is started with, closed descriptors, low limits, a cache that
 others could change or that another daemon holds: it works, or says why."""
 import fcntl

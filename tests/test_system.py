@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """At home in the system: mount(8), fstab's words, service managers, logs."""
 import itertools
 import os

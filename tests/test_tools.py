@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Other people's tools: what only looks costs no request, of the API or of the
 CDN, though URLs expired; and from its second pass on hardly any of FUSE."""
 import json

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Waiting for what a mount shows, by asking again until a bound."""
 import time
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "base/asset.h"
 
 #include <errno.h>

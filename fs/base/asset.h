@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * asset.h - one asset as a list answer gave it.
  *

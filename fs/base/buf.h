@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * buf.h - a byte buffer that grows, up to a maximum its owner chose.
  *

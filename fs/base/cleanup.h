@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * cleanup.h - scope cleanup, so that no function needs a goto ladder.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * digest.h - SHA-256 of a few texts, as hex. The door to libcrypto.
  */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * directory.h - making private directories, and whether others could put
  * something else in their place. Any thread, but for directory_check, which

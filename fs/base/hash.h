@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * hash.h - 64-bit hashes, for tables and against accidents, not against malice
  * (digest.h is). The door to libxxhash.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * log.h - one line per failure, to stderr, a file or the system log.
  *

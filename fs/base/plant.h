@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * plant.h - faults planted on purpose, to show that a test would find them.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * catalogue.h - what is known of the account. The door to SQLite.
  *

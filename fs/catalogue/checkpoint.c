@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Nothing is checkpointed by the writer's commits: that would stall the sync
  * thread for a tenth of a second and more. This thread copies the log into

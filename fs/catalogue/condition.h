@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * condition.h - a query as an SQL condition over the catalogue's tables, and
  * how a JSON scalar compares in one. Pure functions.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * An asset's folder name stands in its row, found by a hash: an index of the
  * names themselves would be written at random over four times the pages. For

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "catalogue/catalogue_internal.h"
 
 int catalogue_picture_set(struct catalogue *c, int64_t row,

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "catalogue/catalogue_internal.h"
 
 #include <errno.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * How SQLite gets at the catalogue's file: each page is checked when it is
  * read, and no file is mapped.

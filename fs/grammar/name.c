@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "grammar/name.h"
 
 #include <errno.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "grammar/query.h"
 
 #include <errno.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * query.h - a path segment is a condition; a path is their conjunction.
  *

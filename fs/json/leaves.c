@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "json/leaves.h"
 
 #include <errno.h>

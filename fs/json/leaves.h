@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * leaves.h - an object's values, each with the names that lead to it.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "json/metadata.h"
 
 #include <errno.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * object.h - an asset's object to its record, in one pass over its bytes.
  *

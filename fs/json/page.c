@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "json/page.h"
 
 #include <errno.h>

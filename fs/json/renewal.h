@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * renewal.h - whether an object has changed, or only its URLs' signatures.
  * No shared state: any thread.

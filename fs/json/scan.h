@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * scan.h - a bounded JSON scanner that walks exact bytes.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * One struct fetch per picture under way, however many wait for it:
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "media/image.h"
 
 #include <string.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * image.h - whether bytes are a picture, by what they begin with: JPEG, PNG,
  * GIF, WebP, AVIF, HEIC, BMP or TIFF. Whoever opens a thumbnail decides by its

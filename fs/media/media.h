@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * media.h - picture bytes and playlists, fetched once and kept.
  *

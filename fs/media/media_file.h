@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * media_file.h - one picture that is kept: a name in the store or, where the
  * disk won't take it, bytes in memory. It holds no descriptor: its file is

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * media_folder.h - the folder that kept pictures lie in: files written whole or
  * not at all, opened for each read, made anew when somebody takes it away.

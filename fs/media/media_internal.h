@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * media_internal.h - what media.c (who asks, life) and fetch.c (how a picture
  * comes) share. Private to the two.

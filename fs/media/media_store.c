@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Two shelves: files in the folder, bytes in memory. An entry stands in the
  * table, by name, and on its shelf in order of use; it leaves both when it is

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * media_store.h - the folder of kept pictures: looked up by name, written by
  * temporary file and rename, bounded by throwing out the least recently used.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "mount/attr.h"
 
 #include <errno.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * attr.h - struct stat of every kind of node, and how long the kernel may
  * believe what it was told.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * command.h - what `twelvefs COMMAND` and the daemon say to each other.
  *

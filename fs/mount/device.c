@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "mount/device.h"
 
 #include <errno.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * device.h - how serving threads read /dev/fuse: who waits, and how.
  *

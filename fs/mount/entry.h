@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * entry.h - what LOOKUP, READDIRPLUS and GETATTR say of each kind of node:
  * number, attributes, and how long the kernel may believe them.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * fs_errno.h - which errno each FUSE operation can bear.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * fs_ops.h - the request functions (request_fn), one for each FUSE operation
  * that needs the catalogue, and what they share. Private to the room.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "mount/fs_ops.h"
 
 #include <errno.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * fs_ops_command.c - what `twelvefs COMMAND` asks (command.h), as requests like
  * all others: parked while they wait, ended by a signal or their deadline.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * What stands in .media/<id>: the picture itself and the playlist. Their sizes
  * are learnt by fetching and by making them, once; pin.h says how what was

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * fs_ops_push.c - hands the kernel the small files of a folder before anybody
  * reads them.

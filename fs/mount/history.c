@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "mount/history.h"
 
 #include <errno.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * history.h - what the last commits changed, for whoever asks what a poll
  * brought. Counts are exact; of names the last HISTORY_NAMES are kept. Any

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "mount/kernel.h"
 
 #include <errno.h>

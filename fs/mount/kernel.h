@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * kernel.h - what is told to the kernel unasked, as it is written to /dev/fuse.
  *

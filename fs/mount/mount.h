@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * mount.h - what the files of this room share: struct mount, and a FUSE
  * request on its way. Private to the room.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "mount/notify_internal.h"
 
 #include <stdio.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * notify_internal.h - what notify.c (the queue, its thread, the kernel) and
  * notify_commit.c (what a commit means in the tree) share. All of it under the

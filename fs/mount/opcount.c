@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "mount/opcount.h"
 
 #include <linux/fuse.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * opcount.h - what the kernel asked, counted by kind where operations are
  * dispatched: by whichever way they came.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * park.c - and why nobody who uses the mount can become unkillable.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * park.h - requests that wait for sync or media, without a thread.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "mount/pin.h"
 
 #include <errno.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * pin.h - what the kernel was told of the pictures and playlists that it knows.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "mount/selection.h"
 
 #include <errno.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * selection.h - the rows that a view selects at one version of the catalogue:
  * what its listing shows and what its .assets.ndjson holds.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * status.h - how fresh and how frugal the mount is: as text for people, as
  * JSON, and as .twelvefs/status.json.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "mount/view.h"
 
 #include <errno.h>

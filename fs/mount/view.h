@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * view.h - the listing directories: the root, the types, .id, and one view for
  * each path of query segments that somebody entered.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * judge.c - rows that were there before a walk and that the walk didn't see:
  * gone, or so it seems. Each is asked for by its id before it is removed.

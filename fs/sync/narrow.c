@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * narrow.c - questions that the first walk hasn't answered yet go to the
  * server as their own narrow queries, ahead of it.

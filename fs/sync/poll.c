@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * poll.c - what is new, and whether anything is gone, for one request.
  *

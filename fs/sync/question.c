@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * question.c - what becomes of each question: answered at once, or by whose
  * end it is answered.

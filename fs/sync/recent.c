@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * recent.c - what was lately added and removed, and when that was answered:
  * answers cross, and an older one that is applied later must not undo it.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * renew.c - assets whose URLs are past their time are re-read by id, up to 50
  * in one request: the one that is needed, all others that wait, and those near

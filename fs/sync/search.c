@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * search.c - finds what was deleted, or inserted late, somewhere in a list.
  *

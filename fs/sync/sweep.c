@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * sweep.c - reads the whole list slowly, page after page from the oldest end,
  * over and over: the only way to learn that an old asset was edited, and the

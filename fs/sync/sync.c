@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The thread: takes answers and questions in turn, looks at the clock, sleeps
  * until either has more.

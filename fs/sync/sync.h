@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * sync.h - keeps the catalogue complete and fresh; answers what it can't.
  *

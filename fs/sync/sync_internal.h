@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * sync_internal.h - what the files of this room share. Private to the room.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * tape.c - what a walk has committed so far, and how a page joins it: see the
  * invariants in walk.c.

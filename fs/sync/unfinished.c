@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * unfinished.c - assets that may still change by themselves (processing, a
  * thumbnail pending …) are asked for by id until they are done: the newest

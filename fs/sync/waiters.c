@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Who waits, for what, until when. A waiter is in the list from sync_ask on;
  * who takes it out of the list, under the lock, is the one that answers it:

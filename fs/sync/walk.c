@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * walk.c - reads the whole list, once, so that nothing that stood throughout
  * is missing.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * walk.h - what walk.c, tape.c, bridge.c and judge.c share. Private to the
  * room.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * address.h - which addresses are nobody's business of a remote's data.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "wire/api.h"
 
 #include <errno.h>

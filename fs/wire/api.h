@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * api.h - the API's calls as typed questions: authentication, budget,
  * retries, and HTTP results as errno.

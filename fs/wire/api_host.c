@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "wire/api_host.h"
 
 #include <string.h>

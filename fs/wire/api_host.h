@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * api_host.h - what is known of each host: whether it is down, and how long it
  * wants to be left alone. What one host says is no other's matter.

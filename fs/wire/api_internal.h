@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * api_internal.h - what api.c (face and life), api_pump.c (what goes when)
  * and api_answer.c (what came) share.

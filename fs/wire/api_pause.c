@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "wire/api_pause.h"
 
 #include "base/clock.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * api_pause.h - how long refusals (429, and 503 with a Retry-After) keep
  * requests back: of a host, or of one category of its endpoints.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "wire/api_retry.h"
 
 #include <errno.h>

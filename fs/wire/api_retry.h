@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * api_retry.h - what an answer means: an errno, whether to try again and
  * after how long, whether the host is to blame. Pure: any thread.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * http.h - requests over HTTP, by one thread that drives one curl multi
  * handle. The door to libcurl.

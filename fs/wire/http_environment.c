@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "wire/http_environment.h"
 
 #include <arpa/inet.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * http_environment.h - what the environment says of proxies and of whom to
  * trust, as curl's tool reads it, for the http module.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * http_headers.h - the few header fields of an answer that twelvefs reads.
  *

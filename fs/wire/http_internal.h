@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * http_internal.h - one request as curl sees it: options, callbacks, result
  * (http_transfer.c), for http.c.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "wire/http_internal.h"
 
 #include <arpa/inet.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The catalogue on its own: rows a second, bytes a row, and what a FUSE
  * request costs in it. Needs about 2 KB of disk a row.

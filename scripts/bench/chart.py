@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """results.json as a table in Markdown and as a chart in SVG."""
 
 COLOURS = {"twelvefs": "#1f6feb", "ext4": "#6e7781", "tmpfs": "#afb8c1",

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """What the benchmarks share: a stand-in with an account, mounted;
 medians."""
 import os

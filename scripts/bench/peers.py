@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """What twelvefs is measured beside: the same tree on local file systems, and
 behind an ordinary web server under other programs that mount such a thing.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // The official client against the stand-in: what it asks for is what it gets,
 // and what goes wrong comes as the error class it has for that.
 import assert from "node:assert/strict";

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // Lists every asset with the official client at its largest page size, one
 // page after the other as its own iterator does, and prints one JSON line:
 // {"count": …, "seconds": …}. The account is the environment's

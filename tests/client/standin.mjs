@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // Starts the stand-in API for a test, and sets the two variables by which
 // the official client finds it.
 import { spawn } from "node:child_process";

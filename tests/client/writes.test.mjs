@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: MIT
 // The official client's writing calls against the stand-in.
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Path segments, one a line, of which the first byte chooses what is known;
  * then the same bytes as a link's target, as a scalar and as a filename.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * replay.c - runs a fuzz target over the files of one directory, its corpus:
  * as a unit test, where there is no libFuzzer.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "account_private.h"
 
 #include <errno.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The account: which assets there are, in which order, and what their texts
  * say. A record is 24 bytes; its text is generated on the way out unless a

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What account.c (records and mutation) and account_list.c (questions)
  * share; nobody else includes it. */
 #ifndef STANDIN_ACCOUNT_PRIVATE_H

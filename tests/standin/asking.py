@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Plain requests to a stand-in, for its own tests."""
 import http.client
 import json

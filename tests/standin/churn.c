@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "churn.h"
 
 #include <errno.h>

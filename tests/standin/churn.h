@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Changes at a steady rate, from a thread of its own, following a seed:
  * creations at the top, deletions and edits anywhere.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #ifndef STANDIN_CLOCK_H
 #define STANDIN_CLOCK_H
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The control routes that ask and set; control_change.c has those that
  * change the account. The list of all is at the head of main.c. */
 #include "control.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* A control call, between control.c and control_change.c. */
 #ifndef STANDIN_CONTROL_H
 #define STANDIN_CONTROL_H

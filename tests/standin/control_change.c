@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Control calls that change the account. */
 #include <errno.h>
 #include <string.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The names of the demo account: what a small studio might have. */
 #include "generate.h"
 

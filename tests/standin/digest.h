@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Running MD5 and SHA-256 of bytes as they come. The door to libcrypto. One
  * owner; not for two threads at once. */
 #ifndef STANDIN_DIGEST_H

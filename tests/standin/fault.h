@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Faults on order: rules that name requests and what shall go wrong.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The body of POST /assets as it streams in: fields are kept, the file's
  * bytes are counted and digested. Fields may come in any order; what is

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Assets out of nothing: everything about asset number n follows from the
  * account's seed, so that a million of them need no memory and can be told

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Deterministic noise: the account, its pictures and its faults follow a
  * seed, so a failing run can be had again. Not for secrets. */
 #ifndef STANDIN_HASH_H

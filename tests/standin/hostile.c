@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The hostile account: every name and value that API.md warns of, and some
  * that only an attacker or a bug would send. Objects are written by hand, so

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * One request and its answer, between libmicrohttpd (server.c, send.c) and
  * the routes.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * What clients brought: for each asset that was uploaded the bytes' number
  * and digest, and when it is to become ready or failed; and which assets

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * JSON as text: find, decode and replace members without losing a byte of
  * the rest. Objects of the stand-in are exact texts (wrong types, duplicate

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What a file is, by its name's extension and its first bytes. Pure. */
 #ifndef STANDIN_KIND_H
 #define STANDIN_KIND_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * twelvefs-standin: a TwelveLabs assets API on loopback, with a generated
  * account, a second origin for pictures and HLS, and faults on order.

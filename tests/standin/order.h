@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Record numbers in order of (created_at, number), with insertion, removal
  * and access by position, all in microseconds for millions.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Connections that wait: for latency to pass, for a stall to be lifted, for
  * a condition. They are suspended in libmicrohttpd, so they hold no thread;

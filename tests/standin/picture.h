@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Pictures that tell assets apart at a glance: colours and shapes from the
  * id, the filename as a caption. The same id and name give the same bytes.
  * Any thread. */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "quirk.h"
 
 #include <errno.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Quirks: how this server is unlike the one in the documentation, or which of
  * the variants it is that nobody knows (API.md). Each is one number or one

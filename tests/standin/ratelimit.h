@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The organisation's request budgets, one for each category of endpoints: a
  * fixed window, and what its headers say. Any thread; leaf lock. */
 #ifndef STANDIN_RATELIMIT_H

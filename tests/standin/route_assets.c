@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* GET /v1.3/assets and GET /v1.3/assets/{id}, as API.md has them. */
 #include <errno.h>
 #include <stdlib.h>

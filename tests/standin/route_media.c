@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The second origin: pictures, playlists, segments. */
 #include <string.h>
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Multipart uploads: sessions, reports, more URLs, and the PUT of a chunk at
  * the other origin. */
 #include <errno.h>

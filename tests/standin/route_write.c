@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* POST /assets, DELETE /assets/{id}, PATCH, PUT and DELETE of user-metadata,
  * as API.md has them. */
 #include <errno.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* An answer on its way out, and what a fault makes of it. */
 #include <errno.h>
 #include <stdlib.h>

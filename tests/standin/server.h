@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* The running stand-in: what the routes share, its start and its end. */
 #ifndef STANDIN_SERVER_H
 #define STANDIN_SERVER_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Multipart upload sessions: chunks, presigned URLs, what was reported.
  *

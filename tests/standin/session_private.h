@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What session.c (sessions and reports) and session_put.c (chunks that
  * arrive) share; nobody else includes it. */
 #ifndef STANDIN_SESSION_PRIVATE_H

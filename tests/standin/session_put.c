@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Chunks as they arrive at presigned URLs. */
 #include <inttypes.h>
 #include <stdlib.h>

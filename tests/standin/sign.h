@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Signed URLs: when on, every URL of the media origin in an answer carries a
  * fresh signature, and the media origin refuses one that is missing, forged,

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The stand-in API for tests: starts the binary, talks to its control.
 
     with Standin(assets=1000, account="plain") as server:

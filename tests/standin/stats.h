@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * What was asked: counters and a bounded log of requests (not of control).
  *

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Everything the stand-in can do wrong, it does as ordered, and only then."""
 import concurrent.futures
 import http.client

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """Each quirk does what its line in GET /control/help says, and by itself."""
 import http.client
 import json

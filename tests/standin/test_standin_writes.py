@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 """The endpoints that write, as API.md has them, in every variant."""
 import hashlib
 import http.client

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Between the routes that write: what a new asset's text is, and errors that
  * several of them give. */
 #ifndef STANDIN_WRITE_H

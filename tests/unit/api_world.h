@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * api_world.h - an api over a loopback server, and answers to wait for.
  */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * catalogue_fixture.h - a catalogue in a directory of its own, and short ways
  * to fill it and to tell what is in it. For the test_catalogue programs.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * ending_memory.h - every allocation fails once, in turn.
  *

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * golden.h - files of input and expected output, under tests/golden.
  */

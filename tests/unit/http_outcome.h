@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * http_outcome.h - what came of a request, kept for a test to wait for.
  */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * loopback.h - a server of raw answers for tests: one thread accepts, one a
  * connection reads requests and lets the test's handler write what it likes.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* cmocka 2 deprecates assert_in_range for one with a sign of its own, which
  * cmocka 1 hasn't. Include it after cmocka.h. */
 #ifndef TESTS_RANGE_H

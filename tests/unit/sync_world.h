@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * sync_world.h - an account in memory behind the face of wire/api.h, for the
  * tests of sync over the real catalogue.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Memory that ends, under page and query. */
 #include "ending_memory.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Memory that ends, under the catalogue. */
 #include "ending_memory.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Files that something else wrote to, while they were closed or under the
  * catalogue's hands: what is shown is what was committed, or an error.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* Directories that are this user's alone, and those that aren't. */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "mount/fs_errno.h"
 
 #include <errno.h>

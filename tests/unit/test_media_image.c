@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What begins as a picture, and what only looks like one. */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /* What the kernel was told of a picture stays what it reads. */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "mount/node.h"
 
 #include <setjmp.h>

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "mount/notify.h"
 
 #include <errno.h>

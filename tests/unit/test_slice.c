@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * What one answer proves: slice.c alone, over the real catalogue, without a
  * thread. The world's things are the account; each answer is made by hand.

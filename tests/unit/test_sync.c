@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * The first walk, while the account changes under it; and who is answered when.
  */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Questions that go ahead of the first walk, and who answers them when.
  */

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Polls, and the searches and walks that they ask for, against an account that
  * changes between and under them.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Servers that are wrong, odd or away: sync gets right what can be, takes away
  * nothing on their word, and never asks without end.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: MIT
 # fish completion for twelvefs(1)
 
 function __twelvefs_accounts
