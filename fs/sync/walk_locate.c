@@ -24,17 +24,20 @@ int walk_open(struct sync *s, const struct page *page,
 }
 
 /* Keeps the page that showed where the foot is, for that moment the walk's
- * proof begins with. If the list ends there nothing older is. */
+ * proof begins with. If the list ends within it nothing older is; that the page
+ * after a full one was empty, at another moment, doesn't say so. */
 static void keep_foot(struct walk *w)
 {
     size_t found = HELD_MAX;
     for (size_t i = w->held_count; i-- > 0 && found == HELD_MAX;) {
         struct held *h = &w->held[i];
         int64_t before = (h->number - 1) * API_PAGE_LIMIT;
-        int64_t end = before + (int64_t)(h->page.count + h->page.skipped);
+        int64_t elements = (int64_t)(h->page.count + h->page.skipped);
+        int64_t end = before + elements;
         if (before < w->locate.low && w->locate.low <= end)
             found = i;
-        h->last = walk_is_whole(w) && end == w->locate.low;
+        h->last = walk_is_whole(w) && end == w->locate.low &&
+                  elements < API_PAGE_LIMIT;
     }
     for (size_t i = w->held_count; i-- > 0;)
         if (i != found)
