@@ -484,21 +484,7 @@ def test_every_reader_sees_all_that_stood(seed):
     assert run_model(seed, []).whole > STEPS // 20
 
 
-# Until issue 10, 3 and 4, is through: the end is believed from a total, a
-# walk's count isn't held against it, and without a total what was created
-# beyond page 1 isn't looked for.
-FIRST_WALK_LOSES = {"total_too_low", "ties_random"}
-POLLS_LOSE = {"total_frozen", "total_too_low", "total_absent", "total_text",
-              "no_page_info"}
-
-
-def marked(quirk, failing):
-    return pytest.param(quirk, id=quirk.name, marks=[pytest.mark.xfail(
-        strict=False, reason="totals are believed, or needed (issue 10, 3)")]
-        if quirk.name in failing else [])
-
-
-@pytest.mark.parametrize("quirk", [marked(q, POLLS_LOSE) for q in QUIRKS])
+@pytest.mark.parametrize("quirk", QUIRKS, ids=lambda q: q.name)
 @pytest.mark.parametrize("seed", SEEDS[:1])
 def test_every_reader_sees_all_whatever_the_server_says(seed, quirk):
     # What contradicts itself is asked again ever more seldom: that takes time.
@@ -506,8 +492,8 @@ def test_every_reader_sees_all_whatever_the_server_says(seed, quirk):
     assert run_model(seed, [quirk], steps).whole > steps // 30
 
 
-@pytest.mark.parametrize("quirk", [
-    marked(q, FIRST_WALK_LOSES) for q in QUIRKS if not q.past])
+@pytest.mark.parametrize("quirk", [q for q in QUIRKS if not q.past],
+                         ids=lambda q: q.name)
 def test_a_first_walk_sees_all_whatever_the_server_says(standin, quirk):
     server = standin(assets=400)
     server.quirk(**quirk.values)
@@ -524,8 +510,6 @@ def test_a_first_walk_sees_all_whatever_the_server_says(standin, quirk):
         assert shown == alive
 
 
-@pytest.mark.xfail(strict=False, reason="without a total a poll reads page 1 "
-                   "alone (issue 10, 3 and 4)")
 @pytest.mark.parametrize("form", ["absent", "string", "no_page_info"])
 def test_many_creations_without_a_total_are_all_found(standin, mount, form):
     server = standin(assets=700)
