@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 #include "sync/locate.h"
 
 #include <stddef.h>

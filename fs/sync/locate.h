@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * locate.h - finds how many assets of the list are newer than a given second,
  * or how many there are at all, by looking at pages.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * prefix.c - what a walk has committed so far, from the foot upwards, and how
  * a page joins it: see walk.c.

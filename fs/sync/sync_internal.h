@@ -255,15 +255,15 @@ struct sync {
     struct walk *walk; /* NULL when none is under way */
     struct poll *poll; /* likewise */
     int64_t walk_at_ms, poll_at_ms, sweep_at_ms;
-    int64_t walk_pause_ms;     /* the next one after an error, … */
-    int64_t walk_restart_ms;   /* … and after a walk in vain */
-    int64_t whole_walk_ms;     /* when the last began that kept to no rpm */
-    uint64_t poll_number;      /* of the last poll begun */
-    uint64_t changes;          /* assets added or removed by slices */
-    bool has_unnamed;          /* rows without a folder name, as of begin */
-    struct extent extent;      /* all the list, as it was last found out */
-    unsigned misled;           /* totals in a row that told of nothing */
-    unsigned in_vain;          /* verifications in a row that didn't agree */
+    int64_t walk_pause_ms;   /* the next one after an error, … */
+    int64_t walk_restart_ms; /* … and after a walk in vain */
+    int64_t rewalk_at_ms; /* until then a walk of what is known keeps to rpm */
+    uint64_t poll_number; /* of the last poll begun */
+    uint64_t changes;     /* assets added or removed by slices */
+    bool has_unnamed;     /* rows without a folder name, as of begin */
+    struct extent extent; /* all the list, as it was last found out */
+    unsigned misled;      /* totals in a row that told of nothing */
+    unsigned in_vain;     /* verifications in a row that didn't agree */
     uint64_t verify_from_poll; /* none before this poll */
     int64_t linked_s;          /* nothing is missing from there down, as far as
                                   is known; 0: not known. Above it, single

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * verify.c - brings the catalogue and the account into agreement where they
  * may differ, and says whether they agree.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * verify.h - what verify.c and verify_read.c share, and their face to walk.c
  * and poll.c. Private to the room. The sync thread's alone.

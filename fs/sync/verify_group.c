@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * verify_group.c - one second in which more assets were created than a page
  * holds: no answer can show all of it at once, and a server may have its assets

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * verify_read.c - one segment of what is to be verified: how it is looked at,
  * and what the answer says of it. See verify.c.

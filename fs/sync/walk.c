@@ -44,15 +44,16 @@
 #include "base/clock.h"
 #include "base/log.h"
 
-#define PAUSE_FIRST_MS 1000
-#define PAUSE_MAX_MS   60000   /* after an error */
-#define RESTART_MAX_MS 3600000 /* after a walk in vain */
-#define FAR_OFF_MS     5000
-#define SPARE_REQUESTS 200 /* beside three times the pages */
-#define CONTRADICTIONS 3   /* pages after the last, until none are believed */
-#define VERIFIED_MAX   3   /* in vain, before it restarts */
-#define WHOLE_EVERY_MS 600000 /* beside rpm; sooner ones keep to it */
-#define GROWTH_SMALL   12     /* pages that a growth may have, to keep to it */
+#define PAUSE_FIRST_MS  1000
+#define PAUSE_MAX_MS    60000   /* after an error */
+#define RESTART_MAX_MS  3600000 /* after a walk in vain */
+#define FAR_OFF_MS      5000
+#define SPARE_REQUESTS  200    /* beside three times the pages */
+#define VERIFIED_MAX    3      /* in vain, before it restarts */
+#define REWALK_EVERY_MS 600000 /* at most, beside rpm, … */
+#define PAGE_MS         1000   /* … and for each of its pages so long */
+#define REWALK_PATIENCE 4      /* timeouts for a request that is paced */
+#define GROWTH_SMALL    12     /* pages that a growth may have, to keep to it */
 
 /* ---- end ---- */
 
@@ -100,8 +101,12 @@ void walk_ask(struct sync *s, int64_t number, int limit, errand_fn *fn,
               void *ctx)
 {
     struct walk *w = s->walk;
+    int64_t deadline_ms = 0;
+    if (w->lane == API_REWALK)
+        deadline_ms = clock_mono_ms() + REWALK_PATIENCE * s->config.timeout_ms;
     w->in_flight++;
-    errand_list_page(s, number, limit, NULL, w->lane, w->cause, 0, fn, ctx);
+    errand_list_page(s, number, limit, NULL, w->lane, w->cause, deadline_ms, fn,
+                     ctx);
 }
 
 /* Lets everybody know; the walk itself goes on after a pause, which grows. */
@@ -352,7 +357,7 @@ void walk_verify(struct sync *s)
     verify_start(s, &task);
 }
 
-/* ---- where the foot is ---- */
+/* ---- begin ---- */
 
 static void become_ready(struct sync *s)
 {
@@ -360,135 +365,6 @@ static void become_ready(struct sync *s)
         return;
     s->ready = true;
     waiters_answer(s, &s->ready, 0);
-}
-
-static void walk_locate(struct sync *s);
-
-/* Keeps the page that showed where the foot is, for that moment the walk's
- * proof begins with. If the list ends there nothing older is. */
-static void keep_foot(struct walk *w)
-{
-    size_t found = HELD_MAX;
-    for (size_t i = w->held_count; i-- > 0 && found == HELD_MAX;) {
-        struct held *h = &w->held[i];
-        int64_t before = (h->number - 1) * API_PAGE_LIMIT;
-        int64_t end = before + (int64_t)(h->page.count + h->page.skipped);
-        if (before < w->locate.low && w->locate.low <= end)
-            found = i;
-        h->last = walk_is_whole(w) && end == w->locate.low;
-    }
-    for (size_t i = w->held_count; i-- > 0;)
-        if (i != found)
-            walk_drop(w, i);
-}
-
-/* All that there is came with page 1, and page 2 was seen empty. */
-static bool is_one_page(const struct walk *w)
-{
-    return walk_is_whole(w) && w->locate.low <= API_PAGE_LIMIT;
-}
-
-static int take_one_page(struct sync *s)
-{
-    struct walk *w = s->walk;
-    struct held none = {.number = 1, .answer = w->opened_answer, .last = true};
-    struct held *h = w->held_count ? &w->held[0] : &none;
-    return prefix_join(s, h);
-}
-
-static void walk_on_found(struct sync *s)
-{
-    struct walk *w = s->walk;
-    int err = 0;
-    w->extent.count = w->count = w->open_foot = w->locate.low;
-    w->largest = w->count;
-    keep_foot(w);
-    if (is_one_page(w)) {
-        err = take_one_page(s);
-        w->proven = true;
-        w->foot_now = w->locate.low;
-        if (!err) {
-            walk_verify(s);
-            return;
-        }
-        walk_fail(s, err);
-        return;
-    }
-    w->phase = WALK_READING;
-    w->ask_from = 1;
-    err = walk_join_held(s);
-    if (err)
-        walk_fail(s, err);
-    walk_pump(s);
-}
-
-static void walk_on_located(struct sync *s, void *ctx, int err,
-                            struct page *page, const struct api_answer *answer)
-{
-    struct walk *w = s->walk;
-    struct asked *asked = ctx;
-    int64_t number = asked->number;
-    asked->number = 0;
-    w->in_flight--;
-    if (err) {
-        walk_fail(s, err);
-    } else {
-        if (page->count + page->skipped)
-            w->extent.total = page->total_results;
-        locate_take(&w->locate, number, page);
-        if (w->locate.contradictions > CONTRADICTIONS)
-            walk_fail(s, sync_misfit(s, number, page));
-        walk_hold(w, number, page, answer);
-    }
-    if (w->in_flight || walk_ended(s) || w->paused)
-        return;
-    if (locate_is_found(&w->locate))
-        walk_on_found(s);
-    else
-        walk_locate(s);
-}
-
-static void ask_located(struct sync *s, size_t slot, int64_t number)
-{
-    struct walk *w = s->walk;
-    if (!walk_may_spend(w))
-        return;
-    w->asked[slot].number = number;
-    walk_ask(s, number, API_PAGE_LIMIT, walk_on_located, &w->asked[slot]);
-}
-
-/* The page where the foot should be, and for the list's end the one after it,
- * which should be empty. */
-static void walk_locate(struct sync *s)
-{
-    struct walk *w = s->walk;
-    int64_t number = locate_next_page(&w->locate);
-    bool next_too = walk_is_whole(w) && w->locate.low != w->locate.high;
-    w->phase = WALK_LOCATING;
-    ask_located(s, 0, number);
-    if (next_too)
-        ask_located(s, 1, number + 1);
-    if (!w->in_flight)
-        (void)walk_ended(s);
-}
-
-/* ---- begin ---- */
-
-static int open_walk(struct sync *s, const struct page *page,
-                     const struct api_answer *answer, int64_t guess)
-{
-    struct walk *w = s->walk;
-    int err = walk_open_stretch(w, page);
-    if (err)
-        return err;
-    w->extent = (struct extent){guess, page->total_results};
-    w->opened = true;
-    w->opened_answer = *answer;
-    w->largest = w->count = guess;
-    locate_begin(&w->locate, w->foot_s, API_PAGE_LIMIT, guess);
-    w->locate.surely = walk_is_whole(w);
-    locate_take(&w->locate, 1, page);
-    return 0;
 }
 
 static int note_known(struct sync *s, struct walk *w)
@@ -509,7 +385,7 @@ static void walk_on_opening(struct sync *s, void *ctx, int err,
     if (!err)
         err = note_known(s, w);
     if (!err)
-        err = open_walk(s, page, answer, page->total_results);
+        err = walk_open(s, page, answer, page->total_results);
     if (err) {
         walk_fail(s, err);
         return;
@@ -525,18 +401,19 @@ static void walk_on_opening(struct sync *s, void *ctx, int err,
     walk_locate(s);
 }
 
-/* A walk that people wait for keeps to no rpm; nor does another, now and
- * then. */
+/* Beside rpm goes what people wait for; and reading a known account again,
+ * now and then: no more, over time, than a page a second. */
 static enum api_lane choose_lane(struct sync *s)
 {
     int64_t now_ms = clock_mono_ms();
-    if (s->complete && poll_is_waited_for(s))
-        return API_WALK;
-    bool rested =
-        !s->whole_walk_ms || now_ms - s->whole_walk_ms >= WHOLE_EVERY_MS;
-    if (s->complete && !rested)
-        return API_BACKGROUND;
-    s->whole_walk_ms = now_ms;
+    int64_t pages = s->extent.count / API_PAGE_LIMIT;
+    if (s->complete && !poll_is_waited_for(s)) {
+        if (now_ms < s->rewalk_at_ms)
+            return API_REWALK;
+        s->rewalk_at_ms =
+            now_ms + (pages * PAGE_MS > REWALK_EVERY_MS ? pages * PAGE_MS
+                                                        : REWALK_EVERY_MS);
+    }
     return API_WALK;
 }
 
@@ -616,7 +493,7 @@ int walk_grow(struct sync *s, const struct page *page,
                   ? API_WALK
                   : lane;
     w->cause = API_CAUSE_POLL;
-    int err = open_walk(s, page, answer, guess);
+    int err = walk_open(s, page, answer, guess);
     if (err)
         walk_done(s);
     else

@@ -118,6 +118,12 @@ void walk_ask(struct sync *s, int64_t number, int limit, errand_fn *fn,
               void *ctx);
 void walk_verify(struct sync *s);
 
+/* walk_locate.c: begins with page 1; presumed above the foot are so many. Then
+ * where the foot is. */
+int walk_open(struct sync *s, const struct page *page,
+              const struct api_answer *answer, int64_t guess);
+void walk_locate(struct sync *s);
+
 /* walk_read.c */
 void walk_hold(struct walk *w, int64_t number, struct page *page,
                const struct api_answer *answer);

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * walk_close.c - how a stretch of a walk ends, and whether its borders are
  * proven: see walk.c.

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * walk_read.c - which pages a walk asks for, several at once, and those that
  * came and wait for their turn.

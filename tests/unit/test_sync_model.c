@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: MIT */
 /*
  * Random accounts with random histories under servers of random moods. What
  * must hold, whatever comes:
