@@ -76,16 +76,16 @@ static int read_places(struct sync *s, struct probe *p)
     return err;
 }
 
-static void ids_asked(struct sync *s, struct probe *p, int64_t surplus)
+static void ids_asked(struct sync *s, struct probe *p)
 {
-    struct verify *v = s->verify;
     if (p->kind == PROBE_GROUP && p->removed) {
         int err = group_measure(s, p);
         if (err)
             verify_fail(s, p, err);
         return;
     }
-    v->unsettled |= surplus > 0;
+    /* Each that is left was there by its id: where more seem to be known than
+     * there are, the count is of another moment. */
     verify_release(s, p);
 }
 
@@ -104,7 +104,7 @@ static void ask_ids(struct sync *s, struct probe *p)
     }
     size_t left = p->place_count - p->place_next;
     if (!more || !left) {
-        ids_asked(s, p, surplus);
+        ids_asked(s, p);
         return;
     }
     p->place_asked = left < API_IDS_LIMIT ? left : API_IDS_LIMIT;

@@ -198,8 +198,9 @@ static void verify_on_page(struct sync *s, void *ctx, int err,
         const struct sight sight = look_at(&p->segment, &slice, page);
         if (!sight.newer || !sight.older)
             err = go_on(s, p, &sight, &result);
-        else if (!result.ordered && p->segment.counted)
-            err = take_over(verify_ask_by_id(s, p));
+        else if (p->segment.counted &&
+                 (!result.ordered || slice_is_short(&slice, page)))
+            err = take_over(verify_ask_by_id(s, p)); /* what it didn't prove */
     }
     if (err < 0)
         verify_fail(s, p, err);

@@ -134,7 +134,7 @@ static bool agrees(struct world *w)
 /* How many polls it may take until both agree. */
 static int patience(const struct world *w)
 {
-    return mood == STALE ? 40 : mood == LAGGING || mood == FLAPPING ? 20 : 3;
+    return mood == STALE ? 80 : mood == LAGGING || mood == FLAPPING ? 20 : 3;
 }
 
 /* Answers of one millisecond can't be told apart, and prove nothing. */
