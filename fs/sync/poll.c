@@ -148,12 +148,13 @@ static void ask_page(struct sync *s);
 /* While it was looked elsewhere something else may have gone, and something
  * come on top, so that not even the total tells. Page 1 does: where it shows
  * nothing new, and the total that it should, all stood still. Where nothing was
- * found at all, another round won't find more. */
-static void poll_settled(struct sync *s)
+ * found at all, and as many are known as were counted, another round won't find
+ * more. */
+static void poll_settled(struct sync *s, bool agrees)
 {
     struct poll *p = s->poll;
     p->walking = false;
-    if (s->changes != p->changes && ++p->rounds < ROUNDS_MAX)
+    if ((s->changes != p->changes || !agrees) && ++p->rounds < ROUNDS_MAX)
         ask_page(s);
     else
         read_unfinished(s);
@@ -165,7 +166,7 @@ void poll_walked(struct sync *s, int64_t total)
         return;
     note_missing(s, 0);
     note_total(s, total);
-    poll_settled(s);
+    poll_settled(s, true);
 }
 
 bool poll_is_waited_for(const struct sync *s)
@@ -253,7 +254,7 @@ static void poll_on_verified(struct sync *s, int err,
         note_found(s, extent);
         note_total(s, extent->total);
         agree(s);
-        poll_settled(s);
+        poll_settled(s, sync_known_total(s) == extent->count);
     }
 }
 
