@@ -26,7 +26,7 @@
 #define IN_VAIN_MAX  4  /* at most 16 polls between two verifications */
 #define IN_VAIN_WALK 3  /* in a row, until the whole list is read */
 #define MISLED_MAX   2  /* totals that led to nothing, in a row */
-#define ROUNDS_MAX    32  /* of one poll, while the account changes */
+#define ROUNDS_MAX   32 /* of one poll, while the account changes */
 #define GONE_MAX     50 /* more at once on page 1's word want a second look */
 
 struct poll {
