@@ -88,7 +88,7 @@ static bool joins(const struct walk *w, const struct held *h)
 static int add_border(struct walk *w, int64_t older_s, int64_t newer_s,
                       bool suspect)
 {
-    if (w->border_count == w->border_capacity) {
+    if (!w->borders || w->border_count == w->border_capacity) {
         size_t capacity = w->border_capacity ? 2 * w->border_capacity : 64;
         struct segment *borders =
             reallocarray(w->borders, capacity, sizeof(*borders));

@@ -134,7 +134,7 @@ static bool halve(struct verify *v, const struct segment *g,
         result->oldest.created_s >= g->newer_s)
         return false;
     if (!result->exact && g->counted &&
-        g->newer_count - g->older_count > 3 * API_PAGE_LIMIT)
+        g->newer_count - g->older_count > INT64_C(3) * API_PAGE_LIMIT)
         return false; /* a neighbour tells more */
     struct segment older = *g;
     struct segment newer = *g;

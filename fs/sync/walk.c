@@ -494,9 +494,10 @@ int walk_grow(struct sync *s, const struct page *page,
     w->over_known = true;
     w->foot_now = w->open_foot = -1;
     w->all_proven = true;
-    w->lane = guess > GROWTH_SMALL * API_PAGE_LIMIT && lane == API_BACKGROUND
-                  ? API_WALK
-                  : lane;
+    w->lane =
+        guess > (int64_t)GROWTH_SMALL * API_PAGE_LIMIT && lane == API_BACKGROUND
+            ? API_WALK
+            : lane;
     w->cause = API_CAUSE_POLL;
     int err = walk_open(s, page, answer, guess);
     if (err)

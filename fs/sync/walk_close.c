@@ -65,7 +65,7 @@ static bool holds_top(struct walk *w, struct page *page,
 {
     int64_t gap = w->count - API_PAGE_LIMIT - w->reach;
     size_t before = w->held_count;
-    if (gap > GAP_PAGES * API_PAGE_LIMIT)
+    if (gap > (int64_t)GAP_PAGES * API_PAGE_LIMIT)
         return false;
     walk_hold(w, 1, page, answer);
     return w->held_count > before;
