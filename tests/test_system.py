@@ -130,7 +130,7 @@ def test_a_wait_ends_at_a_signal(standin, tmp_path, point):
     process = subprocess.Popen([BINARY, "--wait", point],
                                env=environment(server, tmp_path),
                                stderr=subprocess.PIPE, text=True)
-    server.wait("list", 5)
+    server.wait("list", 3)
     process.send_signal(signal.SIGINT)
     _, words = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 8 and "stopped" in words

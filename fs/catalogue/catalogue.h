@@ -287,6 +287,10 @@ int64_t catalogue_state(struct catalogue_reader *r, const char *name,
  * order (created_s, row), unnamed ones included. */
 int catalogue_rank(struct catalogue_reader *r, int64_t created_s, int64_t row,
                    int64_t *ret_rank);
+/* How many rows are from older_s on and below newer_s; INT64_MIN and INT64_MAX
+ * are the ends. Counts as long as there are rows between. */
+int catalogue_count_within(struct catalogue_reader *r, int64_t older_s,
+                           int64_t newer_s, int64_t *ret_count);
 /* Rows counted, unnamed ones included. */
 int64_t catalogue_total(struct catalogue_reader *r);
 

@@ -91,6 +91,7 @@ enum statement {
     S_LINKS,
     S_LINK_GET,
     S_LINK_BY_NUMBER,
+    S_WITHIN,
     S_OLDER,
     S_OLDER_EQUAL,
     S_NEWER,

@@ -47,6 +47,17 @@ int catalogue_rank(struct catalogue_reader *r, int64_t created_s, int64_t row,
     return err;
 }
 
+int catalogue_count_within(struct catalogue_reader *r, int64_t older_s,
+                           int64_t newer_s, int64_t *ret_count)
+{
+    if (older_s == INT64_MIN && newer_s == INT64_MAX) {
+        *ret_count = catalogue_total(r);
+        return 0;
+    }
+    return db_integer(r->db, S_WITHIN, VALUES(INT(older_s), INT(newer_s)),
+                      ret_count);
+}
+
 struct places {
     struct catalogue_place *items;
     size_t count, capacity;

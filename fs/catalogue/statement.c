@@ -89,6 +89,8 @@ static const char *const texts[STATEMENT_COUNT] = {
                    "WHERE place = ? AND name = ?",
     [S_LINK_BY_NUMBER] =
         "SELECT link, created_s, name, target FROM link WHERE link = ?",
+    [S_WITHIN] =
+        "SELECT count(*) FROM asset WHERE created_s >= ? AND created_s < ?",
     [S_OLDER] = "SELECT count(*) FROM asset WHERE created_s < ?",
     [S_OLDER_EQUAL] =
         "SELECT count(*) FROM asset WHERE created_s = ? AND row < ?",

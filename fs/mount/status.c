@@ -3,7 +3,9 @@
 
 #include <cjson/cJSON.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -100,6 +102,40 @@ static void add_libraries(struct object o, const struct mount *m)
     add_bool(uses, "io_uring", f.io_uring);
 }
 
+/* An error, or that something is known to be there that isn't shown. */
+static void add_stale(struct object o, const struct sync_status *s)
+{
+    char text[80];
+    if (s->last_error || !s->missing) {
+        add_error(o, "stale_because", s->last_error);
+        return;
+    }
+    (void)snprintf(text, sizeof(text),
+                   "%" PRId64 " assets are known of and not read yet",
+                   s->missing);
+    add_text(o, "stale_because", text);
+}
+
+/* What the API says of its total, beside what was found by looking. */
+static void add_total(struct object o, const struct sync_status *s)
+{
+    char text[120];
+    add_number(o, "api_total", s->stated_total);
+    if (!s->complete || s->stated_total == s->counted_total) {
+        add_null(o, "api_total_problem");
+        return;
+    }
+    if (s->stated_total < 0)
+        (void)snprintf(text, sizeof(text),
+                       "the API states no total; the end of its list is "
+                       "looked at instead");
+    else
+        (void)snprintf(text, sizeof(text),
+                       "the API's total is %" PRId64 ", its list has %" PRId64,
+                       s->stated_total, s->counted_total);
+    add_text(o, "api_total_problem", text);
+}
+
 static void add_sync(struct object o, struct sync *sync)
 {
     struct sync_status s;
@@ -113,7 +149,10 @@ static void add_sync(struct object o, struct sync *sync)
                s.poll_age_ms < 0 ? -1 : s.poll_age_ms / 1000);
     add_time(o, "swept_at", s.swept_s);
     add_number(o, "sweep_bound_seconds", s.sweep_bound_s);
-    add_error(o, "stale_because", s.last_error);
+    add_stale(o, &s);
+    add_number(o, "missing", s.missing);
+    add_time(o, "missing_since", s.missing ? s.missing_since_s : 0);
+    add_total(o, &s);
     add_count(o, "polls", s.polls);
     add_count(o, "walks", s.walks);
     add_count(o, "searches", s.searches);

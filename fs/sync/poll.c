@@ -2,13 +2,17 @@
 /*
  * poll.c - what is new, and whether anything is gone, for one request.
  *
- * Page 1 shows what was created; reading goes on until a known asset, no newer
- * than where the list was last known to be whole: above that a known one may
- * stand alone, brought by its id, or by a poll that was broken off. Then the
- * account's total must be what the catalogue counts: where it isn't, search.c
- * finds the difference, or gives up and the whole list is walked. Last come the
- * unfinished assets that page 1 didn't show. At most one search a poll; where
- * even a walk found nothing the next ones wait, doubling.
+ * Page 1 shows what was created. Where it reaches down to a known asset, no
+ * newer than where the list was last known to be whole, it shows all of it:
+ * above that a known one may stand alone, brought by its id, or by a poll that
+ * was broken off. Else what is new is read by a walk of its own, many pages at
+ * once, and the poll waits for it.
+ *
+ * Then the account's total must be what the catalogue counts. Where it isn't,
+ * or where none is stated, or the last one was wrong, the list's end is looked
+ * at (one more request), and what differs is found by verify.c, or by a walk
+ * where that costs less. Last come the unfinished assets that page 1 didn't
+ * show. Verifications in vain wait, doubling.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -17,25 +21,25 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "sync/sync_internal.h"
+#include "sync/verify.h"
 
-#define FRUITLESS_MAX 4   /* at most 16 polls between two searches */
-#define AGREED_MIN    4   /* totals as expected, until searches are trusted */
-#define PAGES_MAX     256 /* of creations; more is for a walk */
-#define HALF_AT_LEAST 50  /* fewer may halve without a second look */
-#define ROUNDS_MAX    8   /* of one poll, while the account changes */
+#define IN_VAIN_MAX  4  /* at most 16 polls between two verifications */
+#define IN_VAIN_WALK 3  /* in a row, until the whole list is read */
+#define MISLED_MAX   2  /* totals that led to nothing, in a row */
+#define ROUNDS_MAX   32 /* of one poll, while the account changes */
+#define GONE_MAX     50 /* more at once on page 1's word want a second look */
 
 struct poll {
     uint64_t number;
     enum api_lane lane;
-    int64_t page;
-    int64_t top_s, bottom_s; /* newest and oldest second that page 1 showed */
-    bool linked;             /* the reading went down to what is whole */
-    bool confirmed;          /* that most of the account is gone */
-    bool walking;            /* waits for a walk */
+    int64_t top_s;    /* newest second that was read */
+    int64_t bottom_s; /* what is newer was read just now */
+    bool linked;      /* the reading went down to what is whole */
+    bool confirmed;   /* that much is gone from the top */
+    bool walking;     /* waits for a walk */
     int rounds;
     int err;          /* it isn't fresh in the end, whatever else went well */
-    uint64_t changes; /* s->changes before a search or walk, … */
-    int64_t total;    /* … and what was to be reached */
+    uint64_t changes; /* s->changes before a verification or walk */
 };
 
 int64_t sync_known_total(struct sync *s)
@@ -67,6 +71,26 @@ static bool is_attached(struct sync *s, struct waiter *w, void *ctx,
     return false;
 }
 
+/* So many are known to be missing, from now on. */
+static void note_missing(struct sync *s, int64_t missing)
+{
+    guard_mutex(&s->lock);
+    struct sync_status *status = &s->status;
+    if (missing < 0)
+        missing = 0;
+    if (missing && !status->missing)
+        status->missing_since_s = clock_wall_s();
+    status->missing = missing;
+    status->total = status->walked + missing;
+}
+
+static void note_total(struct sync *s, int64_t total)
+{
+    guard_mutex(&s->lock);
+    s->status.stated_total = total;
+    s->status.counted_total = s->extent.count;
+}
+
 static int note_polled(struct sync *s)
 {
     int64_t now_s = clock_wall_s();
@@ -76,6 +100,8 @@ static int note_polled(struct sync *s)
     err = catalogue_state_set(s->catalogue, "polled_s", now_s);
     if (!err && s->poll->linked)
         err = catalogue_state_set(s->catalogue, "linked_s", s->poll->top_s);
+    if (!err)
+        err = sync_save_extent(s);
     err = sync_end(s, err);
     if (err)
         return err;
@@ -86,7 +112,8 @@ static int note_polled(struct sync *s)
     s->status.polled_s = now_s;
     s->status.polls++;
     s->status.last_error = 0;
-    s->status.walked = s->status.total = known;
+    s->status.walked = known;
+    s->status.total = known + s->status.missing;
     return 0;
 }
 
@@ -106,57 +133,45 @@ static void poll_end(struct sync *s, int err)
     waiters_settle(s, is_answered_by, &err);
 }
 
-static void on_unfinished(struct sync *s, int err)
+static void poll_on_unfinished(struct sync *s, int err)
 {
     poll_end(s, err ? err : s->poll->err);
 }
 
 static void read_unfinished(struct sync *s)
 {
-    unfinished_start(s, s->poll->bottom_s, s->poll->lane, on_unfinished);
-}
-
-/* A total that led to nothing is not to be trusted: the next polls but one let
- * it be, for twice as long each time. That it isn't reached while it moves says
- * nothing of it, though, as long as there is something to find. */
-static void note_search(struct sync *s, int64_t total)
-{
-    bool found = s->changes != s->poll->changes;
-    if (found && sync_known_total(s) == total) {
-        s->fruitless = 0;
-        return;
-    }
-    if (found && total != s->poll->total)
-        return;
-    if (s->fruitless < FRUITLESS_MAX)
-        s->fruitless++;
-    s->search_from_poll = s->poll_number + (UINT64_C(1) << s->fruitless) - 1;
+    unfinished_start(s, s->poll->bottom_s, s->poll->lane, poll_on_unfinished);
 }
 
 static void ask_page(struct sync *s);
 
-/* While a search or a walk looked elsewhere something else may have gone, and
- * something come on top, so that not even the total tells. Page 1 does: where
- * it shows nothing new, and the total that it should, all stood still. Where
- * nothing moved or was found at all, another round won't find more. */
-static bool go_another_round(struct sync *s, int64_t total)
+/* While it was looked elsewhere something else may have gone, and something
+ * come on top, so that not even the total tells. Page 1 does: where it shows
+ * nothing new, and the total that it should, all stood still. Where nothing was
+ * found at all, and as many are known as were counted, another round won't find
+ * more. */
+static void poll_settled(struct sync *s, bool agrees)
 {
     struct poll *p = s->poll;
-    bool still = s->changes == p->changes && total == p->total;
-    if (still || ++p->rounds >= ROUNDS_MAX)
-        return false;
     p->walking = false;
-    p->page = 1;
-    ask_page(s);
-    return true;
+    if ((s->changes != p->changes || !agrees) && ++p->rounds < ROUNDS_MAX)
+        ask_page(s);
+    else
+        read_unfinished(s);
 }
 
 void poll_walked(struct sync *s, int64_t total)
 {
-    if (!s->poll || !s->poll->walking || go_another_round(s, total))
+    if (!s->poll || !s->poll->walking)
         return;
-    note_search(s, total);
-    read_unfinished(s);
+    note_missing(s, 0);
+    note_total(s, total);
+    poll_settled(s, true);
+}
+
+bool poll_is_waited_for(const struct sync *s)
+{
+    return s->poll && s->poll->lane == API_FOREGROUND;
 }
 
 static bool is_poll(struct sync *s, struct waiter *w, void *ctx, int *ret_err)
@@ -192,123 +207,242 @@ static void walk_instead(struct sync *s)
         walk_hasten(s);
 }
 
-static void on_searched(struct sync *s, int err, int64_t total)
+/* ---- against what is known ---- */
+
+/* The answers don't agree with each other: perhaps the next ones will. */
+static void disagree(struct sync *s)
 {
-    if (!err && go_another_round(s, total))
-        return;
-    if (!err) {
-        note_search(s, total);
-        read_unfinished(s);
+    if (++s->in_vain >= IN_VAIN_WALK && s->in_vain % IN_VAIN_WALK == 0) {
+        log_info("the list's pages don't agree; reading it all again");
+        walk_instead(s);
         return;
     }
-    if (err != -ESTALE) {
-        poll_end(s, err);
-        return;
-    }
-    log_info("the account is not as predicted; walking it anew");
-    walk_instead(s);
+    unsigned doublings = s->in_vain < IN_VAIN_MAX ? s->in_vain : IN_VAIN_MAX;
+    s->verify_from_poll = s->poll_number + (UINT64_C(1) << doublings) - 1;
+    s->poll->err = -EIO;
+    read_unfinished(s);
 }
 
-/* A total as expected, or one that says nothing. */
-static void agree(struct sync *s, bool as_expected)
+static void agree(struct sync *s)
 {
-    s->agreed += as_expected;
-    if (s->agreed >= AGREED_MIN || (as_expected && s->poll->rounds)) {
-        s->fruitless = 0;
-        s->search_from_poll = 0;
+    s->in_vain = 0;
+    s->verify_from_poll = 0;
+    note_missing(s, 0);
+}
+
+/* What can't be read as an asset may have gone, too. */
+static void note_found(struct sync *s, const struct extent *extent)
+{
+    int64_t apart = extent->count - sync_known_total(s) + s->holes;
+    if (apart < s->holes)
+        s->holes = apart > 0 ? apart : 0;
+    s->extent = *extent;
+}
+
+static void poll_on_verified(struct sync *s, int err,
+                             const struct extent *extent)
+{
+    if (err == -ESTALE) {
+        log_info("the account is not as predicted; reading it all again");
+        walk_instead(s);
+    } else if (err == -EAGAIN) {
+        disagree(s);
+    } else if (err) {
+        poll_end(s, err);
+    } else {
+        s->misled = s->changes == s->poll->changes ? s->misled + 1 : 0;
+        note_found(s, extent);
+        note_total(s, extent->total);
+        agree(s);
+        poll_settled(s, sync_known_total(s) == extent->count);
     }
-    read_unfinished(s);
+}
+
+static void verify_all(struct sync *s, int64_t guess)
+{
+    const struct verify_task task = {.foot_s = INT64_MIN,
+                                     .holes = s->holes,
+                                     .extent = {-1, -1},
+                                     .guess = guess,
+                                     .no_totals = s->in_vain > 0,
+                                     .lane = s->poll->lane,
+                                     .cause = API_CAUSE_SEARCH,
+                                     .done = poll_on_verified};
+    {
+        guard_mutex(&s->lock);
+        s->status.searches++;
+    }
+    verify_start(s, &task);
 }
 
 /* The catalogue against the account's total. */
 static void compare(struct sync *s, int64_t total)
 {
     int64_t known = sync_known_total(s);
+    const struct page page = {.total_results = total};
+    int64_t expected = extent_at(&s->extent, &page);
+    /* One that was wrong by some number may be one that never moves. */
+    bool believed = total >= 0 && s->extent.total == s->extent.count;
+    s->poll->changes = s->changes;
+    if (believed && known == expected)
+        s->extent = (struct extent){known, total};
+    note_total(s, total);
     if (known < 0) {
         poll_end(s, (int)known);
-        return;
-    }
-    if (total < 0 || known == total) {
-        agree(s, known == total);
-        return;
-    }
-    s->agreed = 0;
-    if (s->poll_number < s->search_from_poll) {
+    } else if (believed && known == expected) {
+        agree(s);
         read_unfinished(s);
-        return;
+    } else if (s->poll_number < s->verify_from_poll) {
+        note_missing(s, expected - known);
+        read_unfinished(s);
+    } else if (walk_is_due(s) || s->holes) {
+        /* Elements that can't be read stand anywhere: what is gone could be
+         * taken for one of them, unless each page is looked at. */
+        walk_instead(s);
+    } else {
+        verify_all(s, believed && s->misled < MISLED_MAX ? expected : known);
     }
-    s->poll->changes = s->changes;
-    s->poll->total = total;
+}
+
+/* ---- what is new ---- */
+
+/* How many known assets are newer than a second; counted from that end. */
+static int count_newer(struct sync *s, int64_t second, int64_t *ret_newer)
+{
+    int64_t rank = 0;
+    struct catalogue_reader *r = catalogue_reader_acquire(s->catalogue);
+    if (!r)
+        return -ENOMEM;
+    int err = catalogue_rank(r, second, INT64_MAX, &rank);
+    *ret_newer = catalogue_total(r) - rank;
+    catalogue_reader_release(r);
+    return err;
+}
+
+static int is_known(struct sync *s, const char *id, bool *ret_known)
+{
+    struct catalogue_entry entry;
+    struct catalogue_reader *r = catalogue_reader_acquire(s->catalogue);
+    if (!r)
+        return -ENOMEM;
+    int err = catalogue_get_by_id(r, id, &entry);
+    catalogue_reader_release(r);
+    *ret_known = !err;
+    return err == -ENOENT ? 0 : err;
+}
+
+/* Whether page 1 shows all that is new. */
+static int links(struct sync *s, const struct page *page, bool *ret_links)
+{
+    *ret_links = page->count + page->skipped < API_PAGE_LIMIT;
+    if (*ret_links || !page->count)
+        return 0;
+    bool known;
+    bool ordered = true;
+    for (size_t i = 1; i < page->count; i++)
+        ordered &= page->assets[i - 1].created_s >= page->assets[i].created_s;
+    const struct asset *last = &page->assets[page->count - 1];
+    int err = is_known(s, last->id, &known);
+    *ret_links = !err && known &&
+                 (!s->linked_s || !ordered || last->created_s <= s->linked_s);
+    return err;
+}
+
+static int grow(struct sync *s, const struct page *page,
+                const struct api_answer *answer)
+{
+    int64_t above = 0;
+    int64_t known = sync_known_total(s);
+    int err = known < 0 ? (int)known : count_newer(s, s->linked_s, &above);
+    if (err)
+        return err;
     if (walk_is_due(s)) {
         walk_instead(s);
-        return;
+        return 0;
     }
-    {
-        guard_mutex(&s->lock);
-        s->status.searches++;
-    }
-    search_start(s, total, s->poll->lane, on_searched);
+    int64_t guess = extent_at(&s->extent, page) - known + above;
+    note_missing(s, guess > above ? guess - above : API_PAGE_LIMIT);
+    return walk_grow(s, page, answer, guess, s->poll->lane);
 }
 
-/* Whether an answer takes away so much that it wants a second look. */
-static bool wants_confirmation(struct sync *s, const struct page *page)
-{
-    int64_t known = sync_known_total(s);
-    return s->poll->page == 1 && !s->poll->confirmed &&
-           page->total_results >= 0 && known >= HALF_AT_LEAST &&
-           page->total_results < known / 2;
-}
-
-static bool is_linked(const struct sync *s, const struct slice_result *result)
-{
-    return result->known_at_end && (!s->linked_s || !result->ordered ||
-                                    result->bottom_s <= s->linked_s);
-}
-
-static void on_page(struct sync *s, void *ctx, int err, struct page *page,
-                    const struct api_answer *answer)
+void poll_grown(struct sync *s, int err, int64_t total, int64_t top_s)
 {
     struct poll *p = s->poll;
-    const struct slice slice = {
-        .page = p->page, .page_limit = API_PAGE_LIMIT, .named = true};
-    struct slice_result result = {0};
-    if (!err && wants_confirmation(s, page)) {
-        p->confirmed = true;
-        ask_page(s);
+    if (err == -ESTALE) {
+        disagree(s);
         return;
     }
-    if (!err)
-        err = slice_apply(s, &slice, page, answer, &result);
     if (err) {
         poll_end(s, err);
         return;
     }
-    if (p->page == 1) {
-        p->top_s = result.top_s;
-        p->bottom_s = page->count ? result.bottom_s : INT64_MAX;
-    }
-    bool more = page->count == API_PAGE_LIMIT && !is_linked(s, &result) &&
-                p->page * API_PAGE_LIMIT < page->total_results;
-    if (!more) {
-        p->linked = is_linked(s, &result) || page->count < API_PAGE_LIMIT ||
-                    page->total_results >= 0; /* the list's end */
-        compare(s, page->total_results);
+    p->linked = true;
+    p->bottom_s = s->linked_s;
+    p->top_s = top_s;
+    note_missing(s, 0);
+    compare(s, total);
+}
+
+/* Whether an answer takes away so much that it wants a second look. */
+static int wants_confirmation(struct sync *s, const struct page *page,
+                              bool *ret_wants)
+{
+    int64_t newer = 0;
+    *ret_wants = false;
+    if (s->poll->confirmed || !page->count)
+        return 0;
+    int err = count_newer(s, page->assets[0].created_s, &newer);
+    *ret_wants = s->poll->confirmed = !err && newer > GONE_MAX;
+    return err;
+}
+
+static int take_first(struct sync *s, struct page *page,
+                      const struct api_answer *answer)
+{
+    struct poll *p = s->poll;
+    const struct slice slice = {
+        .page = 1, .page_limit = API_PAGE_LIMIT, .named = true};
+    struct slice_result result = {0};
+    int err = slice_apply(s, &slice, page, answer, &result);
+    if (err)
+        return err;
+    p->linked = true;
+    p->top_s = result.top_s;
+    p->bottom_s = page->count ? result.bottom_s : INT64_MAX;
+    return 0;
+}
+
+static void poll_on_page(struct sync *s, void *ctx, int err, struct page *page,
+                         const struct api_answer *answer)
+{
+    bool again = false;
+    bool linked = false;
+    if (!err)
+        err = wants_confirmation(s, page, &again);
+    if (!err && again) {
+        ask_page(s);
         return;
     }
-    if (p->page == PAGES_MAX) {
-        p->changes = s->changes;
-        p->total = page->total_results;
-        walk_instead(s);
-        return;
+    if (!err)
+        err = links(s, page, &linked);
+    if (!err && linked) {
+        int64_t total = page->total_results;
+        err = take_first(s, page, answer);
+        if (!err) {
+            compare(s, total);
+            return;
+        }
+    } else if (!err) {
+        err = grow(s, page, answer);
     }
-    p->page++;
-    ask_page(s);
+    if (err)
+        poll_end(s, err);
 }
 
 static void ask_page(struct sync *s)
 {
-    errand_list_page(s, s->poll->page, API_PAGE_LIMIT, NULL, s->poll->lane,
-                     API_CAUSE_POLL, 0, on_page, NULL);
+    errand_list_page(s, 1, API_PAGE_LIMIT, NULL, s->poll->lane, API_CAUSE_POLL,
+                     0, poll_on_page, NULL);
 }
 
 void poll_start(struct sync *s)
@@ -319,7 +453,7 @@ void poll_start(struct sync *s)
     bool somebody_waits = false;
     s->poll = p;
     p->number = ++s->poll_number;
-    p->page = 1;
+    p->bottom_s = INT64_MAX;
     waiters_settle(s, is_attached, &somebody_waits);
     p->lane = somebody_waits ? API_FOREGROUND : API_BACKGROUND;
     ask_page(s);

@@ -2,7 +2,7 @@
 /*
  * slice.c - what one answer proves.
  *
- * Invariants, on which walk, poll, search and sweep all rest:
+ * Invariants, on which walk, poll, verify and sweep all rest:
  *
  *  1. The list's order never changes for assets that stand: created_at,
  *     newest first, then something of the server's own among equal seconds.
@@ -10,8 +10,9 @@
  *     with the total of that moment.
  *  3. So whatever stood at that moment and belongs strictly between the
  *     slice's newest and oldest second is in the slice. The first page has no
- *     newer neighbours, the last no older ones: there the proof reaches to the
- *     end of the list.
+ *     newer neighbours, and the last no older ones, which is the last when the
+ *     page after it was seen empty: there the proof reaches to the end of the
+ *     list. What a total says proves nothing.
  *  4. A known asset that belongs there and isn't in it was gone at that
  *     moment. It is removed, unless it was added from an answer that may be
  *     of a later moment (recent.c; where that is forgotten, nothing is
@@ -34,12 +35,12 @@
 #include "base/log.h"
 #include "sync/sync_internal.h"
 
-#define BETWEEN_MAX 4096 /* more candidates than this wait for the search */
+#define BETWEEN_MAX 256 /* candidates of one transaction, some milliseconds */
 
 /* ---- order ---- */
 
 /* Gives what has no second its neighbour's; false when out of order. */
-static bool put_in_order(struct page *page)
+bool slice_put_in_order(struct page *page)
 {
     int64_t older_s = ASSET_NO_TIME;
     for (size_t i = page->count; i-- > 0;) {
@@ -59,32 +60,34 @@ static bool put_in_order(struct page *page)
     return true;
 }
 
-static int64_t position_from_end(const struct slice *slice,
-                                 const struct page *page, size_t index)
+/* One lies where the second changes from one asset to the next older. */
+static void find_boundaries(const struct slice *slice, const struct page *page,
+                            struct slice_result *result)
 {
-    return page->total_results -
-           ((slice->page - 1) * slice->page_limit + (int64_t)index);
-}
-
-/* A cut lies where the second changes from one asset to the next older. */
-static void find_cuts(const struct slice *slice, const struct page *page,
-                      struct slice_result *result)
-{
+    int64_t before = (slice->page - 1) * slice->page_limit;
     for (size_t i = 0; i + 1 < page->count; i++) {
         if (page->assets[i].created_s == page->assets[i + 1].created_s)
             continue;
-        struct cut cut = {page->assets[i].created_s,
-                          position_from_end(slice, page, i + 1)};
-        if (!result->has_cuts)
-            result->newest = cut;
-        result->oldest = cut;
-        result->has_cuts = true;
+        struct boundary boundary = {page->assets[i].created_s,
+                                    before + (int64_t)i + 1};
+        if (!result->has_boundaries)
+            result->newest = boundary;
+        result->oldest = boundary;
+        result->has_boundaries = true;
     }
+}
+
+int64_t extent_at(const struct extent *extent, const struct page *page)
+{
+    if (page->total_results < 0 || extent->total < 0)
+        return extent->count;
+    int64_t count = extent->count + page->total_results - extent->total;
+    return count > 0 ? count : 0;
 }
 
 /* ---- absences ---- */
 
-static bool page_has(const struct page *page, const char *id)
+bool page_has_id(const struct page *page, const char *id)
 {
     for (size_t i = 0; i < page->count; i++)
         if (strcmp(page->assets[i].id, id) == 0)
@@ -92,12 +95,9 @@ static bool page_has(const struct page *page, const char *id)
     return false;
 }
 
-bool slice_is_last(const struct slice *slice, const struct page *page)
+bool slice_is_short(const struct slice *slice, const struct page *page)
 {
-    return page->total_results >= 0 && page->total_pages <= slice->page &&
-           (slice->page - 1) * slice->page_limit +
-                   (int64_t)(page->count + page->skipped) ==
-               page->total_results;
+    return page->count + page->skipped < (size_t)slice->page_limit;
 }
 
 /* The places that belong strictly within the slice. */
@@ -106,7 +106,7 @@ static int places_within(struct sync *s, const struct slice *slice,
                          struct catalogue_place **ret_places, size_t *ret_count)
 {
     bool first = slice->page == 1;
-    bool last = slice_is_last(slice, page);
+    bool last = slice->last;
     *ret_places = NULL;
     *ret_count = 0;
     if (!page->count && !(first && last))
@@ -137,7 +137,7 @@ static int remove_absent(struct sync *s, const struct page *page,
                          size_t *ret_removed)
 {
     for (size_t i = 0; i < count; i++) {
-        if (page_has(page, places[i].id) ||
+        if (page_has_id(page, places[i].id) ||
             (by_id && slice_is_made_id(places[i].id)) ||
             recent_may_be_newer(s, places[i].row, answer->asked_ms))
             continue;
@@ -186,8 +186,6 @@ int slice_put(struct sync *s, const struct asset *a, bool named, bool crossing,
         return 0;
     if (!err && out->fresh)
         recent_added(s, out->row, answer->answered_ms);
-    if (!err && s->marking)
-        err = catalogue_mark(s->catalogue, out->row);
     return err;
 }
 
@@ -202,10 +200,6 @@ static int put_all(struct sync *s, const struct slice *slice, struct page *page,
             return err;
         result->added += out.fresh;
         result->lost += !out.row && !out.gone;
-        if (i == page->count - 1)
-            result->known_at_end = !out.fresh;
-        /* Oldest first: the run of fresh ones that reaches the top. */
-        result->unknown_on_top = out.fresh ? result->unknown_on_top + 1 : 0;
     }
     return 0;
 }
@@ -244,7 +238,7 @@ int slice_apply(struct sync *s, const struct slice *slice, struct page *page,
                 struct slice_result *ret_result)
 {
     struct slice_result result = {0};
-    bool ordered = put_in_order(page);
+    bool ordered = slice_put_in_order(page);
     bool more = true;
     for (bool again = false; more; again = true) {
         size_t removed;
@@ -253,9 +247,12 @@ int slice_apply(struct sync *s, const struct slice *slice, struct page *page,
         if (err)
             return err;
         result.removed += removed;
+        if (more)
+            sync_serve(s);
     }
-    if (ordered && page->total_results >= 0 && !page->skipped)
-        find_cuts(slice, page, &result);
+    if (ordered)
+        find_boundaries(slice, page, &result);
+    result.exact = !page->skipped;
     if (page->count) {
         result.top_s = page->assets[0].created_s;
         result.bottom_s = page->assets[page->count - 1].created_s;
@@ -266,25 +263,35 @@ int slice_apply(struct sync *s, const struct slice *slice, struct page *page,
     return 0;
 }
 
+/* Where an asset without a time stands isn't known from an answer by ids. */
+static void keep_times(const struct catalogue_place *places, size_t count,
+                       struct page *page)
+{
+    for (size_t i = 0; i < page->count; i++) {
+        bool timeless = page->assets[i].created_s == ASSET_NO_TIME;
+        for (size_t k = 0; timeless && k < count; k++)
+            if (strcmp(places[k].id, page->assets[i].id) == 0)
+                page->assets[i].created_s = places[k].created_s;
+    }
+}
+
 int slice_apply_ids(struct sync *s, const struct catalogue_place *places,
                     size_t count, struct page *page,
-                    const struct api_answer *answer, size_t *ret_removed)
+                    const struct api_answer *answer, bool confirmed,
+                    size_t *ret_removed, size_t *ret_doubtful)
 {
     size_t removed = 0;
+    bool answered = page->skipped == 0 && page->count <= count;
+    bool whole =
+        answered && (confirmed || page->total_results == (int64_t)page->count);
+    keep_times(places, count, page);
     int err = sync_begin(s);
     if (err)
         return err;
     for (size_t i = page->count; !err && i-- > 0;) {
         struct put_outcome out;
-        /* Where it stands among others isn't known from here. */
-        bool timeless = page->assets[i].created_s == ASSET_NO_TIME;
-        for (size_t k = 0; timeless && k < count; k++)
-            if (strcmp(places[k].id, page->assets[i].id) == 0)
-                page->assets[i].created_s = places[k].created_s;
         err = slice_put(s, &page->assets[i], false, false, answer, &out);
     }
-    bool whole = page->total_results == (int64_t)page->count &&
-                 page->skipped == 0 && page->count <= count;
     if (!err && whole)
         err = remove_absent(s, page, places, count, answer, true, &removed);
     err = sync_end(s, err);
@@ -292,5 +299,6 @@ int slice_apply_ids(struct sync *s, const struct catalogue_place *places,
         return err;
     s->changes += removed;
     *ret_removed = removed;
+    *ret_doubtful = answered && !whole ? count - page->count : 0;
     return 0;
 }

@@ -49,17 +49,15 @@ static void on_page(struct sync *s, void *ctx, int err, struct page *page,
                                 .crossing = true};
     struct slice_result result;
     s->sweeping = false;
-    if (!err && page->total_results < 0)
-        err = -EIO;
     if (!err && s->walk)
         err = -EAGAIN; /* a walk reads it all anyway */
     if (!err)
         err = slice_apply(s, &slice, page, answer, &result);
     if (err)
         return;
-    s->sweep_total = page->total_results;
-    s->sweep_reach = page->total_results - (s->sweep_page - 1) * API_PAGE_LIMIT;
-    sweep_note_bound(s, page->total_results);
+    s->sweep_total = extent_at(&s->extent, page);
+    s->sweep_reach = s->sweep_total - (s->sweep_page - 1) * API_PAGE_LIMIT;
+    sweep_note_bound(s, s->sweep_total);
     if (s->sweep_page <= 1 || !page->count)
         (void)note_round(s);
 }

@@ -122,7 +122,9 @@ void errand_list_page(struct sync *s, int64_t page, int page_limit,
 {
     const struct api_list list = {
         .page = page, .page_limit = page_limit, .filter = filter};
-    start(s, &list, lane, cause, deadline_ms, 0, make_errand(s, fn, ctx));
+    struct errand *e = make_errand(s, fn, ctx);
+    e->listed = !filter;
+    start(s, &list, lane, cause, deadline_ms, 0, e);
 }
 
 /* A query of one term: any of these ids. */
@@ -175,18 +177,21 @@ static bool is_misfit(const struct errand *e)
     return count > e->page_limit || shorter || another;
 }
 
+int sync_misfit(struct sync *s, int64_t number, const struct page *page)
+{
+    if (!s->misfit_logged)
+        log_warning("the server doesn't answer the pages it is asked for: "
+                    "page %lld brought %zu assets",
+                    (long long)number, page->count);
+    s->misfit_logged = true;
+    return -EIO;
+}
+
 static int check_answer(struct sync *s, struct errand *e)
 {
     if (e->page.total_results > TOTAL_MAX)
         e->page.total_results = -1;
-    if (!is_misfit(e))
-        return 0;
-    if (!s->misfit_logged)
-        log_warning("the server doesn't answer the pages it is asked for: "
-                    "page %lld of %d brought %zu assets",
-                    (long long)e->number, e->page_limit, e->page.count);
-    s->misfit_logged = true;
-    return -EIO;
+    return is_misfit(e) ? sync_misfit(s, e->number, &e->page) : 0;
 }
 
 static void take_answer(struct sync *s, struct errand *e)
@@ -196,6 +201,8 @@ static void take_answer(struct sync *s, struct errand *e)
         s->errands--;
     }
     int err = e->err ? e->err : check_answer(s, e);
+    if (!err && e->listed)
+        (void)slice_put_in_order(&e->page);
     if (err == -ECANCELED)
         err = -ESHUTDOWN;
     e->fn(s, e->ctx, err, err ? NULL : &e->page, &e->answer);
@@ -221,7 +228,18 @@ static size_t cancel_errands(struct sync *s)
     return out;
 }
 
+void sync_serve(struct sync *s)
+{
+    (void)waiters_expire(s, clock_mono_ms());
+}
+
 /* ---- transactions ---- */
+
+int sync_save_extent(struct sync *s)
+{
+    int64_t off = s->extent.total < 0 ? 0 : s->extent.total - s->extent.count;
+    return catalogue_state_set(s->catalogue, "total_off", off);
+}
 
 int sync_begin_step(struct sync *s)
 {
@@ -427,7 +445,7 @@ int sync_new(struct catalogue *catalogue, struct api *api,
         s->config.walk_parallel = 1;
     s->committed = committed;
     s->committed_ctx = ctx;
-    s->status.total = -1;
+    s->status.total = s->status.stated_total = s->status.counted_total = -1;
     *ret_sync = s;
     return 0;
 }
@@ -446,6 +464,8 @@ int sync_start(struct sync *s)
     s->linked_s = catalogue_state(r, "linked_s", 0);
     s->status.swept_s = catalogue_state(r, "swept_s", 0);
     s->status.walked = s->status.total = catalogue_total(r);
+    s->extent.count = catalogue_total(r) + s->holes;
+    s->extent.total = s->extent.count + catalogue_state(r, "total_off", 0);
     if (!s->complete)
         s->status.total = -1;
     catalogue_reader_release(r);
@@ -477,7 +497,7 @@ void sync_free(struct sync *s)
     for (size_t i = 0; i < array_count(s->covered); i++)
         free(s->covered[i]);
     walk_done(s);
-    search_done(s);
+    verify_done(s);
     poll_done(s);
     narrow_done(s);
     renew_free(s);
@@ -493,6 +513,10 @@ void sync_status(struct sync *s, struct sync_status *ret_status)
     *ret_status = s->status;
     ret_status->complete = s->complete;
     int64_t age_s = clock_wall_s() - s->status.polled_s;
+    if (s->status.missing) {
+        int64_t missing_s = clock_wall_s() - s->status.missing_since_s;
+        age_s = missing_s > age_s ? missing_s : age_s;
+    }
     ret_status->poll_age_ms =
         s->status.polled_s ? (age_s > 0 ? age_s : 0) * 1000 : -1;
 }

@@ -110,13 +110,17 @@ int sync_wait(struct sync *s, const struct sync_question *question,
               int64_t deadline_ms);
 
 struct sync_status {
-    bool complete;         /* the first walk is through */
-    int64_t walked, total; /* assets; total -1 unknown */
-    int64_t polled_s;      /* wall time of the last complete poll; 0 none */
-    int64_t poll_age_ms;   /* since; -1 none */
-    int64_t sweep_bound_s; /* an old asset's edit shows within this */
-    int64_t swept_s;       /* wall time of the last complete sweep; 0 none */
-    int last_error;        /* errno that keeps it from being fresh, or 0 */
+    bool complete;           /* the first walk is through */
+    int64_t walked, total;   /* assets; total -1 unknown */
+    int64_t missing;         /* known to be there and not read yet, … */
+    int64_t missing_since_s; /* … since this wall time */
+    int64_t stated_total;    /* as the API last had it; -1 not at all */
+    int64_t counted_total;   /* … when these were counted; they may differ */
+    int64_t polled_s;        /* wall time of the last complete poll; 0 none */
+    int64_t poll_age_ms;     /* since; -1 none */
+    int64_t sweep_bound_s;   /* an old asset's edit shows within this */
+    int64_t swept_s;         /* wall time of the last complete sweep; 0 none */
+    int last_error;          /* errno that keeps it from being fresh, or 0 */
     uint64_t polls, walks, searches; /* counted since start */
     int64_t unfinished;
 };

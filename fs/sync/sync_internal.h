@@ -21,7 +21,7 @@
 struct walk;
 struct poll;
 struct narrow;
-struct search;
+struct verify;
 struct renewal;
 struct unfinished;
 
@@ -36,7 +36,8 @@ struct errand {
     void *ctx;
     int64_t number; /* of the page asked for, and its length */
     int page_limit;
-    bool spare; /* one of s->spares, in use */
+    bool listed; /* pages of the whole list: put in order */
+    bool spare;  /* one of s->spares, in use */
     uint64_t ticket;
     int err;
     struct page page;
@@ -132,11 +133,11 @@ bool recent_is_gone(const struct sync *s, const char *id, int64_t asked_ms);
 
 /* ---- slices: see slice.c ---- */
 
-/* A cut in the list between two seconds of created_at: so many assets are
- * older than its newer side. The order within one second doesn't matter. */
-struct cut {
+/* A boundary in the list between two seconds of created_at; the order within
+ * one second doesn't matter. */
+struct boundary {
     int64_t created_s; /* of its newer side */
-    int64_t older;     /* assets on its older side, by the answer's total */
+    int64_t newer;     /* assets on its newer side when it was answered */
 };
 
 struct slice {
@@ -144,22 +145,30 @@ struct slice {
     int page_limit;
     bool named;    /* new assets may be given their folder name */
     bool crossing; /* another part's answers may come between asking and this */
+    bool last;     /* the page after it was seen empty: the list ends here */
     bool step;     /* one of many; it needn't be committed at once */
 };
 
 struct slice_result {
     size_t added, removed;
-    size_t lost;           /* assets that can't be kept: they are holes */
-    size_t unknown_on_top; /* leading assets that weren't known before */
-    bool known_at_end;     /* its oldest asset was known before */
-    bool ordered;          /* newest first, as it should be */
-    bool has_cuts;
-    struct cut newest, oldest; /* of the cuts within it */
-    int64_t top_s, bottom_s;   /* created_s of its newest and oldest asset */
+    size_t lost;  /* assets that can't be kept: they are holes */
+    bool ordered; /* newest first, as it should be */
+    bool has_boundaries;
+    struct boundary newest, oldest; /* of the boundaries within it */
+    bool exact;              /* their numbers are: no element is no asset */
+    int64_t top_s, bottom_s; /* created_s of its newest and oldest asset */
 };
 
-/* Whether the list ends with this answer. */
-bool slice_is_last(const struct slice *slice, const struct page *page);
+/* How many assets stand above some place of the list, and what the total was
+ * in the same answer: by that of another answer the number then is known. */
+struct extent {
+    int64_t count;
+    int64_t total; /* -1: none was stated */
+};
+int64_t extent_at(const struct extent *extent, const struct page *page);
+
+/* Whether it is shorter than asked for: where an honest list ends. */
+bool slice_is_short(const struct slice *slice, const struct page *page);
 
 /* Inserts or updates one asset within a transaction, and notes what else goes
  * with that. One that can't be kept costs itself alone: 0, and row 0. */
@@ -182,10 +191,28 @@ int slice_apply(struct sync *s, const struct slice *slice, struct page *page,
 bool slice_is_made_id(const char *id);
 
 /* Commits an answer to asset_ids: what it holds is put; of the places asked
- * for, those that a whole answer lacks are removed. */
+ * for, those that a whole answer lacks are removed. It is whole when its total
+ * says so, or when an answer before it, too, lacked them (confirmed). Answers
+ * how many it lacks that weren't removed. */
 int slice_apply_ids(struct sync *s, const struct catalogue_place *places,
                     size_t count, struct page *page,
-                    const struct api_answer *answer, size_t *ret_removed);
+                    const struct api_answer *answer, bool confirmed,
+                    size_t *ret_removed, size_t *ret_doubtful);
+
+/* Whether a page has an asset of this id. */
+bool page_has_id(const struct page *page, const char *id);
+
+/* The server answers other pages than it is asked for: -EIO, and a line. */
+int sync_misfit(struct sync *s, int64_t number, const struct page *page);
+
+/* Between two steps of something long: ends what is overdue. */
+void sync_serve(struct sync *s);
+
+/* Keeps how far totals are off. Within a transaction. */
+int sync_save_extent(struct sync *s);
+
+/* Gives what has no second its neighbour's; false when out of order. */
+bool slice_put_in_order(struct page *page);
 
 /* Begin and end of a transaction; end commits, tells `committed`, and settles
  * who waited for rows. */
@@ -231,26 +258,27 @@ struct sync {
     struct walk *walk; /* NULL when none is under way */
     struct poll *poll; /* likewise */
     int64_t walk_at_ms, poll_at_ms, sweep_at_ms;
-    int64_t walk_pause_ms;     /* the next one after an error, … */
-    int64_t walk_anew_ms;      /* … and after a walk in vain */
-    uint64_t poll_number;      /* of the last poll begun */
-    uint64_t changes;          /* assets added or removed by slices */
-    bool has_unnamed;          /* rows without a folder name, as of begin */
-    unsigned fruitless;        /* searches in a row that found nothing */
-    unsigned agreed;           /* polls in a row whose total was as expected */
-    uint64_t search_from_poll; /* no search before this poll */
+    int64_t walk_pause_ms;   /* the next one after an error, … */
+    int64_t walk_restart_ms; /* … and after a walk in vain */
+    int64_t rewalk_at_ms; /* until then a walk of what is known keeps to rpm */
+    uint64_t poll_number; /* of the last poll begun */
+    uint64_t changes;     /* assets added or removed by slices */
+    bool has_unnamed;     /* rows without a folder name, as of begin */
+    struct extent extent; /* all the list, as it was last found out */
+    unsigned misled;      /* totals in a row that told of nothing */
+    unsigned in_vain;     /* verifications in a row that didn't agree */
+    uint64_t verify_from_poll; /* none before this poll */
     int64_t linked_s;          /* nothing is missing from there down, as far as
                                   is known; 0: not known. Above it, single
                                   assets may have come by other ways */
     int64_t holes;             /* list elements that are no assets */
-    bool marking;              /* slices mark what they see */
     int64_t sweep_page;        /* under way */
     int64_t sweep_reach;       /* position of the newest asset swept */
     int64_t sweep_total;       /* as the sweep last heard */
     bool sweeping;
     struct recent recent;
     struct unfinished *unfinished;
-    struct search *search;   /* NULL when none is under way */
+    struct verify *verify;   /* NULL when none is under way */
     struct narrow *narrows;  /* under way */
     struct renewal *renewal; /* likewise; NULL none */
 };
@@ -265,14 +293,24 @@ bool walk_is_due(const struct sync *s);
 bool walk_is_far_off(const struct sync *s);
 /* Somebody waits for it now: a pause after an error ends soon. */
 void walk_hasten(struct sync *s);
+/* Reads what is new, presumably so much, where page 1 wasn't all of it; then
+ * poll_grown. */
+int walk_grow(struct sync *s, const struct page *page,
+              const struct api_answer *answer, int64_t guess,
+              enum api_lane lane);
 void poll_start(struct sync *s);
 void poll_done(struct sync *s);
+/* Somebody asked for the poll that is under way. */
+bool poll_is_waited_for(const struct sync *s);
 /* A walk of what was complete is through, at this total. */
 void poll_walked(struct sync *s, int64_t total);
+/* All that is new was read, up to this second, at this total; or an error, or
+ * -ESTALE: the whole list has to be read. */
+void poll_grown(struct sync *s, int err, int64_t total, int64_t top_s);
 /* … or it, or the first one, pauses. */
 void poll_walk_failed(struct sync *s, int err);
 void narrow_done(struct sync *s);
-void search_done(struct sync *s);
+void verify_done(struct sync *s);
 /* After a poll's page 1, whose oldest second was bottom_s. */
 typedef void unfinished_done_fn(struct sync *s, int err);
 void unfinished_start(struct sync *s, int64_t bottom_s, enum api_lane lane,
@@ -288,12 +326,6 @@ int question_begin(struct sync *s, struct waiter *w);
  * be indexed. False when there is none. */
 bool question_step(struct sync *s);
 
-/* search.c: mends the catalogue until it agrees with `total`; done is called
- * once with 0 (found all), -ESTALE (contradicted: walk anew) or an error, and
- * the total last heard. */
-typedef void search_done_fn(struct sync *s, int err, int64_t total);
-void search_start(struct sync *s, int64_t total, enum api_lane lane,
-                  search_done_fn *done);
 /* Rows counted, and holes: what the account's total should be; a negative
  * errno. */
 int64_t sync_known_total(struct sync *s);

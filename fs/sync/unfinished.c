@@ -61,9 +61,10 @@ static void on_ids(struct sync *s, void *ctx, int err, struct page *page,
 {
     struct unfinished *u = s->unfinished;
     size_t removed;
+    size_t doubtful;
     if (!err)
         err = slice_apply_ids(s, u->places + u->next, u->asked, page, answer,
-                              &removed);
+                              false, &removed, &doubtful);
     if (err) {
         finish(s, err);
         return;

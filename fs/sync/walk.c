@@ -1,31 +1,39 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * walk.c - reads the whole list, once, so that nothing that stood throughout
- * is missing.
+ * walk.c - reads the list from a foot to its top: the whole list, once, or all
+ * that is new since the list was last known to be whole, where that is more
+ * than a page or so. Nothing that stood throughout is missing in the end.
  *
- * Positions count from the oldest end (1 is the oldest asset): there a
- * creation on top moves nothing. An asset's position by an answer is that
- * answer's total less the asset's offset. The walk reads from the oldest end
- * towards the newest, several pages at once, and commits strictly in order:
- * row order is creation order, and names are final when shown.
+ * The foot is the list's end, or the second down to which nothing is missing.
+ * Where it is, is found out by looking (locate.c): at which offset the list
+ * passes that second, or ends, with the page after that empty. Positions count
+ * from the foot (1 is the oldest asset above it): there a creation on top
+ * moves nothing. An asset's position by an answer is how many stand above the
+ * foot less the asset's offset; that number moves as the answers' totals do.
+ * The walk reads from the foot upwards, several pages at once, and commits
+ * strictly in order: row order is creation order, and names are final when
+ * shown.
  *
- * What was committed so far is the tape. Invariants:
+ * What was committed so far is the prefix. Invariants:
  *
- *  1. Between two neighbours of the tape nothing is missing that stood
- *     throughout: some answer held both, or their border is presumed.
- *  2. A page joins the tape where it shares an asset with its newest part, or
- *     where its position begins right above the tape: then the border is
- *     presumed. A page that by position should share an asset and doesn't
- *     shows that something older is gone: the walk steps back.
- *  3. A stretch of the walk begins and ends with a reading of page 1. Where
- *     the total has grown by just the assets that are new on top, nothing
- *     older was deleted meanwhile; then positions were exact, and what was
- *     presumed in that stretch is proven. Else each presumed border is looked
- *     across (bridge.c).
+ *  1. Between two neighbours of the prefix nothing is missing that stood
+ *     throughout: one answer held the seconds of both and what lies between,
+ *     or there is a border.
+ *  2. A page joins the prefix where it reaches below its top, or shares an
+ *     asset with it, or where by its position it begins right above. A page
+ *     that by position should share an asset and doesn't shows that something
+ *     older is gone: the walk steps back.
+ *  3. A stretch of the walk begins and ends with a look at the foot and at
+ *     page 1. Where the foot has moved by just as much as is new on top,
+ *     nothing was deleted meanwhile (walk_close.c). So the borders of the
+ *     stretch are good if the numbers are: then nothing but a deletion could
+ *     hide what is missing. Borders of other stretches are kept, and so are
+ *     those at which assets are known that neither page showed.
+ *  4. In the end as many assets must be known as stand above the foot, and each
+ *     border that was kept must be seen within one answer: verify.c.
  *
- * The walk is through when the tape reaches page 1. What happened later is the
- * next poll's. Where the catalogue held something before, rows that the walk
- * didn't see are asked for by id (judge.c).
+ * The walk is through when the prefix reaches page 1, and all is verified. What
+ * happened later is the next poll's.
  */
 #include "sync/walk.h"
 
@@ -35,22 +43,18 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/plant.h"
 
-#define STRETCH_PAGES  256
-#define HELD_BYTES_MAX (32 << 20)
-#define CLOSINGS_MAX   8 /* without a step forward */
-#define PAUSE_FIRST_MS 1000
-#define PAUSE_MAX_MS   60000   /* after an error */
-#define ANEW_MAX_MS    3600000 /* after a walk in vain */
-#define FAR_OFF_MS     5000
-#define SPARE_REQUESTS 200 /* beside three times the pages */
-
-static void pump(struct sync *s);
-
-static int64_t page_of(const struct walk *w, int64_t position)
-{
-    return (w->total - position) / API_PAGE_LIMIT + 1;
-}
+#define PAUSE_FIRST_MS  1000
+#define PAUSE_MAX_MS    60000   /* after an error */
+#define RESTART_MAX_MS  3600000 /* after a walk in vain */
+#define FAR_OFF_MS      5000
+#define SPARE_REQUESTS  200    /* beside three times the pages */
+#define VERIFIED_MAX    3      /* in vain, before it restarts */
+#define REWALK_EVERY_MS 600000 /* at most, beside rpm, … */
+#define PAGE_MS         1000   /* … and for each of its pages so long */
+#define REWALK_PATIENCE 4      /* timeouts for a request that is paced */
+#define GROWTH_SMALL    12     /* pages that a growth may have, to keep to it */
 
 /* ---- end ---- */
 
@@ -58,11 +62,8 @@ static void walk_free(struct walk *w)
 {
     for (size_t i = 0; i < w->held_count; i++)
         page_done(&w->held[i].page);
-    for (size_t i = 0; i < w->tape_count; i++)
-        free(w->tape[i]);
     free(w->open_top);
-    walk_forget_judged(w);
-    bridges_done(w);
+    prefix_done(w);
     free(w);
 }
 
@@ -82,29 +83,37 @@ static void pause_walk(struct sync *s, int64_t *pause_ms, int64_t max_ms)
     *pause_ms = *pause_ms * 2 < max_ms ? *pause_ms * 2 : max_ms;
 }
 
-void walk_heard(struct walk *w, int64_t total)
+void walk_heard(struct walk *w, const struct page *page)
 {
-    w->total = total;
-    if (total > w->most)
-        w->most = total;
+    w->count = extent_at(&w->extent, page);
+    if (w->count > w->largest)
+        w->largest = w->count;
 }
 
 bool walk_may_spend(struct walk *w)
 {
-    if (w->requests++ < SPARE_REQUESTS + 3 * (w->most / API_PAGE_LIMIT))
+    if (w->requests++ < SPARE_REQUESTS + 3 * (w->largest / API_PAGE_LIMIT))
         return true;
-    w->anew = true;
+    w->restart = true;
     return false;
 }
 
-/* Lets everybody know; the walk itself goes on after a pause, which grows. */
-void walk_fail(struct sync *s, int err)
+void walk_ask(struct sync *s, int64_t number, int limit, errand_fn *fn,
+              void *ctx)
 {
     struct walk *w = s->walk;
-    if (err == -ESHUTDOWN) {
-        w->paused = true; /* whatever comes home starts nothing more */
-        return;
-    }
+    int64_t deadline_ms = 0;
+    if (w->lane == API_REWALK)
+        deadline_ms = clock_mono_ms() + REWALK_PATIENCE * s->config.timeout_ms;
+    w->in_flight++;
+    errand_list_page(s, number, limit, NULL, w->lane, w->cause, deadline_ms, fn,
+                     ctx);
+}
+
+/* Lets everybody know; the walk itself goes on after a pause, which grows. */
+static void pause_after(struct sync *s, int err)
+{
+    struct walk *w = s->walk;
     sync_note_error(s, err);
     if (!s->ready) {
         s->ready_err = err;
@@ -118,6 +127,19 @@ void walk_fail(struct sync *s, int err)
         w->failed_ms = clock_mono_ms();
     }
     w->paused = true;
+}
+
+void walk_fail(struct sync *s, int err)
+{
+    struct walk *w = s->walk;
+    if (!walk_is_whole(w)) {
+        if (!w->err)
+            w->err = err;
+    } else if (err == -ESHUTDOWN) {
+        w->paused = true; /* whatever comes home starts nothing more */
+    } else {
+        pause_after(s, err);
+    }
 }
 
 void walk_lost(struct sync *s, int err)
@@ -141,63 +163,106 @@ bool walk_is_far_off(const struct sync *s)
            s->walk_at_ms - clock_mono_ms() > FAR_OFF_MS;
 }
 
-void walk_anew(struct sync *s)
+/* Whoever waits for the list hears that it can't be had: it isn't known
+ * whether what is there is all. */
+static void restart_later(struct sync *s)
 {
-    log_warning("the list contradicts itself; it is read anew in %lld s",
-                (long long)(s->walk_anew_ms + 999) / 1000);
+    int err = -EIO;
+    log_warning("the list contradicts itself; it is read again in %lld s",
+                (long long)(s->walk_restart_ms + 999) / 1000);
     walk_done(s);
-    sync_note_error(s, -EIO);
-    pause_walk(s, &s->walk_anew_ms, ANEW_MAX_MS);
-    if (walk_is_far_off(s))
-        poll_walk_failed(s, -EIO);
+    sync_note_error(s, err);
+    pause_walk(s, &s->walk_restart_ms, RESTART_MAX_MS);
+    if (!walk_is_far_off(s))
+        return;
+    waiters_settle(s, waits_for_walk, &err);
+    poll_walk_failed(s, err);
+}
+
+static void end_growth(struct sync *s, int err)
+{
+    int64_t total = s->walk->total;
+    int64_t top_s = s->walk->top_s;
+    s->holes += s->walk->holes;
+    walk_done(s);
+    poll_grown(s, err, total, top_s);
+}
+
+bool walk_ended(struct sync *s)
+{
+    struct walk *w = s->walk;
+    if (w->in_flight || (!w->err && !w->restart))
+        return false;
+    if (!walk_is_whole(w))
+        end_growth(s, w->err ? w->err : -ESTALE);
+    else if (!w->paused)
+        restart_later(s);
+    return true;
+}
+
+static int note_state(struct sync *s, int64_t now_s)
+{
+    struct catalogue *c = s->catalogue;
+    int err = catalogue_name_all(c);
+    if (!err)
+        err = catalogue_state_set(c, "complete", 1);
+    if (!err)
+        err = catalogue_state_set(c, "polled_s", now_s);
+    if (!err)
+        err = catalogue_state_set(c, "holes", s->holes);
+    if (!err)
+        err = catalogue_state_set(c, "linked_s", s->walk->top_s);
+    return err ? err : sync_save_extent(s);
 }
 
 static int note_complete(struct sync *s)
 {
-    int err = sync_begin(s);
-    if (err)
-        return err;
     int64_t now_s = clock_wall_s();
-    err = catalogue_name_all(s->catalogue);
+    int err = sync_begin(s);
     if (!err)
-        err = catalogue_state_set(s->catalogue, "complete", 1);
-    if (!err)
-        err = catalogue_state_set(s->catalogue, "polled_s", now_s);
-    if (!err)
-        err = catalogue_state_set(s->catalogue, "holes", s->walk->holes);
-    if (!err)
-        err =
-            catalogue_state_set(s->catalogue, "linked_s", s->walk->tape_top_s);
-    err = sync_end(s, err);
+        err = sync_end(s, note_state(s, now_s));
     if (err)
         return err;
-    s->linked_s = s->walk->tape_top_s;
-    s->holes = s->walk->holes;
+    s->linked_s = s->walk->top_s;
     int64_t known = sync_known_total(s);
     guard_mutex(&s->lock);
     s->status.walks++;
     s->status.polled_s = now_s;
     s->status.walked = s->status.total = known;
+    s->status.missing = 0;
+    s->status.stated_total = s->extent.total;
+    s->status.counted_total = s->extent.count;
     s->status.last_error = 0;
     return 0;
 }
 
-void walk_end(struct sync *s)
+/* Elements of the list that are no assets, of which overlapping pages may have
+ * told twice. */
+static void note_holes(struct sync *s, const struct extent *extent)
 {
+    int64_t apart = extent->count - sync_known_total(s) + s->holes;
+    s->holes = apart < 0 ? 0 : apart < s->walk->holes ? apart : s->walk->holes;
+}
+
+static void walk_end(struct sync *s)
+{
+    int64_t total = s->walk->total;
+    if (!walk_is_whole(s->walk)) {
+        end_growth(s, 0);
+        return;
+    }
     int err = note_complete(s);
     if (err) {
         walk_fail(s, err);
         return;
     }
     bool again = s->complete;
-    int64_t total = s->walk->total;
     if (s->holes)
         log_warning("not shown, since it cannot be read as an asset: %lld "
                     "of the list's elements",
                     (long long)s->holes);
     walk_done(s);
-    s->marking = false;
-    s->walk_pause_ms = s->walk_anew_ms = PAUSE_FIRST_MS;
+    s->walk_pause_ms = s->walk_restart_ms = PAUSE_FIRST_MS;
     s->complete = true;
     s->poll_at_ms = clock_mono_ms() + s->config.refresh_ms;
     s->sweep_at_ms = clock_mono_ms() + s->config.sweep_ms;
@@ -207,225 +272,94 @@ void walk_end(struct sync *s)
         poll_walked(s, total);
 }
 
-void walk_bridged(struct sync *s)
+/* ---- verification ---- */
+
+static void walk_on_verified(struct sync *s, int err,
+                             const struct extent *extent)
 {
-    if (s->marking)
-        judge_unseen(s);
-    else
+    struct walk *w = s->walk;
+    if (!err) {
+        if (walk_is_whole(w)) {
+            note_holes(s, extent);
+            s->extent = *extent;
+        }
         walk_end(s);
+        return;
+    }
+    if (err != -EAGAIN && err != -ESTALE) {
+        walk_fail(s, err);
+    } else if (!walk_is_whole(w) || ++w->verified >= VERIFIED_MAX) {
+        w->restart = true;
+    } else {
+        log_warning("the list's pages don't agree: %lld assets are known, and "
+                    "%lld seem to be there",
+                    (long long)sync_known_total(s), (long long)extent->count);
+        walk_fail(s, -EIO);
+    }
+    (void)walk_ended(s);
 }
 
-/* ---- stretches ---- */
-
-static int open_stretch(struct walk *w, const struct page *page)
+/* Known assets above the foot. */
+static int count_known(struct sync *s, int64_t *ret_known)
 {
-    char *top = page->count ? strdup(page->assets[0].id) : NULL;
-    if (page->count && !top)
+    struct walk *w = s->walk;
+    int64_t older = 0;
+    struct catalogue_reader *r = catalogue_reader_acquire(s->catalogue);
+    if (!r)
         return -ENOMEM;
-    free(w->open_top);
-    w->open_top = top;
-    w->open_total = page->total_results;
-    w->stretch_pages = 0;
-    return 0;
-}
-
-/* Whether nothing was deleted below what is new on top since it was opened. */
-static bool is_proven(const struct walk *w, const struct page *page)
-{
-    for (size_t i = 0; w->open_top && i < page->count; i++)
-        if (strcmp(page->assets[i].id, w->open_top) == 0)
-            return page->total_results - w->open_total == (int64_t)i;
-    return false;
-}
-
-/* Page 1 ends the tape; an account that was emptied meanwhile has none. */
-static int join_first_page(struct sync *s, struct page *page,
-                           const struct api_answer *answer)
-{
-    struct held h = {.number = 1, .answer = *answer, .page = *page};
-    if (page->count + page->skipped)
-        return tape_join(s, &h);
-    const struct slice slice = {.page = 1, .page_limit = API_PAGE_LIMIT};
-    struct slice_result result;
-    return slice_apply(s, &slice, page, answer, &result);
-}
-
-/* A walk goes by totals. That of page 1 must cover at least a page that is
- * full, or this page would pass for the whole list. */
-static int check_total(const struct page *page)
-{
-    size_t count = page->count + page->skipped;
-    if (page->total_results < 0)
-        log_warning("the API's answer has no page_info.total_results");
-    else if (count >= API_PAGE_LIMIT && (size_t)page->total_results < count)
-        log_warning("the API states a total of %lld, and page 1 alone holds "
-                    "%zu",
-                    (long long)page->total_results, count);
-    else
-        return 0;
-    return -EIO;
-}
-
-static void on_closing(struct sync *s, void *ctx, int err, struct page *page,
-                       const struct api_answer *answer)
-{
-    struct walk *w = s->walk;
-    w->closing = false;
-    if (w->lost)
-        return;
+    int err =
+        walk_is_whole(w) ? 0 : catalogue_rank(r, w->foot_s, INT64_MAX, &older);
     if (!err)
-        err = check_total(page);
+        *ret_known = catalogue_total(r) - older;
+    catalogue_reader_release(r);
+    return err;
+}
+
+/* Where nothing went, and as many are known as stand there, no border hides
+ * anything. */
+static void drop_borders(struct walk *w, bool all_known)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < w->border_count; i++)
+        if (w->borders[i].suspect || (!w->borders[i].good && !all_known))
+            w->borders[kept++] = w->borders[i];
+    w->border_count = kept;
+}
+
+void walk_verify(struct sync *s)
+{
+    struct walk *w = s->walk;
+    if (planted("skipped_page")) {
+        walk_end(s); /* or it would be found */
+        return;
+    }
+    int64_t known = 0;
+    int err = sync_flush(s);
+    if (!err)
+        err = count_known(s, &known);
     if (err) {
         walk_fail(s, err);
+        (void)walk_ended(s);
         return;
     }
-    walk_heard(w, page->total_results);
-    bool proven = is_proven(w, page);
-    bool last = w->reach + API_PAGE_LIMIT >= w->total;
-    err = open_stretch(w, page);
-    if (!err && last)
-        err = join_first_page(s, page, answer);
-    if (!err && last)
-        err = sync_flush(s);
-    bridges_close(w, proven);
-    if (!err && last) {
-        bridges_start(s);
-        return;
-    }
-    if (err == -EAGAIN)
-        err = 0;
-    w->ask_from = w->reach + 1;
-    w->closings = w->reach > w->closed_reach ? 0 : w->closings + 1;
-    if (!err && w->closings > CLOSINGS_MAX)
-        err = -ESTALE; /* page 1 answers, and nothing between */
-    w->closed_reach = w->reach;
-    if (err == -ESTALE)
-        walk_anew(s);
-    else if (err)
-        walk_fail(s, err);
-    else
-        pump(s);
-}
-
-/* ---- pages ---- */
-
-static void on_page(struct sync *s, void *ctx, int err, struct page *page,
-                    const struct api_answer *answer)
-{
-    struct walk *w = s->walk;
-    struct asked *asked = ctx;
-    int64_t number = asked->number;
-    asked->number = 0;
-    w->in_flight--;
-    if (w->lost)
-        return;
-    if (!err && page->total_results < 0)
-        err = -EIO;
-    if (err) {
-        walk_fail(s, err);
-        return;
-    }
-    walk_heard(w, page->total_results);
-    tape_find_bottom(w, number, page);
-    if (page->count + page->skipped && w->held_count < HELD_MAX) {
-        w->held[w->held_count++] = (struct held){number, *page, *answer};
-        *page = (struct page){0};
-    }
-    err = tape_join_held(s);
-    if (err == -ESTALE)
-        w->anew = true;
-    else if (err)
-        walk_fail(s, err);
-    pump(s);
-}
-
-/* The lowest position that an answer under way should bring. */
-static int64_t lowest_asked(const struct walk *w)
-{
-    int64_t lowest = INT64_MAX;
-    for (size_t i = 0; i < WALK_PARALLEL_MAX; i++)
-        if (w->asked[i].number && w->asked[i].from < lowest)
-            lowest = w->asked[i].from;
-    for (size_t i = 0; i < w->held_count; i++)
-        if (held_bottom(&w->held[i]) < lowest)
-            lowest = held_bottom(&w->held[i]);
-    return lowest;
-}
-
-static struct asked *free_slot(struct walk *w)
-{
-    for (size_t i = 0; i < WALK_PARALLEL_MAX; i++)
-        if (!w->asked[i].number)
-            return &w->asked[i];
-    return NULL;
-}
-
-static void ask(struct sync *s, int64_t number, int64_t from)
-{
-    struct asked *slot = free_slot(s->walk);
-    *slot = (struct asked){number, from};
-    s->walk->in_flight++;
-    errand_list_page(s, number, API_PAGE_LIMIT, NULL, API_WALK, API_CAUSE_WALK,
-                     0, on_page, slot);
-}
-
-/* Pages that came before their turn stay in memory until it is. */
-static bool holds_much(const struct walk *w)
-{
-    size_t bytes = 0;
-    for (size_t i = 0; i < w->held_count; i++)
-        for (size_t k = 0; k < w->held[i].page.count; k++)
-            bytes += w->held[i].page.assets[k].json_len;
-    return bytes > HELD_BYTES_MAX;
-}
-
-/* The one that all others wait for can always be asked for. */
-static bool may_ask(const struct sync *s)
-{
-    const struct walk *w = s->walk;
-    if (w->in_flight && holds_much(w))
-        return false;
-    return !w->paused && !w->anew && w->in_flight < s->config.walk_parallel &&
-           w->in_flight < WALK_PARALLEL_MAX &&
-           w->held_count + (size_t)w->in_flight < HELD_MAX &&
-           w->stretch_pages + w->in_flight < STRETCH_PAGES;
-}
-
-/* Asks for the pages from one position to another, page 1 apart; answers the
- * position that comes next. */
-static int64_t ask_range(struct sync *s, int64_t from, int64_t end)
-{
-    struct walk *w = s->walk;
-    while (from <= w->total && from < end && may_ask(s)) {
-        int64_t number = page_of(w, from);
-        if (number <= 1 || !walk_may_spend(w))
-            break;
-        ask(s, number, from);
-        from = w->total - (number - 1) * API_PAGE_LIMIT + 1;
-    }
-    return from;
-}
-
-/* Asks for what comes next. Page 1 closes the stretch once all else is in. */
-static void pump(struct sync *s)
-{
-    struct walk *w = s->walk;
-    int64_t lowest = lowest_asked(w);
-    if (lowest == INT64_MAX)
-        w->ask_from = w->reach + 1;
-    else
-        (void)ask_range(s, w->reach + 1, lowest); /* a gap, if any */
-    w->ask_from = ask_range(s, w->ask_from, INT64_MAX);
-    if (w->in_flight || w->closing || w->paused)
-        return;
-    if (w->anew) {
-        walk_anew(s);
-        return;
-    }
-    (void)walk_may_spend(w);
-    w->closing = true;
-    errand_list_page(s, 1, API_PAGE_LIMIT, NULL, API_WALK, API_CAUSE_WALK, 0,
-                     on_closing, NULL);
+    bool agrees = w->proven && known + w->holes == w->foot_now;
+    if (w->phase != WALK_VERIFYING)
+        drop_borders(w, agrees && w->all_proven);
+    struct verify_task task = {.foot_s = w->foot_s,
+                               .borders = w->borders,
+                               .border_count = w->border_count,
+                               .holes = w->holes,
+                               .extent = w->extent,
+                               .guess = w->count,
+                               .after_walk = true,
+                               .no_totals = w->distrust || w->verified > 0,
+                               .lane = w->lane,
+                               .cause = w->cause,
+                               .done = walk_on_verified};
+    if (!agrees || w->phase == WALK_VERIFYING)
+        task.extent.count = -1; /* looks for itself */
+    w->phase = WALK_VERIFYING;
+    verify_start(s, &task);
 }
 
 /* ---- begin ---- */
@@ -438,54 +372,94 @@ static void become_ready(struct sync *s)
     waiters_answer(s, &s->ready, 0);
 }
 
-static int begin_marking(struct sync *s)
+static int note_known(struct sync *s, struct walk *w)
 {
     struct catalogue_reader *r = catalogue_reader_acquire(s->catalogue);
     if (!r)
         return -ENOMEM;
-    s->marking = catalogue_total(r) > 0;
+    w->over_known = catalogue_total(r) > 0;
     catalogue_reader_release(r);
-    return s->marking ? catalogue_mark_begin(s->catalogue) : 0;
+    return 0;
 }
 
-static void on_first(struct sync *s, void *ctx, int err, struct page *page,
-                     const struct api_answer *answer)
+static void walk_on_opening(struct sync *s, void *ctx, int err,
+                            struct page *page, const struct api_answer *answer)
 {
     struct walk *w = s->walk;
+    w->in_flight--;
     if (!err)
-        err = check_total(page);
+        err = note_known(s, w);
     if (!err)
-        err = begin_marking(s);
-    if (!err)
-        err = open_stretch(w, page);
+        err = walk_open(s, page, answer, page->total_results);
     if (err) {
         walk_fail(s, err);
         return;
     }
-    w->opened = true;
-    walk_heard(w, page->total_results);
-    w->ask_from = 1;
+    int64_t total = page->total_results;
+    walk_hold(w, 1, page, answer);
     {
         guard_mutex(&s->lock);
-        s->status.total = w->total;
+        s->status.total = total;
         s->status.walked = 0;
     }
     become_ready(s);
-    if (w->total > (int64_t)(page->count + page->skipped)) {
-        pump(s);
-        return;
+    walk_locate(s);
+}
+
+/* Beside rpm goes what people wait for; and reading a known account again,
+ * now and then: no more, over time, than a page a second. */
+static enum api_lane choose_lane(struct sync *s)
+{
+    int64_t now_ms = clock_mono_ms();
+    int64_t pages = s->extent.count / API_PAGE_LIMIT;
+    if (s->complete && !poll_is_waited_for(s)) {
+        if (now_ms < s->rewalk_at_ms)
+            return API_REWALK;
+        s->rewalk_at_ms =
+            now_ms + (pages * PAGE_MS > REWALK_EVERY_MS ? pages * PAGE_MS
+                                                        : REWALK_EVERY_MS);
     }
-    const struct slice slice = {
-        .page = 1, .page_limit = API_PAGE_LIMIT, .named = true};
-    struct slice_result result;
-    err = slice_apply(s, &slice, page, answer, &result);
-    if (err) {
-        walk_fail(s, err);
-        return;
+    return API_WALK;
+}
+
+static int begin_walk(struct sync *s)
+{
+    struct walk *w = calloc(1, sizeof(*w));
+    if (!w)
+        return -ENOMEM;
+    w->foot_s = INT64_MIN;
+    w->foot_now = w->open_foot = -1;
+    w->all_proven = true;
+    w->lane = choose_lane(s);
+    w->cause = API_CAUSE_WALK;
+    s->walk = w;
+    return 0;
+}
+
+static void take_up(struct sync *s)
+{
+    struct walk *w = s->walk;
+    w->paused = false;
+    switch (w->phase) {
+    case WALK_LOCATING:
+        while (w->held_count)
+            walk_drop(w, 0);
+        w->phase = WALK_OPENING;
+        /* fall through */
+    case WALK_OPENING:
+        walk_ask(s, 1, API_PAGE_LIMIT, walk_on_opening, NULL);
+        break;
+    case WALK_READING:
+    case WALK_FOOT:
+    case WALK_TOP:
+        w->phase = WALK_READING;
+        w->ask_from = w->reach + 1;
+        walk_pump(s);
+        break;
+    case WALK_VERIFYING:
+        walk_verify(s);
+        break;
     }
-    w->holes = (int64_t)(page->skipped + result.lost);
-    w->tape_top_s = result.top_s;
-    walk_bridged(s);
 }
 
 /* Begins a walk, or takes up one that paused. */
@@ -493,32 +467,44 @@ void walk_start(struct sync *s)
 {
     s->walk_at_ms = CLOCK_NEVER_MS;
     if (s->walk && s->walk->lost) {
-        if (s->walk->in_flight || s->walk->closing) {
+        if (s->walk->in_flight || s->verify) {
             s->walk_at_ms = clock_mono_ms() + PAUSE_FIRST_MS;
             return;
         }
         walk_done(s);
     }
-    if (!s->walk)
-        s->walk = calloc(1, sizeof(*s->walk));
-    if (!s->walk) {
+    int err = s->walk ? 0 : begin_walk(s);
+    if (err) {
         pause_walk(s, &s->walk_pause_ms, PAUSE_MAX_MS);
-        poll_walk_failed(s, -ENOMEM);
+        poll_walk_failed(s, err);
         return;
     }
-    struct walk *w = s->walk;
-    w->paused = false;
-    if (!w->opened) {
-        errand_list_page(s, 1, API_PAGE_LIMIT, NULL, API_WALK, API_CAUSE_WALK,
-                         0, on_first, NULL);
-    } else if (w->judging) {
-        judge_unseen(s);
-    } else if (w->bridging) {
-        bridges_start(s);
-    } else {
-        w->ask_from = w->reach + 1;
-        pump(s);
-    }
+    take_up(s);
+}
+
+int walk_grow(struct sync *s, const struct page *page,
+              const struct api_answer *answer, int64_t guess,
+              enum api_lane lane)
+{
+    struct walk *w = calloc(1, sizeof(*w));
+    if (!w)
+        return -ENOMEM;
+    s->walk = w;
+    w->foot_s = s->linked_s ? s->linked_s : INT64_MIN + 1;
+    w->over_known = true;
+    w->foot_now = w->open_foot = -1;
+    w->all_proven = true;
+    w->lane =
+        guess > (int64_t)GROWTH_SMALL * API_PAGE_LIMIT && lane == API_BACKGROUND
+            ? API_WALK
+            : lane;
+    w->cause = API_CAUSE_POLL;
+    int err = walk_open(s, page, answer, guess);
+    if (err)
+        walk_done(s);
+    else
+        walk_locate(s);
+    return err;
 }
 
 bool walk_is_due(const struct sync *s)

@@ -1,33 +1,25 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * walk.h - what walk.c, tape.c, bridge.c and judge.c share. Private to the
- * room.
+ * walk.h - what walk.c, walk_read.c and prefix.c share. Private to the room.
  */
-#ifndef TWELVEFS_SYNC_WALK_H
-#define TWELVEFS_SYNC_WALK_H
+#ifndef TWELVEFS_WALK_H
+#define TWELVEFS_WALK_H
 
+#include "sync/locate.h"
 #include "sync/sync_internal.h"
+#include "sync/verify.h"
 
 #define WALK_PARALLEL_MAX 16
 #define HELD_MAX          32
-#define WALK_TAPE_MAX     ((size_t)4 * API_PAGE_LIMIT)
+#define PREFIX_IDS        ((size_t)4 * API_PAGE_LIMIT)
 
 /* A page that came and waits for its turn. */
 struct held {
     int64_t number;
     struct page page;
     struct api_answer answer;
+    bool last; /* the page after it was seen empty */
 };
-
-static inline int64_t held_top(const struct held *h)
-{
-    return h->page.total_results - (h->number - 1) * API_PAGE_LIMIT;
-}
-
-static inline int64_t held_bottom(const struct held *h)
-{
-    return held_top(h) - (int64_t)(h->page.count + h->page.skipped) + 1;
-}
 
 /* A page under way. */
 struct asked {
@@ -35,81 +27,119 @@ struct asked {
     int64_t from;   /* the lowest position it should bring */
 };
 
-/* A presumed border between two neighbours of the tape. */
-struct bridge {
-    char *older_id, *newer_id;
-    int64_t older_s, newer_s;
-    int64_t position; /* of the older one, about */
-    int tries;
-    bool asked;
+enum walk_phase {
+    WALK_OPENING,  /* page 1 is asked for */
+    WALK_LOCATING, /* where the foot is */
+    WALK_READING,
+    WALK_FOOT, /* a stretch closes: the foot once more, … */
+    WALK_TOP,  /* … and page 1 */
+    WALK_VERIFYING
 };
 
 struct walk {
+    int64_t foot_s; /* reads what is newer; INT64_MIN: all */
+    enum api_lane lane;
+    enum api_cause cause;
+    enum walk_phase phase;
+    bool over_known; /* the catalogue held assets before */
     bool opened;
+    struct api_answer opened_answer;
     bool paused;
     int64_t failed_ms; /* when it paused */
-    bool anew;         /* start over once nothing is under way */
+    bool restart;      /* start over once nothing is under way */
     bool lost;         /* likewise: what was joined isn't in the catalogue */
-    bool closing;      /* page 1 is asked for */
-    bool bridging, judging;
-    int64_t total;    /* as last heard */
-    int64_t reach;    /* position of the tape's newest asset */
-    int64_t ask_from; /* lowest position not asked for */
+    int err;           /* of a walk that ends with it */
     int in_flight;
+    int64_t requests, largest; /* so far; the largest count heard */
+
+    struct locate locate;
+    struct extent extent; /* above the foot, as it was last seen */
+    int64_t count;        /* … and as last heard */
+    int64_t reach;        /* position of the prefix's newest asset */
+    int64_t ask_from;     /* lowest position not asked for */
     int steps_back;       /* in all */
+    bool distrust;        /* the answers' totals seem to be wrong */
     int closings;         /* in a row without a step forward */
-    int64_t closed_reach; /* the tape's at the last closing */
-    int64_t requests;     /* so far */
-    int64_t most;         /* the largest total heard */
-    int64_t void_top; /* below it an empty page was, before the tape began */
-    int64_t holes;    /* elements that were no assets */
+    int64_t closed_reach; /* the prefix's at the last closing */
+    int64_t holes;        /* elements that were no assets */
+    int64_t total;        /* of page 1, as last read */
+
     struct asked asked[WALK_PARALLEL_MAX];
     struct held held[HELD_MAX];
     size_t held_count;
-    char *tape[WALK_TAPE_MAX]; /* ids of its newest assets, oldest first */
-    size_t tape_count;
-    int64_t tape_top_s;
-    char *open_top; /* id of the newest asset when the stretch was opened */
-    int64_t open_total;
-    int stretch_pages;
-    struct bridge *bridges;
-    size_t bridge_count, bridge_capacity;
-    size_t bridges_closed; /* leading ones, of stretches that weren't proven */
-    struct catalogue_place *judged; /* asked for by id */
-    size_t judged_count;
+
+    char *ids[PREFIX_IDS]; /* of the prefix's newest assets, oldest first */
+    size_t id_count;
+    int64_t top_s; /* second of its newest asset */
+
+    /* the stretch */
+    char *open_top;    /* id of the newest asset when it was opened */
+    int64_t open_foot; /* offset of the foot then; -1 not known */
+    int64_t foot_now;  /* … at the closing, … */
+    int64_t foot_page; /* … by this page */
+    int pages;
+    bool finishing, through; /* page 1 is held; and has joined: that is all */
+    int looks;               /* at foot and top, to find them still */
+    bool proven;             /* the last one */
+    bool all_proven;         /* all so far */
+
+    struct segment *borders;
+    size_t border_count, border_capacity;
+    size_t borders_judged; /* leading ones, of stretches that are closed */
+    int verified;          /* how often that was tried in vain */
 };
 
-/* walk.c: an error pauses the walk; the bridges are all crossed; all is
- * judged. */
+static inline bool walk_is_whole(const struct walk *w)
+{
+    return w->foot_s == INT64_MIN;
+}
+
+static inline int64_t held_top(const struct walk *w, const struct held *h)
+{
+    return extent_at(&w->extent, &h->page) - (h->number - 1) * API_PAGE_LIMIT;
+}
+
+static inline int64_t held_bottom(const struct walk *w, const struct held *h)
+{
+    return held_top(w, h) - (int64_t)(h->page.count + h->page.skipped) + 1;
+}
+
+/* walk.c: an error pauses the walk, or ends one that a poll waits for. */
 void walk_fail(struct sync *s, int err);
-void walk_bridged(struct sync *s);
-void walk_anew(struct sync *s);
-/* Heard a total, and sent for a page. False: so many requests can't be
- * explained by any account that keeps to its own list. */
-void walk_heard(struct walk *w, int64_t total);
+/* Heard how many there are. */
+void walk_heard(struct walk *w, const struct page *page);
+/* Sends for one more page. False: so many requests can't be explained by any
+ * account that keeps to its own list. */
 bool walk_may_spend(struct walk *w);
+/* Nothing is under way any more: what was put off until then. True when there
+ * was something. */
+bool walk_ended(struct sync *s);
+void walk_ask(struct sync *s, int64_t number, int limit, errand_fn *fn,
+              void *ctx);
+void walk_verify(struct sync *s);
 
-void walk_end(struct sync *s);
+/* walk_locate.c: begins with page 1; presumed above the foot are so many. Then
+ * where the foot is. */
+int walk_open(struct sync *s, const struct page *page,
+              const struct api_answer *answer, int64_t guess);
+void walk_locate(struct sync *s);
 
-/* judge.c: asks for what the walk didn't see; then walk_end. */
-void walk_forget_judged(struct walk *w);
-void judge_unseen(struct sync *s);
+/* walk_read.c */
+void walk_hold(struct walk *w, int64_t number, struct page *page,
+               const struct api_answer *answer);
+void walk_drop(struct walk *w, size_t index);
+/* Asks for what comes next. Page 1 closes the stretch once all else is in. */
+void walk_pump(struct sync *s);
+/* Joins what is held and whose turn it is. */
+int walk_join_held(struct sync *s);
 
-/* tape.c: commits a page on top of the tape. -EAGAIN: it doesn't join; -ESTALE:
- * nothing will. */
-int tape_join(struct sync *s, struct held *h);
-/* All that are held and whose turn it is. */
-int tape_join_held(struct sync *s);
-/* Before the tape begins: where it should, by a page that came empty. */
-void tape_find_bottom(struct walk *w, int64_t number, const struct page *page);
+/* walk_close.c */
+int walk_open_stretch(struct walk *w, const struct page *page);
+void walk_close(struct sync *s);
 
-/* bridge.c */
-int bridge_add(struct walk *w, const char *older_id, int64_t older_s,
-               const struct asset *newer, int64_t position);
-/* The stretch ends: its borders are proven and forgotten, or to be crossed. */
-void bridges_close(struct walk *w, bool proven);
-/* Looks across those that are left; then walk_bridged. */
-void bridges_start(struct sync *s);
-void bridges_done(struct walk *w);
+/* prefix.c: commits a page on top of the prefix. -EAGAIN: it doesn't join;
+ * -ESTALE: nothing will. */
+int prefix_join(struct sync *s, struct held *h);
+void prefix_done(struct walk *w);
 
 #endif

@@ -28,8 +28,9 @@
 #include "base/log.h"
 #include "sync/sync.h"
 
-#define WORLD_MAX 50000
-#define WORLD_NOW 1790000000
+#define WORLD_MAX  50000
+#define WORLD_PAST 16
+#define WORLD_NOW  1790000000
 
 struct thing {
     int number; /* its id, in 24 digits */
@@ -81,6 +82,21 @@ struct world {
     int limit_at_most;    /* a server that ignores page_limit; 0 doesn't */
     bool limit_echoed;    /* and says so */
     int empty_pages;      /* so many answers come without data */
+
+    /* moods */
+    int total_lag;          /* answers that total_results is behind */
+    int totals[WORLD_PAST]; /* a ring: counts, one an answer */
+    int64_t total_cap;      /* it is never more; 0: no cap */
+    int twin;               /* number of one that is shown as another … */
+    int twin_of;            /* … of the same second; 0: none is */
+    bool ties_at_random;    /* equal seconds in another order each time */
+    int stale;              /* answers may be so many older */
+    struct thing *past[WORLD_PAST]; /* a ring: the account, one an answer */
+    int past_count[WORLD_PAST];
+    unsigned mood_seed;
+    uint64_t told;      /* answers given */
+    struct thing *view; /* what is answered from, where it isn't `things` */
+    void (*removed)(struct world *w, const char *id); /* by sync's commit */
 
     void (*before)(struct world *w); /* each answer; under the lock */
     int changes_left, answers;
@@ -162,6 +178,8 @@ static inline bool world_matches(const struct thing *t, const char *filter)
     char name[64];
     if (!filter || !*filter)
         return true;
+    if (strstr(filter, "&asset_types="))
+        return strstr(filter, t->number % 3 ? "=video" : "=image");
     world_id(t->number, id);
     const char *asked = strstr(filter, "&filename=");
     if (!asked)
@@ -180,9 +198,78 @@ static inline void world_turn(struct page *page)
     }
 }
 
+/* ---- moods ---- */
+
+/* Each run of equal seconds in an order of its own. */
+static inline void world_shuffle_ties(struct world *w, struct thing *things,
+                                      int count)
+{
+    for (int i = 0; i < count;) {
+        int end = i;
+        while (end < count && things[end].created_s == things[i].created_s)
+            end++;
+        for (int k = end - 1; k > i; k--) {
+            int other = i + rand_r(&w->mood_seed) % (k - i + 1);
+            struct thing t = things[k];
+            things[k] = things[other];
+            things[other] = t;
+        }
+        i = end;
+    }
+}
+
+static inline void world_show_twin(const struct world *w, struct thing *things,
+                                   int count)
+{
+    for (int i = 0; i < count; i++)
+        if (things[i].number == w->twin)
+            things[i].number = w->twin_of;
+}
+
+static inline void world_copy(struct thing **to, const struct thing *from,
+                              int count)
+{
+    *to = realloc(*to, ((size_t)count + 1) * sizeof(**to));
+    assert_non_null(*to);
+    memcpy(*to, from, (size_t)count * sizeof(**to));
+}
+
+/* What one answer is made from, and the total that it states. */
+static inline const struct thing *world_view(struct world *w, int *ret_count,
+                                             int *ret_counted)
+{
+    size_t at = w->told % WORLD_PAST;
+    uint64_t back =
+        w->told < (uint64_t)w->total_lag ? w->told : (uint64_t)w->total_lag;
+    w->totals[at] = w->count;
+    *ret_counted = w->totals[(w->told - back) % WORLD_PAST];
+    *ret_count = w->count;
+    const struct thing *things = w->things;
+    if (w->stale) {
+        world_copy(&w->past[at], w->things, w->count);
+        w->past_count[at] = w->count;
+        back = (uint64_t)(rand_r(&w->mood_seed) % (w->stale + 1));
+        if (back > w->told)
+            back = w->told;
+        at = (w->told - back) % WORLD_PAST;
+        things = w->past[at];
+        *ret_count = *ret_counted = w->past_count[at];
+    }
+    w->told++;
+    if (!w->ties_at_random && !w->twin)
+        return things;
+    world_copy(&w->view, things, *ret_count);
+    world_show_twin(w, w->view, *ret_count);
+    if (w->ties_at_random)
+        world_shuffle_ties(w, w->view, *ret_count);
+    return w->view;
+}
+
 static inline void world_answer(struct world *w, const struct question *q,
                                 struct page *page)
 {
+    int count, counted;
+    const struct thing *things = world_view(w, &count, &counted);
     int limit = w->limit_at_most && q->limit > w->limit_at_most
                     ? w->limit_at_most
                     : q->limit;
@@ -192,14 +279,14 @@ static inline void world_answer(struct world *w, const struct question *q,
     if (w->limit_at_most && !w->limit_echoed)
         page->limit = -1;
     page->assets = calloc((size_t)limit, sizeof(struct asset));
-    for (int i = 0; i < w->count; i++) {
-        if (!world_matches(&w->things[i], q->filter))
+    for (int i = 0; i < count; i++) {
+        if (!world_matches(&things[i], q->filter))
             continue;
         bool shown = seen >= first && seen < first + limit && !w->empty_pages;
-        if (shown && w->things[i].hole)
+        if (shown && things[i].hole)
             page->skipped++;
         else if (shown)
-            world_asset(&w->things[i],
+            world_asset(&things[i],
                         w->fat_causes >> q->cause & 1 ? w->ballast : 0,
                         &page->assets[page->count++]);
         seen++;
@@ -207,9 +294,13 @@ static inline void world_answer(struct world *w, const struct question *q,
     w->empty_pages -= w->empty_pages > 0;
     if (w->unsorted)
         world_turn(page);
+    if (!q->filter || !*q->filter)
+        seen = counted;
     page->total_results = seen + (!w->flaps || ++w->answers % 2 ? w->lie : 0);
     if (page->total_results < 0)
         page->total_results = 0;
+    if (w->total_cap && page->total_results > w->total_cap)
+        page->total_results = w->total_cap;
     page->total_pages = (page->total_results + limit - 1) / limit;
     if (w->total_absent)
         page->total_results = page->total_pages = -1;
@@ -321,8 +412,11 @@ static inline void world_committed(void *ctx, const struct catalogue_diff *diff)
 {
     struct world *w = &world;
     guard_mutex(&w->lock);
-    for (size_t i = 0; i < diff->count; i++)
+    for (size_t i = 0; i < diff->count; i++) {
         w->edits += diff->changes[i].kind == CATALOGUE_CHANGED;
+        if (w->removed && diff->changes[i].kind == CATALOGUE_REMOVED)
+            w->removed(w, diff->changes[i].id);
+    }
     (void)pthread_cond_broadcast(&w->changed);
 }
 
@@ -375,6 +469,9 @@ static inline int world_teardown(void **state)
     }
     (void)pthread_join(w->thread, NULL);
     catalogue_close(w->catalogue);
+    for (size_t i = 0; i < WORLD_PAST; i++)
+        free(w->past[i]);
+    free(w->view);
     return nftw(w->directory, world_remove, 8, FTW_DEPTH | FTW_PHYS);
 }
 

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -28,7 +29,8 @@ struct world {
 static int set_up(void **state)
 {
     struct world *w = calloc(1, sizeof(*w));
-    assert_non_null(w);
+    if (!w)
+        return -ENOMEM;
     w->error.max = ERROR_MAX;
     (void)strcpy(w->directory, "/tmp/twelvefs-options-XXXXXX");
     assert_non_null(mkdtemp(w->directory));

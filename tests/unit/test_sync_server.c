@@ -39,41 +39,140 @@ static void a_total_that_is_a_little_small_hides_nothing(void **state)
     assert_true(world_requests(w) <= 60);
 }
 
-static void a_total_below_one_full_page_is_no_list(void **state)
+static void a_total_far_too_small_hides_nothing(void **state)
 {
     struct world *w = &world;
-    world_fill(w, 500);
-    w->lie = -500;
-    world_start(w);
-    assert_int_equal(world_ask(w, SYNC_COMPLETE, NULL), -EIO);
-    world_change(w, w->lie = 0);
-    assert_int_equal(world_ask(w, SYNC_COMPLETE, NULL), 0);
+    struct sync_status status;
+    w->lie = -400;
+    world_walked(w, 420);
     world_check(w);
+    assert_true(world_requests(w) <= 25);
+    sync_status(w->sync, &status);
+    assert_int_equal(status.stated_total, 20);
+    assert_int_equal(status.counted_total, 420);
 }
 
+/* One request more, for the list's end, which tells what a total would. */
 static void polls_need_no_total(void **state)
 {
     struct world *w = &world;
+    struct sync_status status;
     world_walked(w, 2000);
     world_change(w, (w->total_absent = true, world_create(w)));
     for (int i = 0; i < 5; i++)
-        assert_int_equal(world_poll_cost(w), 1);
+        assert_int_equal(world_poll_cost(w), 2);
+    world_check(w);
+    sync_status(w->sync, &status);
+    assert_int_equal(status.stated_total, -1);
+    assert_int_equal(status.counted_total, 2001);
+    world_change(w, world_delete(w, 1000));
+    assert_true(world_poll_cost(w) <= 25);
     world_check(w);
 }
 
-static void a_walk_waits_for_a_total(void **state)
+static void a_walk_needs_no_total(void **state)
 {
     struct world *w = &world;
-    world_fill(w, 500);
-    w->total_absent = true;
-    world_start(w);
-    assert_int_equal(world_ask(w, SYNC_COMPLETE, NULL), -EIO);
-    assert_int_equal(world_ask(w, SYNC_POLL, NULL), -EIO);
-    assert_true(world_requests(w) <= 4);
-    world_change(w, w->total_absent = false);
-    assert_int_equal(world_ask(w, SYNC_COMPLETE, NULL), 0);
+    static const int sizes[] = {0, 1, 49, 50, 51, 500, 10000};
+    for (size_t i = 0; i < array_count(sizes); i++) {
+        w->total_absent = true;
+        world_walked(w, sizes[i]);
+        world_check(w);
+        if (world_requests(w) > (uint64_t)sizes[i] / 50 + 30)
+            fail_msg("%d requests for %d", (int)world_requests(w), sizes[i]);
+        world_teardown(state);
+        world_setup(state);
+    }
+}
+
+/* An everyday thing: a count that is cached for some seconds. */
+static void a_total_behind_the_list_takes_nothing_away(void **state)
+{
+    struct world *w = &world;
+    world_walked(w, 400);
+    world_change(w, w->total_lag = 8);
+    (void)world_poll_cost(w);
+    world_change(w, {
+        for (int i = 0; i < 120; i++)
+            world_create(w);
+    });
+    for (int i = 0; i < 12; i++) {
+        assert_true(world_poll_cost(w) <= 12);
+        world_check(w);
+    }
+    assert_int_equal(world_poll_cost(w), 1);
+}
+
+static void created_under_a_first_walk_by_such_a_total(struct world *w)
+{
+    if (w->told == 4)
+        for (int i = 0; i < 120; i++)
+            world_create(w);
+}
+
+static void nor_hides_anything_from_a_first_walk(void **state)
+{
+    struct world *w = &world;
+    w->total_lag = 6;
+    w->before = created_under_a_first_walk_by_such_a_total;
+    world_walked(w, 900);
+    assert_true(world_known(w) >= 900);
+    assert_int_equal(world_ask(w, SYNC_POLL, NULL), 0);
     world_check(w);
 }
+
+/* ---- equal seconds ---- */
+
+static void put_in_one_second(struct world *w, int from, int count)
+{
+    for (int i = from; i < from + count; i++)
+        w->things[i].created_s = w->things[from + count - 1].created_s;
+}
+
+/* 25 requests for each of the pages that they fill, and 60, at most. */
+static void a_thousand_of_one_second_in_any_order_are_all_found(void **state)
+{
+    struct world *w = &world;
+    for (unsigned seed = 1; seed <= 5; seed++) {
+        world_fill(w, 1400);
+        put_in_one_second(w, 200, 1000);
+        w->ties_at_random = true;
+        w->mood_seed = seed;
+        world_start(w);
+        assert_int_equal(world_ask(w, SYNC_COMPLETE, NULL), 0);
+        world_check(w);
+        if (world_requests(w) > 1400 / 50 + 25 * 21 + 60 + 40)
+            fail_msg("%d requests", (int)world_requests(w));
+        assert_int_equal(world_poll_cost(w), 1);
+        world_teardown(state);
+        world_setup(state);
+    }
+}
+
+static void
+a_list_that_is_never_seen_whole_is_an_error_until_it_is(void **state)
+{
+    struct world *w = &world;
+    struct sync_status status;
+    world_fill(w, 400);
+    put_in_one_second(w, 100, 200);
+    w->twin = w->things[150].number;
+    w->twin_of = w->things[160].number;
+    world_start(w);
+    assert_int_equal(world_ask(w, SYNC_COMPLETE, NULL), -EIO);
+    sync_status(w->sync, &status);
+    assert_false(status.complete);
+    assert_int_equal(status.last_error, -EIO);
+    assert_true(world_requests(w) < 25 * 5 + 60 + 60);
+    world_change(w, w->twin = 0);
+    int err = -EIO;
+    for (int i = 0; i < 4 && err; i++)
+        err = world_ask(w, SYNC_COMPLETE, NULL);
+    assert_int_equal(err, 0);
+    world_check(w);
+}
+
+/* ---- totals that change their mind ---- */
 
 static void a_total_that_flaps_costs_ever_less(void **state)
 {
@@ -363,8 +462,12 @@ int main(void)
         world_test(a_total_that_is_too_large_ends_no_walk),
         world_test(a_total_that_is_a_little_small_hides_nothing),
         world_test(polls_need_no_total),
-        world_test(a_walk_waits_for_a_total),
-        world_test(a_total_below_one_full_page_is_no_list),
+        world_test(a_walk_needs_no_total),
+        world_test(a_total_far_too_small_hides_nothing),
+        world_test(a_total_behind_the_list_takes_nothing_away),
+        world_test(nor_hides_anything_from_a_first_walk),
+        world_test(a_thousand_of_one_second_in_any_order_are_all_found),
+        world_test(a_list_that_is_never_seen_whole_is_an_error_until_it_is),
         world_test(a_total_that_flaps_costs_ever_less),
         world_test(a_total_that_lags_is_caught_up_with),
         world_test(searches_are_trusted_again),

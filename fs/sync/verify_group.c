@@ -1,0 +1,337 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * verify_group.c - one second in which more assets were created than a page
+ * holds: no answer can show all of it at once, and a server may have its assets
+ * in another order each time.
+ *
+ * Where it begins and ends can be seen, so its number is known. Then: too few
+ * known, another round of pages, of another length each time, and the union is
+ * kept. As many or more known, each is asked for by its id, and what is gone is
+ * removed. Measured again after either; it is settled when it measured as many
+ * as are known and each of these was still there afterwards.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "sync/verify.h"
+
+#define LIMIT_LOW    37
+#define TRIES_WHOLE  4  /* to have it in one page, before numbers must do */
+#define ROUNDS_MAX   25 /* so many requests for each of its pages, … */
+#define ROUNDS_EXTRA 60 /* … and these */
+
+static int group_measure(struct sync *s, struct probe *p);
+
+static void group_give_up(struct sync *s, struct probe *p)
+{
+    s->verify->unsettled = true;
+    verify_release(s, p);
+}
+
+/* ---- by id ---- */
+
+static void ask_ids(struct sync *s, struct probe *p);
+
+static void verify_on_ids(struct sync *s, void *ctx, int err, struct page *page,
+                          const struct api_answer *answer)
+{
+    struct probe *p = ctx;
+    size_t removed = 0;
+    size_t doubtful = 0;
+    s->verify->in_flight--;
+    if (!err)
+        err = slice_apply_ids(s, p->places + p->place_next, p->place_asked,
+                              page, answer, p->confirming, &removed, &doubtful);
+    if (err) {
+        verify_fail(s, p, err);
+        return;
+    }
+    p->removed += removed;
+    p->confirming = doubtful && !p->confirming;
+    if (!p->confirming)
+        p->place_next += p->place_asked;
+    ask_ids(s, p);
+}
+
+/* The next that are known in the segment. */
+static int read_places(struct sync *s, struct probe *p)
+{
+    int64_t older_s = p->segment.older_s;
+    const struct catalogue_place below = {
+        .created_s = older_s - (older_s > INT64_MIN), .row = INT64_MAX};
+    catalogue_places_free(p->places, p->place_count);
+    p->places = NULL;
+    p->place_count = p->place_next = 0;
+    struct catalogue_reader *r = catalogue_reader_acquire(s->catalogue);
+    if (!r)
+        return -ENOMEM;
+    int err = catalogue_between(r, &p->after, &below, API_IDS_LIMIT, &p->places,
+                                &p->place_count);
+    catalogue_reader_release(r);
+    if (!err && p->place_count) {
+        p->after = p->places[p->place_count - 1];
+        p->after.id = NULL;
+    }
+    return err;
+}
+
+static void ids_asked(struct sync *s, struct probe *p)
+{
+    if (p->kind == PROBE_GROUP && p->removed) {
+        int err = group_measure(s, p);
+        if (err)
+            verify_fail(s, p, err);
+        return;
+    }
+    /* Each that is left was there by its id: where more seem to be known than
+     * there are, the count is of another moment. */
+    verify_release(s, p);
+}
+
+/* Of a group all, of another segment until no more is known than is there. */
+static void ask_ids(struct sync *s, struct probe *p)
+{
+    struct verify *v = s->verify;
+    int64_t surplus = 0;
+    int err = verify_surplus(s, &p->segment, &surplus);
+    bool more = surplus > 0 || p->kind == PROBE_GROUP;
+    if (!err && more && p->place_next == p->place_count)
+        err = read_places(s, p);
+    if (err) {
+        verify_fail(s, p, err);
+        return;
+    }
+    size_t left = p->place_count - p->place_next;
+    if (!more || !left) {
+        ids_asked(s, p);
+        return;
+    }
+    p->place_asked = left < API_IDS_LIMIT ? left : API_IDS_LIMIT;
+    p->requests++;
+    v->requests++;
+    v->in_flight++;
+    errand_ids(s, p->places + p->place_next, p->place_asked, v->task.lane,
+               v->task.cause, verify_on_ids, p);
+}
+
+static void begin_ids(struct sync *s, struct probe *p)
+{
+    p->after = (struct catalogue_place){.created_s = p->segment.newer_s};
+    p->place_next = p->place_count;
+    p->removed = 0;
+    ask_ids(s, p);
+}
+
+int verify_ask_by_id(struct sync *s, struct probe *p)
+{
+    p->kind = PROBE_IDS;
+    begin_ids(s, p);
+    return 0;
+}
+
+/* ---- round after round ---- */
+
+static void group_ask_page(struct sync *s, struct probe *p, int64_t number,
+                           int limit, errand_fn *fn)
+{
+    p->requests++;
+    s->verify->requests_max++; /* a group keeps its own account */
+    verify_ask_page(s, p, number, limit, fn);
+}
+
+static int apply_page(struct sync *s, struct probe *p, struct page *page,
+                      const struct api_answer *answer)
+{
+    const struct slice slice = {
+        .page = p->page, .page_limit = p->limit, .named = true};
+    struct slice_result result;
+    int err = slice_apply(s, &slice, page, answer, &result);
+    if (!err)
+        verify_hear(s->verify, page);
+    return err;
+}
+
+static int ask_round(struct sync *s, struct probe *p);
+
+static void group_on_round(struct sync *s, void *ctx, int err,
+                           struct page *page, const struct api_answer *answer)
+{
+    struct probe *p = ctx;
+    s->verify->in_flight--;
+    if (!err)
+        err = apply_page(s, p, page, answer);
+    p->offset += p->limit;
+    if (!err)
+        err = ask_round(s, p);
+    if (err)
+        verify_fail(s, p, err);
+}
+
+/* The next page of the round; after the last, or when enough is known, it is
+ * measured again. */
+static int ask_round(struct sync *s, struct probe *p)
+{
+    struct range range = {0};
+    int64_t surplus;
+    int err = verify_surplus(s, &p->segment, &surplus);
+    if (!err)
+        err = verify_presume(s, &p->segment, &range);
+    if (err)
+        return err;
+    if (surplus >= 0 || p->offset > range.last)
+        return group_measure(s, p);
+    group_ask_page(s, p, p->offset / p->limit + 1, p->limit, group_on_round);
+    return 0;
+}
+
+static int begin_round(struct sync *s, struct probe *p)
+{
+    struct range range;
+    int err = verify_presume(s, &p->segment, &range);
+    if (err)
+        return err;
+    p->round_limit =
+        p->round_limit > LIMIT_LOW ? p->round_limit - 1 : API_PAGE_LIMIT;
+    p->limit = p->round_limit;
+    p->offset = range.first / p->limit * p->limit;
+    return ask_round(s, p);
+}
+
+/* ---- the edges ---- */
+
+int verify_group(struct sync *s, struct probe *p)
+{
+    const struct segment *g = &p->segment;
+    int64_t pages = (g->newer_count - g->older_count) / API_PAGE_LIMIT + 1;
+    int64_t surplus;
+    int err = verify_surplus(s, g, &surplus);
+    if (err)
+        return err;
+    p->kind = PROBE_GROUP;
+    p->split = true;
+    p->second = g->older_s;
+    p->requests_max = ROUNDS_MAX * pages + ROUNDS_EXTRA;
+    if (p->requests > p->requests_max)
+        group_give_up(s, p);
+    else if (surplus + s->holes < 0)
+        return begin_round(s, p);
+    else
+        begin_ids(s, p);
+    return 0;
+}
+
+/* Whether somebody else is at that second already. */
+static bool is_taken(const struct verify *v, const struct probe *p)
+{
+    for (size_t i = 0; i < array_count(v->probes); i++)
+        if (&v->probes[i] != p && v->probes[i].kind == PROBE_GROUP &&
+            v->probes[i].split && v->probes[i].second == p->second)
+            return true;
+    return false;
+}
+
+/* What lies around it in the segment is left to others. */
+static void split(struct verify *v, struct probe *p, int64_t older_count)
+{
+    struct segment above = p->around;
+    struct segment below = p->around;
+    above.older_s = p->second + 1;
+    above.older_count = p->upper_count;
+    below.newer_s = p->second;
+    below.newer_count = older_count;
+    verify_push(v, &above);
+    verify_push(v, &below);
+    p->split = true;
+}
+
+/* Both edges are known. */
+static int take_measure(struct sync *s, struct probe *p, int64_t older_count)
+{
+    struct verify *v = s->verify;
+    bool first = !p->split;
+    if (first)
+        split(v, p, older_count);
+    p->segment = (struct segment){.older_s = p->second,
+                                  .newer_s = p->second + 1,
+                                  .older_count = older_count,
+                                  .newer_count = p->upper_count,
+                                  .counted = true,
+                                  .tries = p->around.tries + 1};
+    struct range range;
+    int err = verify_presume(s, &p->segment, &range);
+    if (err)
+        return err;
+    if (first && is_taken(v, p)) {
+        verify_release(s, p);
+        return 0;
+    }
+    if (!verify_limit_for(&range) || p->segment.tries > TRIES_WHOLE)
+        return verify_group(s, p);
+    p->segment.counted = false; /* a page can hold it */
+    verify_push(v, &p->segment);
+    verify_release(s, p);
+    return 0;
+}
+
+static int seek_edge(struct sync *s, struct probe *p, int64_t second);
+
+static void group_on_edge(struct sync *s, void *ctx, int err, struct page *page,
+                          const struct api_answer *answer)
+{
+    struct verify *v = s->verify;
+    struct probe *p = ctx;
+    v->in_flight--;
+    if (!err)
+        err = apply_page(s, p, page, answer);
+    if (err) {
+        verify_fail(s, p, err);
+        return;
+    }
+    locate_take(&p->locate, p->page, page);
+    int64_t older_count = v->above - p->locate.low;
+    if (!locate_is_found(&p->locate)) {
+        if (p->requests > p->requests_max)
+            group_give_up(s, p);
+        else
+            group_ask_page(s, p, locate_next_page(&p->locate), API_PAGE_LIMIT,
+                           group_on_edge);
+        return;
+    }
+    if (p->locate.second == p->second) {
+        p->upper_count = older_count;
+        err = seek_edge(s, p, p->second - 1);
+    } else {
+        err = take_measure(s, p, older_count);
+    }
+    if (err)
+        verify_fail(s, p, err);
+}
+
+/* Looks for the number of assets newer than a second. */
+static int seek_edge(struct sync *s, struct probe *p, int64_t second)
+{
+    int64_t known = 0;
+    int err = verify_known(s, second + 1, INT64_MAX, &known);
+    if (err)
+        return err;
+    locate_begin(&p->locate, second, API_PAGE_LIMIT, known);
+    group_ask_page(s, p, locate_next_page(&p->locate), API_PAGE_LIMIT,
+                   group_on_edge);
+    return 0;
+}
+
+static int group_measure(struct sync *s, struct probe *p)
+{
+    return seek_edge(s, p, p->second);
+}
+
+int verify_find_edges(struct sync *s, struct probe *p, int64_t second)
+{
+    p->kind = PROBE_GROUP;
+    p->second = second;
+    p->around = p->segment;
+    p->split = false;
+    p->requests_max = ROUNDS_EXTRA;
+    return group_measure(s, p);
+}
