@@ -26,7 +26,7 @@
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/log.h"
-#include "base/plant.h"
+#include "base/failpoint.h"
 #include "command.h"
 #include "login.h"
 #include "mountpoint.h"
@@ -290,7 +290,7 @@ static enum exit_status serve(const struct options *o, char *key, int parent_fd)
     if (status == EXIT_MOUNTED)
         status = run(o, &signals, &parent_fd, &line);
     service_free(signals.service);
-    plant_for_sanitizers();
+    failpoint_for_sanitizers();
     if (parent_fd == NO_PARENT)
         return complain(status, &line);
     if (status != EXIT_MOUNTED)

@@ -11,7 +11,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/log.h"
-#include "base/plant.h"
+#include "base/failpoint.h"
 #include "json/metadata.h"
 #include "json/renewal.h"
 
@@ -179,7 +179,7 @@ int catalogue_commit(struct catalogue *c, struct catalogue_diff *ret_diff)
     struct commit m = {0};
     int err = prepare_commit(c, &m);
 
-    if (planted("partial_commit"))
+    if (failpoint("partial_commit"))
         (void)db_exec(&c->db, "DELETE FROM asset WHERE row = "
                               "(SELECT max(row) FROM asset)");
     if (!err)
@@ -539,7 +539,7 @@ int catalogue_remove(struct catalogue *c, int64_t row)
     if (c->failed)
         return c->failed;
     int err = remove_row(c, row);
-    if (planted("reused_row"))
+    if (failpoint("reused_row"))
         (void)db_exec(&c->db, "UPDATE sqlite_sequence SET seq = "
                               "(SELECT max(row) FROM asset)");
     return err == -ENOENT ? err : writer_spoil(c, err);

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/plant.h"
+#include "base/failpoint.h"
 #include "sync/walk.h"
 
 #define STEP_BACK  25   /* positions, where a deletion showed */
@@ -192,7 +192,7 @@ int prefix_join(struct sync *s, struct held *h)
                                 .last = h->last};
     struct slice_result result = {0};
     int err = 0;
-    if (!(planted("skipped_page") && h->number == 2))
+    if (!(failpoint("skipped_page") && h->number == 2))
         err = slice_apply(s, &slice, &h->page, &h->answer, &result);
     if (!err)
         err = note_border(s, h);
