@@ -283,7 +283,7 @@ int64_t catalogue_state(struct catalogue_reader *r, const char *name,
 
 /* ---- the predicted list, for sync -------------------------------------- */
 
-/* Position from the oldest: how many rows stand before this place in the
+/* Position from the oldest: how many rows stand before this one in the
  * order (created_s, row), unnamed ones included. */
 int catalogue_rank(struct catalogue_reader *r, int64_t created_s, int64_t row,
                    int64_t *ret_rank);
@@ -294,29 +294,28 @@ int catalogue_count_within(struct catalogue_reader *r, int64_t older_s,
 /* Rows counted, unnamed ones included. */
 int64_t catalogue_total(struct catalogue_reader *r);
 
-struct catalogue_place {
+struct catalogue_slot {
     int64_t row;
     int64_t created_s;
     char *id;
 };
-/* Places strictly between two (exclusive), newest first, at most max; NULL is
- * the end of the list on that side. Freed with catalogue_places_free. */
+/* Slots strictly between two (exclusive), newest first, at most max; NULL is
+ * the end of the list on that side. Freed with catalogue_slots_free. */
 int catalogue_between(struct catalogue_reader *r,
-                      const struct catalogue_place *newer,
-                      const struct catalogue_place *older, size_t max,
-                      struct catalogue_place **ret_places, size_t *ret_count);
+                      const struct catalogue_slot *newer,
+                      const struct catalogue_slot *older, size_t max,
+                      struct catalogue_slot **ret_slots, size_t *ret_count);
 /* Unfinished assets, newest first, at most max. */
 int catalogue_unfinished(struct catalogue_reader *r, size_t max,
-                         struct catalogue_place **ret_places,
-                         size_t *ret_count);
+                         struct catalogue_slot **ret_slots, size_t *ret_count);
 /* Assets with URLs that were received up to latest_s, those of this row's type
  * first and then those that stand nearest to it, from a stretch of the list
  * around it; without itself, at most max. */
 int catalogue_neighbours(struct catalogue_reader *r,
                          const struct catalogue_entry *of, int64_t latest_s,
-                         size_t max, struct catalogue_place **ret_places,
+                         size_t max, struct catalogue_slot **ret_slots,
                          size_t *ret_count);
-void catalogue_places_free(struct catalogue_place *places, size_t count);
+void catalogue_slots_free(struct catalogue_slot *slots, size_t count);
 
 /* The library's, as it runs. */
 const char *catalogue_library_version(void);

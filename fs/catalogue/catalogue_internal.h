@@ -12,7 +12,7 @@
  * condition.c  queries as SQL conditions
  * field.c      field names seen, values of the fields asked for
  * reader.c     the pool of readers; entries, listings, queries
- * place.c      the predicted list
+ * order.c      the predicted list
  * link.c       saved links
  * picture.c    what pictures' bytes were
  * checkpoint.c the thread that keeps the write-ahead log short
@@ -96,8 +96,8 @@ enum statement {
     S_OLDER_EQUAL,
     S_NEWER,
     S_NEWER_EQUAL,
-    S_PLACES_EQUAL,
-    S_PLACES_OLDER,
+    S_SLOTS_EQUAL,
+    S_SLOTS_OLDER,
     S_UNFINISHED,
     S_PICTURE_GET,
     S_PICTURE_SET,

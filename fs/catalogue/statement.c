@@ -97,10 +97,10 @@ static const char *const texts[STATEMENT_COUNT] = {
     [S_NEWER] = "SELECT count(*) FROM asset WHERE created_s > ?",
     [S_NEWER_EQUAL] =
         "SELECT count(*) FROM asset WHERE created_s = ? AND row >= ?",
-    [S_PLACES_EQUAL] =
+    [S_SLOTS_EQUAL] =
         "SELECT row, created_s, id FROM asset WHERE created_s = ? "
         "AND row < ? AND row > ? ORDER BY created_s DESC, row DESC LIMIT ?",
-    [S_PLACES_OLDER] =
+    [S_SLOTS_OLDER] =
         "SELECT row, created_s, id FROM asset WHERE created_s < ? "
         "AND created_s > ? ORDER BY created_s DESC, row DESC LIMIT ?",
     [S_UNFINISHED] =

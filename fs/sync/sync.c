@@ -128,7 +128,7 @@ void errand_list_page(struct sync *s, int64_t page, int page_limit,
 }
 
 /* A query of one term: any of these ids. */
-static int make_ids_query(const struct catalogue_place *places, size_t count,
+static int make_ids_query(const struct catalogue_slot *places, size_t count,
                           struct query *ret_query)
 {
     struct query q = {.terms = calloc(1, sizeof(*q.terms)), .count = 1};
@@ -149,7 +149,7 @@ static int make_ids_query(const struct catalogue_place *places, size_t count,
     return 0;
 }
 
-void errand_ids(struct sync *s, const struct catalogue_place *places,
+void errand_ids(struct sync *s, const struct catalogue_slot *places,
                 size_t count, enum api_lane lane, enum api_cause cause,
                 errand_fn *fn, void *ctx)
 {

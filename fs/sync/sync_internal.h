@@ -56,7 +56,7 @@ void errand_list_page(struct sync *s, int64_t page, int page_limit,
                       void *ctx);
 
 /* asset_ids of up to API_IDS_LIMIT places. */
-void errand_ids(struct sync *s, const struct catalogue_place *places,
+void errand_ids(struct sync *s, const struct catalogue_slot *places,
                 size_t count, enum api_lane lane, enum api_cause cause,
                 errand_fn *fn, void *ctx);
 
@@ -194,7 +194,7 @@ bool slice_is_made_id(const char *id);
  * for, those that a whole answer lacks are removed. It is whole when its total
  * says so, or when an answer before it, too, lacked them (confirmed). Answers
  * how many it lacks that weren't removed. */
-int slice_apply_ids(struct sync *s, const struct catalogue_place *places,
+int slice_apply_ids(struct sync *s, const struct catalogue_slot *places,
                     size_t count, struct page *page,
                     const struct api_answer *answer, bool confirmed,
                     size_t *ret_removed, size_t *ret_doubtful);
