@@ -252,7 +252,7 @@ void catalogue_close(struct catalogue *c)
     if (c->opened)
         catalogue_note(c,
                        atomic_load(&c->damaged) ? LOCK_DAMAGED : LOCK_ENDING);
-    if (c->in_transaction || c->held)
+    if (c->in_transaction || c->deferred)
         catalogue_rollback(c);
     checkpoint_stop(c);
     readers_close(c);

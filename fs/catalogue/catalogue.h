@@ -128,14 +128,15 @@ void catalogue_rollback(struct catalogue *c);
 
 /* Ends one step of a longer transaction. Commits like catalogue_commit when
  * that is worth its writes (some thousand rows, half a second) or when the log
- * is to be cut; else holds the transaction: ret_diff is empty, readers see
+ * is to be cut; else keeps the transaction open: ret_diff is empty, readers see
  * nothing of it yet, and the next catalogue_begin goes on with it. Then the
- * writer commits (begin, commit) by catalogue_held_until_ms at the latest, and
+ * writer commits (begin, commit) by catalogue_commit_due_ms at the latest, and
  * before whatever is to be seen at once. With a failure all steps are undone:
  * catalogue_lost_steps says so, once. */
-int catalogue_hold(struct catalogue *c, struct catalogue_diff *ret_diff);
-/* Of clock_mono_ms; CLOCK_NEVER_MS when nothing is held. */
-int64_t catalogue_held_until_ms(const struct catalogue *c);
+int catalogue_commit_later(struct catalogue *c,
+                           struct catalogue_diff *ret_diff);
+/* Of clock_mono_ms; CLOCK_NEVER_MS when nothing is deferred. */
+int64_t catalogue_commit_due_ms(const struct catalogue *c);
 bool catalogue_lost_steps(struct catalogue *c);
 
 /* Inserts or updates by id, inside a transaction. named: the set of assets
@@ -151,8 +152,8 @@ int catalogue_name_all(struct catalogue *c);
 /* -ENOENT when there is no such row. */
 int catalogue_remove(struct catalogue *c, int64_t row);
 
-/* Marks rows seen by a full walk and removes... nothing: the walk asks for
- * the rows it didn't see (ascending, up to max) and judges them itself. */
+/* Marks rows that a full walk saw. It removes nothing: the walk asks for the
+ * rows that it didn't see (ascending, up to max) and decides itself. */
 int catalogue_mark_begin(struct catalogue *c);
 int catalogue_mark(struct catalogue *c, int64_t row);
 int catalogue_unmarked(struct catalogue *c, int64_t *rows, size_t max,

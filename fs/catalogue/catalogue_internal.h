@@ -367,10 +367,10 @@ struct catalogue {
     struct db db;
     struct catalogue_reader own; /* of the writer's connection */
     bool in_transaction;
-    bool held;      /* between its steps */
-    bool has_steps; /* held before, and not committed yet */
+    bool deferred;  /* between its steps */
+    bool has_steps; /* deferred before, and not committed yet */
     bool lost;      /* a rollback took such steps with it */
-    int64_t held_until_ms;
+    int64_t commit_due_ms;
     int failed; /* the transaction can only be rolled back */
     int wal_pages;
     int64_t changes_before; /* sqlite3_total_changes64 at its begin */

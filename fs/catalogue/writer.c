@@ -16,8 +16,8 @@
 #include "json/renewal.h"
 
 #define FETCHED_STALE_S 600 /* a younger fetched_s isn't written anew */
-#define HOLD_ROWS       4096
-#define HOLD_MS         500
+#define DEFER_ROWS      4096
+#define DEFER_MS        500
 #define FOLD_GROWTH     4 /* case folding makes a byte at most three */
 
 /* ---- transactions ------------------------------------------------------ */
@@ -40,8 +40,8 @@ int writer_spoil(struct catalogue *c, int err)
 int catalogue_begin(struct catalogue *c)
 {
     assert(!c->in_transaction);
-    if (c->held) {
-        c->held = false;
+    if (c->deferred) {
+        c->deferred = false;
         c->in_transaction = true;
         return 0;
     }
@@ -55,7 +55,7 @@ int catalogue_begin(struct catalogue *c)
     c->in_transaction = true;
     c->failed = 0;
     c->has_steps = false;
-    c->held_until_ms = clock_mono_ms() + HOLD_MS;
+    c->commit_due_ms = clock_mono_ms() + DEFER_MS;
     c->changes_before = sqlite3_total_changes64(c->db.handle);
     return 0;
 }
@@ -65,7 +65,7 @@ void catalogue_rollback(struct catalogue *c)
     if (!sqlite3_get_autocommit(c->db.handle))
         (void)db_run(&c->db, S_ROLLBACK, VALUES());
     c->lost |= c->has_steps;
-    c->in_transaction = c->held = c->has_steps = false;
+    c->in_transaction = c->deferred = c->has_steps = false;
     c->failed = 0;
     c->fields.stale = true;
     changes_clear(&c->changes);
@@ -197,22 +197,22 @@ int catalogue_commit(struct catalogue *c, struct catalogue_diff *ret_diff)
     return 0;
 }
 
-int catalogue_hold(struct catalogue *c, struct catalogue_diff *ret_diff)
+int catalogue_commit_later(struct catalogue *c, struct catalogue_diff *ret_diff)
 {
     assert(c->in_transaction);
-    if (c->failed || c->changes.count >= HOLD_ROWS ||
-        clock_mono_ms() >= c->held_until_ms || checkpoint_is_cutting(c))
+    if (c->failed || c->changes.count >= DEFER_ROWS ||
+        clock_mono_ms() >= c->commit_due_ms || checkpoint_is_cutting(c))
         return catalogue_commit(c, ret_diff);
     c->in_transaction = false;
-    c->held = true;
+    c->deferred = true;
     c->has_steps = true;
     *ret_diff = (struct catalogue_diff){0};
     return 0;
 }
 
-int64_t catalogue_held_until_ms(const struct catalogue *c)
+int64_t catalogue_commit_due_ms(const struct catalogue *c)
 {
-    return c->held ? c->held_until_ms : CLOCK_NEVER_MS;
+    return c->deferred ? c->commit_due_ms : CLOCK_NEVER_MS;
 }
 
 /* ---- put ---------------------------------------------------------------- */

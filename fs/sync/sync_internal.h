@@ -218,8 +218,9 @@ bool slice_put_in_order(struct page *page);
  * who waited for rows. */
 int sync_begin(struct sync *s);
 int sync_end(struct sync *s, int err);
-/* Of one of many that may be committed together (catalogue_hold). What is held
- * is committed by sync_flush: before any other transaction, and in time. */
+/* Of one of many that may be committed together (catalogue_commit_later). What
+ * is held is committed by sync_flush: before any other transaction, and in
+ * time. */
 int sync_begin_step(struct sync *s);
 int sync_end_step(struct sync *s, int err);
 int sync_flush(struct sync *s);

@@ -20,8 +20,8 @@ const char *api_cause_name(enum api_cause cause)
 {
     static const char *const names[API_CAUSE_COUNT] = {
         [API_CAUSE_WALK] = "walk",     [API_CAUSE_POLL] = "poll",
-        [API_CAUSE_SEARCH] = "search", [API_CAUSE_UNFINISHED] = "unfinished",
-        [API_CAUSE_SWEEP] = "sweep",   [API_CAUSE_NARROW] = "narrow",
+        [API_CAUSE_VERIFY] = "verify", [API_CAUSE_UNFINISHED] = "unfinished",
+        [API_CAUSE_SWEEP] = "sweep",   [API_CAUSE_QUERY] = "query",
         [API_CAUSE_RENEW] = "renew",   [API_CAUSE_PICTURE] = "picture",
         [API_CAUSE_TAG] = "tag",       [API_CAUSE_DELETE] = "delete",
     };

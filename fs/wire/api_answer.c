@@ -270,13 +270,14 @@ void api_on_response(void *ctx, struct http_response *response)
 {
     struct api_call *c = ctx;
     struct page page = {0};
-    struct api_verdict verdict = c->change ? api_change_judge(c, response)
-                                           : api_judge(response, kind_of(c));
+    struct api_verdict verdict = c->change
+                                     ? api_change_verdict(c, response)
+                                     : api_verdict_of(response, kind_of(c));
     if (!verdict.error && !c->picture && !c->change) {
         int error =
             page_parse(buf_str(response->body), response->body->len, &page);
         if (error == -EBADMSG)
-            verdict = api_judge_broken();
+            verdict = api_verdict_of_broken();
         else if (error)
             verdict = (struct api_verdict){.error = error};
     }

@@ -61,8 +61,8 @@ static void hear_remaining(struct api_budget *b, int64_t remaining,
     b->heard = now;
     b->told_end_ms = told_end_ms(response->limit_reset_s, now.ms, now_wall_s);
     b->window_end_ms = b->told_end_ms < 0 ? now.ms + WINDOW_MS : b->told_end_ms;
-    if (b->window_end_ms > now.ms + API_PAUSE_MOST_MS)
-        b->window_end_ms = now.ms + API_PAUSE_MOST_MS;
+    if (b->window_end_ms > now.ms + API_PAUSE_MAX_MS)
+        b->window_end_ms = now.ms + API_PAUSE_MAX_MS;
 }
 
 void api_budget_hear(struct api_budget *b, const struct http_response *response,

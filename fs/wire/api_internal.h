@@ -23,8 +23,8 @@
 #include "wire/api_budget.h"
 #include "wire/api_host.h"
 
-#define API_MAX_LIVE      4000
-#define API_PICTURES_MOST 8 /* under way at once; more wait here */
+#define API_MAX_LIVE     4000
+#define API_PICTURES_MAX 8 /* under way at once; more wait here */
 
 /* The part of a call that only changes have. */
 struct api_change {
@@ -117,10 +117,10 @@ void api_call_count(struct api_call *c, int change);
 int api_ask(struct api *a, const struct api_call *like, char *url,
             uint64_t *ret_ticket);
 
-/* api_write.c. What is judged and kept of an answer to a change, … */
+/* api_write.c. What an answer to a change means, and what is kept of it, … */
 struct api_verdict;
-struct api_verdict api_change_judge(struct api_call *c,
-                                    const struct http_response *response);
+struct api_verdict api_change_verdict(struct api_call *c,
+                                      const struct http_response *response);
 /* … told at the end, … */
 void api_change_deliver(struct api_call *c, int error, int64_t now_ms);
 /* … and freed. NULL is fine. */

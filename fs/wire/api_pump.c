@@ -91,7 +91,7 @@ static bool has_room_for(const struct api *a, const struct api_call *c)
 static int64_t picture_when_ms(const struct api *a, const struct api_call *c,
                                int64_t now_ms)
 {
-    if (a->pictures_in_flight >= API_PICTURES_MOST)
+    if (a->pictures_in_flight >= API_PICTURES_MAX)
         return CLOCK_NEVER_MS;
     if (!c->host)
         return now_ms;

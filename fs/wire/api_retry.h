@@ -23,15 +23,15 @@ enum api_kind {
 };
 
 /* Of an answer's outside. */
-struct api_verdict api_judge(const struct http_response *response,
-                             enum api_kind kind);
+struct api_verdict api_verdict_of(const struct http_response *response,
+                                  enum api_kind kind);
 
 /* A 200 whose body isn't the API's. */
-struct api_verdict api_judge_broken(void);
+struct api_verdict api_verdict_of_broken(void);
 
 /* Full jitter under an exponential bound: up to 500 ms doubled per
  * attempt that went before, 8 s at most; at least retry_after_ms (-1 none), as
- * far as API_PAUSE_MOST_MS. */
+ * far as API_PAUSE_MAX_MS. */
 int64_t api_retry_delay_ms(int attempts, int64_t retry_after_ms,
                            uint64_t random);
 

@@ -108,13 +108,13 @@ static bool is_foreign(const struct http_response *response)
     return *text && *text != '{';
 }
 
-struct api_verdict api_change_judge(struct api_call *c,
-                                    const struct http_response *response)
+struct api_verdict api_change_verdict(struct api_call *c,
+                                      const struct http_response *response)
 {
     struct api_change *change = c->change;
-    struct api_verdict verdict = api_judge(response, API_KIND_CHANGE);
+    struct api_verdict verdict = api_verdict_of(response, API_KIND_CHANGE);
     if (!verdict.error && is_foreign(response))
-        verdict = api_judge_broken();
+        verdict = api_verdict_of_broken();
     if (verdict.error == -EINVAL && response->status == 400)
         verdict.error = errno_of_code(response);
     bool in_doubt = verdict.error && is_in_doubt(response);

@@ -136,8 +136,8 @@ static void no_header_is_believed_for_more_than_minutes(void **state)
     api_budget_init(&b, 60);
     for (int64_t now = 1000, day = 1; day <= 10; day++) {
         refuse(&b, 429, 86400000, now);
-        assert_int_equal(when(&b, API_WALK, 0, now), now + API_PAUSE_MOST_MS);
-        now += API_PAUSE_MOST_MS;
+        assert_int_equal(when(&b, API_WALK, 0, now), now + API_PAUSE_MAX_MS);
+        now += API_PAUSE_MAX_MS;
         assert_int_equal(when(&b, API_WALK, 0, now), now); /* one finds out */
         assert_int_equal(when(&b, API_WALK, 1, now), CLOCK_NEVER_MS);
     }
@@ -206,8 +206,8 @@ static void absurd_resets_rest_a_minute_or_some(void **state)
                  {NOW_S, 1000},
                  {NOW_S - 2, 1000},
                  {NOW_S + 10, 10000},
-                 {NOW_S + 3600, API_PAUSE_MOST_MS},
-                 {(int64_t)1 << 52, API_PAUSE_MOST_MS}};
+                 {NOW_S + 3600, API_PAUSE_MAX_MS},
+                 {(int64_t)1 << 52, API_PAUSE_MAX_MS}};
     for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
         struct api_budget b;
         struct http_response r = heard(10, 0, cases[i].reset_s);
@@ -225,8 +225,8 @@ static void a_far_reset_is_looked_at_again_by_one_at_a_time(void **state)
     int64_t now = 1000;
     for (int i = 0; i < 5; i++) {
         hear(&b, &r, now);
-        assert_int_equal(when(&b, API_WALK, 0, now), now + API_PAUSE_MOST_MS);
-        now += API_PAUSE_MOST_MS;
+        assert_int_equal(when(&b, API_WALK, 0, now), now + API_PAUSE_MAX_MS);
+        now += API_PAUSE_MAX_MS;
         assert_int_equal(when(&b, API_WALK, 0, now), now);
         assert_int_equal(when(&b, API_WALK, 1, now), CLOCK_NEVER_MS);
     }
@@ -272,7 +272,7 @@ static void waits_double_up_to_a_bound_and_obey_retry_after(void **state)
 static struct api_verdict judge(int error, int status, bool picture)
 {
     const struct http_response r = {.error = error, .status = status};
-    return api_judge(&r, picture ? API_KIND_PICTURE : API_KIND_LIST);
+    return api_verdict_of(&r, picture ? API_KIND_PICTURE : API_KIND_LIST);
 }
 
 static void what_will_not_change_is_not_tried_again(void **state)
@@ -307,8 +307,9 @@ static void of_the_list_itself_nothing_is_absent(void **state)
 {
     for (int status = 404; status <= 410; status += 6) {
         struct http_response r = {.status = status};
-        assert_int_equal(api_judge(&r, API_KIND_LIST).error, -EIO);
-        assert_int_equal(api_judge(&r, API_KIND_LIST_BY_IDS).error, -ENOENT);
+        assert_int_equal(api_verdict_of(&r, API_KIND_LIST).error, -EIO);
+        assert_int_equal(api_verdict_of(&r, API_KIND_LIST_BY_IDS).error,
+                         -ENOENT);
     }
     assert_int_equal(judge(0, 404, true).error, -ENOENT);
     assert_int_equal(judge(0, 410, true).error, -ESTALE);

@@ -180,7 +180,7 @@ static void fields_are_gathered_between_other_writes(void **state)
         if (through)
             done();
         else
-            assert_int_equal(catalogue_hold(cat, &diff), 0);
+            assert_int_equal(catalogue_commit_later(cat, &diff), 0);
         catalogue_diff_done(&diff);
         cleanup(release) struct catalogue_reader *r = reader();
         for (size_t i = 0; i < array_count(names); i++)
