@@ -65,9 +65,9 @@ int buf_reserve(struct buf *b, size_t extra)
 
 int buf_append(struct buf *b, const void *bytes, size_t len)
 {
-    int error = buf_reserve(b, len);
-    if (error)
-        return error;
+    int err = buf_reserve(b, len);
+    if (err)
+        return err;
     if (len)
         memcpy(b->data + b->len, bytes, len);
     b->len += len;
@@ -94,9 +94,9 @@ int buf_appendf(struct buf *b, const char *format, ...)
     if (len < 0)
         return -ENOMEM;
 
-    int error = buf_reserve(b, (size_t)len);
-    if (error)
-        return error;
+    int err = buf_reserve(b, (size_t)len);
+    if (err)
+        return err;
     va_start(arguments, format);
     (void)vsnprintf(b->data + b->len, (size_t)len + 1, format, arguments);
     va_end(arguments);

@@ -274,9 +274,9 @@ int name_unescape(const char *folder, struct buf *out)
 {
     size_t len = strlen(folder);
     (void)name_has_suffix(folder, &len);
-    int error = buf_reserve(out, len);
-    if (error)
-        return error;
+    int err = buf_reserve(out, len);
+    if (err)
+        return err;
     out->len += decode(folder, len, out->data + out->len);
     out->data[out->len] = '\0';
     return 0;

@@ -20,17 +20,17 @@ struct sink {
     char *room_end;
     enum form form;              /* of what goes to out */
     struct metadata_sizes sizes; /* of both forms so far */
-    int error; /* the first of out's; nothing is written after it */
+    int err; /* the first of out's; nothing is written after it */
 };
 
 static bool make_room(struct sink *s, size_t len)
 {
-    if (s->error)
+    if (s->err)
         return false;
     if (s->at)
         s->out->len = (size_t)(s->at - s->out->data);
-    s->error = buf_reserve(s->out, len);
-    if (s->error)
+    s->err = buf_reserve(s->out, len);
+    if (s->err)
         return false;
     s->at = s->out->data + s->out->len;
     s->room_end = s->out->data + s->out->capacity - 1; /* before the NUL */
@@ -39,7 +39,7 @@ static bool make_room(struct sink *s, size_t len)
 
 static inline void write_out(struct sink *s, const char *bytes, size_t len)
 {
-    if (s->error || ((size_t)(s->room_end - s->at) < len && !make_room(s, len)))
+    if (s->err || ((size_t)(s->room_end - s->at) < len && !make_room(s, len)))
         return;
     memcpy(s->at, bytes, len);
     s->at += len;
@@ -162,19 +162,19 @@ static int walk(const char *json, size_t len, struct sink *s)
     if (scan_next(&scan, &token) || token.kind != SCAN_END)
         return -EBADMSG;
     put(s, "\n", 1);
-    return s->error;
+    return s->err;
 }
 
 static int make(const char *json, size_t len, enum form form, struct buf *out)
 {
     struct sink sink = {.out = out, .form = form};
     size_t before = out->len;
-    int error = walk(json, len, &sink);
+    int err = walk(json, len, &sink);
     if (!sink.at)
-        return error; /* nothing was written */
-    out->len = error ? before : (size_t)(sink.at - out->data);
+        return err; /* nothing was written */
+    out->len = err ? before : (size_t)(sink.at - out->data);
     out->data[out->len] = '\0';
-    return error;
+    return err;
 }
 
 int metadata_render(const char *json, size_t len, struct buf *out)
@@ -191,9 +191,9 @@ int metadata_measure(const char *json, size_t len, size_t *ret_rendered,
                      size_t *ret_line)
 {
     struct sink sink = {0};
-    int error = walk(json, len, &sink);
-    if (error)
-        return error;
+    int err = walk(json, len, &sink);
+    if (err)
+        return err;
     *ret_rendered = sink.sizes.rendered;
     *ret_line = sink.sizes.line;
     return 0;

@@ -113,19 +113,19 @@ static int escape_controls(struct slice text, struct buf *out)
     const char *plain = text.text;
     const char *end = text.text + text.len;
     for (const char *at = plain; at < end; at++) {
-        int error = 0;
+        int err = 0;
         if (*at == '"') {
             in_string = !in_string;
         } else if (in_string && *at == '\\' && at + 1 < end) {
             at++;
         } else if (in_string && (unsigned char)*at < 0x20) {
-            error = buf_append(out, plain, (size_t)(at - plain));
-            if (!error)
-                error = buf_appendf(out, "\\u%04x", (unsigned char)*at);
+            err = buf_append(out, plain, (size_t)(at - plain));
+            if (!err)
+                err = buf_appendf(out, "\\u%04x", (unsigned char)*at);
             plain = at + 1;
         }
-        if (error)
-            return error;
+        if (err)
+            return err;
     }
     return buf_append(out, plain, (size_t)(end - plain));
 }

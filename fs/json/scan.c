@@ -300,11 +300,11 @@ int scan_value(struct scan *s, const char **ret_text, size_t *ret_len)
     const char *start = skip_space(s->at, s->end);
     while (grammar.expect != SCAN_EXPECT_NOTHING) {
         struct scan_token token;
-        int error = scan_next(&ahead, &token);
-        if (!error)
-            error = scan_accept(&grammar, token.kind);
-        if (error)
-            return error;
+        int err = scan_next(&ahead, &token);
+        if (!err)
+            err = scan_accept(&grammar, token.kind);
+        if (err)
+            return err;
     }
     *ret_text = start;
     *ret_len = (size_t)(ahead.at - start);
@@ -418,8 +418,8 @@ size_t scan_unescape(const char *token, size_t len, char *out)
 static int next_of_kind(struct scan *s, enum scan_kind kind)
 {
     struct scan_token token;
-    int error = scan_next(s, &token);
-    return error ? error : token.kind == kind ? 0 : -EBADMSG;
+    int err = scan_next(s, &token);
+    return err ? err : token.kind == kind ? 0 : -EBADMSG;
 }
 
 int scan_member(const char *object, size_t len, const char *name,

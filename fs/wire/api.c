@@ -98,12 +98,12 @@ int api_new(struct http *http, const struct api_config *config,
     (void)pthread_cond_init(&a->quiet, NULL);
     a->http = http;
     a->timeout_ms = config->timeout_ms;
-    int error = copy_base_url(config->base_url, &a->base_url);
-    if (!error)
-        error = make_key_header(config->key, &a->key_header);
-    if (error) {
+    int err = copy_base_url(config->base_url, &a->base_url);
+    if (!err)
+        err = make_key_header(config->key, &a->key_header);
+    if (err) {
         destroy(a);
-        return error;
+        return err;
     }
     a->media_anywhere =
         config->media_anywhere || address_url_is_private(a->base_url);
@@ -134,9 +134,9 @@ void api_free(struct api *a)
 int api_set_key(struct api *a, const char *key)
 {
     char *header = NULL;
-    int error = make_key_header(key, &header);
-    if (error)
-        return error;
+    int err = make_key_header(key, &header);
+    if (err)
+        return err;
     {
         guard_mutex(&a->lock);
         char *old = a->key_header;
@@ -174,17 +174,17 @@ int api_ask(struct api *a, const struct api_call *like, char *url,
             uint64_t *ret_ticket)
 {
     struct api_call *c = malloc(sizeof(*c));
-    int error = c && url ? 0 : -ENOMEM;
-    if (!error) {
+    int err = c && url ? 0 : -ENOMEM;
+    if (!err) {
         *c = *like;
         c->url = url;
-        error = enqueue(a, c, ret_ticket);
+        err = enqueue(a, c, ret_ticket);
     }
-    if (error) {
+    if (err) {
         free(url);
         free(c);
     }
-    return error;
+    return err;
 }
 
 int api_list_assets(struct api *a, const struct api_list *list,
@@ -193,11 +193,11 @@ int api_list_assets(struct api *a, const struct api_list *list,
                     uint64_t *ret_ticket)
 {
     cleanup(buf_done) struct buf url = {.max = URL_MAX};
-    int error = buf_appendf(&url, "%s/assets?page=%lld&page_limit=%d%s",
-                            a->base_url, (long long)list->page,
-                            list->page_limit, list->filter ? list->filter : "");
-    if (error)
-        return error;
+    int err = buf_appendf(&url, "%s/assets?page=%lld&page_limit=%d%s",
+                          a->base_url, (long long)list->page, list->page_limit,
+                          list->filter ? list->filter : "");
+    if (err)
+        return err;
     const struct api_call like = {
         .lane = lane,
         .cause = cause,

@@ -46,8 +46,7 @@ static int64_t told_end_ms(int64_t reset_s, int64_t now_ms, int64_t now_wall_s)
 
 static bool is_success(const struct http_response *response)
 {
-    return !response->error && response->status >= 200 &&
-           response->status < 300;
+    return !response->err && response->status >= 200 && response->status < 300;
 }
 
 static void hear_remaining(struct api_budget *b, int64_t remaining,

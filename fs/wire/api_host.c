@@ -100,12 +100,12 @@ void api_host_succeeded(struct api_host *h)
     h->probe = NULL;
 }
 
-void api_host_failed(struct api_host *h, int error, uint64_t sent,
+void api_host_failed(struct api_host *h, int err, uint64_t sent,
                      struct api_moment now)
 {
     if (!h)
         return;
-    h->last_error = error;
+    h->last_error = err;
     if (h->failures > 0 && sent < h->failed.number)
         return;
     h->failed = now;

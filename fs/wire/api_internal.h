@@ -106,7 +106,7 @@ void api_give_room(struct api_call *c);
 
 /* Calls back with an error and frees the call. No lock held; `ending` was set
  * under it. */
-void api_call_fail(struct api_call *c, int error);
+void api_call_fail(struct api_call *c, int err);
 /* Takes the call out of live and frees it, after its callback. */
 void api_call_end(struct api_call *c);
 
@@ -122,7 +122,7 @@ struct api_verdict;
 struct api_verdict api_change_verdict(struct api_call *c,
                                       const struct http_response *response);
 /* … told at the end, … */
-void api_change_deliver(struct api_call *c, int error, int64_t now_ms);
+void api_change_deliver(struct api_call *c, int err, int64_t now_ms);
 /* … and freed. NULL is fine. */
 void api_change_free(struct api_change *change);
 

@@ -34,7 +34,7 @@ static void pause_longer(struct api_pause *p, int64_t retry_after_ms,
 void api_pause_hear(struct api_pause *p, const struct http_response *response,
                     uint64_t sent, struct api_moment now)
 {
-    if (response->error)
+    if (response->err)
         return;
     if (response->status == 429 ||
         (response->status == 503 && response->retry_after_ms >= 0))

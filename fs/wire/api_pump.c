@@ -199,10 +199,10 @@ static int submit(struct api *a, struct api_call *c, int64_t now_ms)
         .redirects = c->picture ? PICTURE_REDIRECTS : 0,
         .public_only = c->picture && !a->media_anywhere,
     };
-    int error =
+    int err =
         http_submit(a->http, &request, api_on_response, c, &c->http_ticket);
-    if (error)
-        return error;
+    if (err)
+        return err;
     c->attempts++;
     c->asked_ms = now_ms;
     c->sent = ++a->moments;
@@ -225,11 +225,11 @@ static struct api_call *send_ready(struct api *a, int *ret_error,
     struct api_call *c;
     guard_mutex(&a->lock);
     while ((c = choose(a, now_ms, ret_next_ms))) {
-        int error = submit(a, c, now_ms);
-        if (!error)
+        int err = submit(a, c, now_ms);
+        if (!err)
             continue;
         c->ending = true;
-        *ret_error = error == -ESHUTDOWN ? -ECANCELED : error;
+        *ret_error = err == -ESHUTDOWN ? -ECANCELED : err;
         return c;
     }
     return NULL;
@@ -289,13 +289,13 @@ void api_call_end(struct api_call *c)
     free(c);
 }
 
-void api_call_fail(struct api_call *c, int error)
+void api_call_fail(struct api_call *c, int err)
 {
     if (c->change)
-        api_change_deliver(c, error, clock_mono_ms());
+        api_change_deliver(c, err, clock_mono_ms());
     else if (c->picture)
-        c->bytes_fn(c->ctx, error, NULL, NULL);
+        c->bytes_fn(c->ctx, err, NULL, NULL);
     else
-        c->page_fn(c->ctx, error, NULL, NULL);
+        c->page_fn(c->ctx, err, NULL, NULL);
     api_call_end(c);
 }

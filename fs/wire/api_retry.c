@@ -8,14 +8,14 @@
 #define BACKOFF_FIRST_MS 500
 #define BACKOFF_MOST_MS  8000
 
-static struct api_verdict fail(int error)
+static struct api_verdict fail(int err)
 {
-    return (struct api_verdict){.error = error};
+    return (struct api_verdict){.err = err};
 }
 
-static struct api_verdict try_again(int error, bool host_failed)
+static struct api_verdict try_again(int err, bool host_failed)
 {
-    return (struct api_verdict){error, true, host_failed};
+    return (struct api_verdict){err, true, host_failed};
 }
 
 struct api_verdict api_verdict_of_broken(void)
@@ -27,11 +27,11 @@ static struct api_verdict
 verdict_of_transport(const struct http_response *response, enum api_kind kind)
 {
     if (response->refused)
-        return fail(response->error == -EHOSTUNREACH ? -EHOSTUNREACH : -EIO);
-    switch (response->error) {
+        return fail(response->err == -EHOSTUNREACH ? -EHOSTUNREACH : -EIO);
+    switch (response->err) {
     case -ECANCELED:
     case -ENOMEM:
-        return fail(response->error);
+        return fail(response->err);
     case -EFBIG:
         return fail(kind == API_KIND_PICTURE ? -EFBIG : -EIO);
     case -ELOOP:
@@ -44,7 +44,7 @@ verdict_of_transport(const struct http_response *response, enum api_kind kind)
         return (struct api_verdict){-EPROTO, false, true};
     case -ETIMEDOUT:
     case -ENETUNREACH:
-        return try_again(response->error, true);
+        return try_again(response->err, true);
     case -EHOSTUNREACH:
     case -ECONNREFUSED:
     case -ECONNRESET:
@@ -104,7 +104,7 @@ struct api_verdict api_verdict_of(const struct http_response *response,
 {
     int status = response->status;
     bool picture = kind == API_KIND_PICTURE;
-    if (response->error)
+    if (response->err)
         return verdict_of_transport(response, kind);
     if (status == 200 && picture && is_html(response))
         return fail(-EIO); /* some portal's page: it would be kept for good */

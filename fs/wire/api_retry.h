@@ -9,7 +9,7 @@
 #include "wire/api.h"
 
 struct api_verdict {
-    int error;        /* 0: usable */
+    int err;          /* 0: usable */
     bool retry;       /* another try may do better */
     bool host_failed; /* counts against the host */
 };

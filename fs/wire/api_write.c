@@ -85,7 +85,7 @@ static int errno_of_code(const struct http_response *response)
  * and neither refused nor answered. */
 static bool is_in_doubt(const struct http_response *response)
 {
-    switch (response->error) {
+    switch (response->err) {
     case 0:
         return response->status == 408 || response->status >= 500 ||
                response->status < 400;
@@ -113,31 +113,31 @@ struct api_verdict api_change_verdict(struct api_call *c,
 {
     struct api_change *change = c->change;
     struct api_verdict verdict = api_verdict_of(response, API_KIND_CHANGE);
-    if (!verdict.error && is_foreign(response))
+    if (!verdict.err && is_foreign(response))
         verdict = api_verdict_of_broken();
-    if (verdict.error == -EINVAL && response->status == 400)
-        verdict.error = errno_of_code(response);
-    bool in_doubt = verdict.error && is_in_doubt(response);
+    if (verdict.err == -EINVAL && response->status == 400)
+        verdict.err = errno_of_code(response);
+    bool in_doubt = verdict.err && is_in_doubt(response);
     verdict.retry = verdict.retry && !(change->once && in_doubt);
     change->maybe_done = change->maybe_done || in_doubt;
     change->status = response->status;
     change->words[0] = '\0';
-    if (verdict.error) {
+    if (verdict.err) {
         guard_mutex(&c->api->lock);
         api_describe(c->api, c, response, change->words, sizeof(change->words));
     }
     return verdict;
 }
 
-void api_change_deliver(struct api_call *c, int error, int64_t now_ms)
+void api_change_deliver(struct api_call *c, int err, int64_t now_ms)
 {
     const struct api_change *change = c->change;
     /* while it is under way nobody knows */
     const struct api_reply reply = {
         .status = change->status,
-        .maybe_done = error && change->maybe_done,
+        .maybe_done = err && change->maybe_done,
         .words = change->words,
         .answered_ms = now_ms,
     };
-    change->fn(c->ctx, error, &reply);
+    change->fn(c->ctx, err, &reply);
 }

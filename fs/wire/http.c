@@ -109,13 +109,13 @@ static void finish(struct http *h, struct http_job *job,
     free(job);
 }
 
-static void finish_with(struct http *h, struct http_job *job, int error)
+static void finish_with(struct http *h, struct http_job *job, int err)
 {
     struct http_response response;
-    const char *text = error == -ETIMEDOUT ? "the deadline passed"
-                       : error == -ENOMEM  ? "no memory"
-                                           : "cancelled";
-    transfer_result_of(&job->transfer, error, text, &response);
+    const char *text = err == -ETIMEDOUT ? "the deadline passed"
+                       : err == -ENOMEM  ? "no memory"
+                                         : "cancelled";
+    transfer_result_of(&job->transfer, err, text, &response);
     finish(h, job, &response);
 }
 
@@ -129,22 +129,22 @@ static void unlink_active(struct http *h, struct http_job *job)
 static void start(struct http *h, struct http_job *job)
 {
     CURL *easy = take_handle(h);
-    int error = easy ? 0 : -ENOMEM;
-    if (!error) {
-        error =
+    int err = easy ? 0 : -ENOMEM;
+    if (!err) {
+        err =
             transfer_attach(&job->transfer, easy, &h->limits, &h->environment);
-        if (error)
+        if (err)
             give_handle(h, easy);
     }
-    if (!error && (curl_easy_setopt(easy, CURLOPT_PRIVATE, job) ||
-                   curl_multi_add_handle(h->multi, easy)))
-        error = -ENOMEM;
-    if (!error) {
+    if (!err && (curl_easy_setopt(easy, CURLOPT_PRIVATE, job) ||
+                 curl_multi_add_handle(h->multi, easy)))
+        err = -ENOMEM;
+    if (!err) {
         job->in_multi = true;
         return;
     }
     unlink_active(h, job);
-    finish_with(h, job, error);
+    finish_with(h, job, err);
 }
 
 static struct http_job *take_new(struct http *h)
@@ -313,12 +313,12 @@ static int start_thread(struct http *h)
 {
     sigset_t all, before;
     sigfillset(&all);
-    int error = pthread_sigmask(SIG_SETMASK, &all, &before);
-    if (error)
-        return -error;
-    error = pthread_create(&h->thread, NULL, run, h);
+    int err = pthread_sigmask(SIG_SETMASK, &all, &before);
+    if (err)
+        return -err;
+    err = pthread_create(&h->thread, NULL, run, h);
     (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
-    return -error;
+    return -err;
 }
 
 /* CURLMOPT_QUICK_EXIT of libcurl 8.20, by number, since the headers may be
@@ -358,14 +358,14 @@ int http_new(const struct http_limits *limits, struct http **ret_http)
         return -ENOMEM;
     h->limits = *limits;
     (void)pthread_mutex_init(&h->lock, NULL);
-    int error = http_environment_read(&h->environment);
-    if (!error)
+    int err = http_environment_read(&h->environment);
+    if (!err)
         h->multi = curl_multi_init();
-    if (!error)
-        error = h->multi && !set_limits(h) ? start_thread(h) : -ENOMEM;
-    if (error) {
+    if (!err)
+        err = h->multi && !set_limits(h) ? start_thread(h) : -ENOMEM;
+    if (err) {
         destroy(h);
-        return error;
+        return err;
     }
     *ret_http = h;
     return 0;
@@ -431,12 +431,12 @@ int http_submit(struct http *h, const struct http_request *request,
     job->deadline_ms = request->deadline_ms;
     job->done = done;
     job->ctx = ctx;
-    int error = transfer_init(&job->transfer, request, ctx);
-    if (!error)
-        error = enqueue(h, job, ret_ticket);
-    if (error) {
+    int err = transfer_init(&job->transfer, request, ctx);
+    if (!err)
+        err = enqueue(h, job, ret_ticket);
+    if (err) {
         free_job(job);
-        return error;
+        return err;
     }
     (void)curl_multi_wakeup(h->multi);
     return 0;

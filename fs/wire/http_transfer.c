@@ -63,8 +63,8 @@ int transfer_init(struct http_transfer *t, const struct http_request *request,
     if (!request->accept)
         return 0;
     cleanup(buf_done) struct buf line = {.max = 256};
-    int error = buf_appendf(&line, "Accept: %s", request->accept);
-    return error ? error : add_header(t, line.data);
+    int err = buf_appendf(&line, "Accept: %s", request->accept);
+    return err ? err : add_header(t, line.data);
 }
 
 void transfer_done(struct http_transfer *t)
@@ -422,17 +422,17 @@ void transfer_result(struct http_transfer *t, CURLcode code,
         t->refused = false;
     fill(t, ret_response);
     ret_response->status = (int)status;
-    ret_response->error =
+    ret_response->err =
         t->abort_error ? t->abort_error : errno_of_code(t, code);
-    if (ret_response->error)
+    if (ret_response->err)
         ret_response->error_text = words_of(t, code);
 }
 
-void transfer_result_of(struct http_transfer *t, int error, const char *text,
+void transfer_result_of(struct http_transfer *t, int err, const char *text,
                         struct http_response *ret_response)
 {
     fill(t, ret_response);
     ret_response->refused = false;
-    ret_response->error = error;
+    ret_response->err = err;
     ret_response->error_text = text;
 }

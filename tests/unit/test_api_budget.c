@@ -269,9 +269,9 @@ static void waits_double_up_to_a_bound_and_obey_retry_after(void **state)
     }
 }
 
-static struct api_verdict judge(int error, int status, bool picture)
+static struct api_verdict judge(int err, int status, bool picture)
 {
-    const struct http_response r = {.error = error, .status = status};
+    const struct http_response r = {.err = err, .status = status};
     return api_verdict_of(&r, picture ? API_KIND_PICTURE : API_KIND_LIST);
 }
 
@@ -287,7 +287,7 @@ static void what_will_not_change_is_not_tried_again(void **state)
     for (size_t i = 0; i < sizeof(final_statuses) / sizeof(int); i++) {
         assert_false(judge(0, final_statuses[i], false).retry);
         assert_false(judge(0, final_statuses[i], false).host_failed);
-        assert_int_not_equal(judge(0, final_statuses[i], false).error, 0);
+        assert_int_not_equal(judge(0, final_statuses[i], false).err, 0);
     }
     for (size_t i = 0; i < sizeof(passing_statuses) / sizeof(int); i++)
         assert_true(judge(0, passing_statuses[i], false).retry);
@@ -295,10 +295,10 @@ static void what_will_not_change_is_not_tried_again(void **state)
         assert_true(judge(passing_errors[i], 0, true).retry);
     for (size_t i = 0; i < sizeof(final_errors) / sizeof(int); i++)
         assert_false(judge(final_errors[i], 0, true).retry);
-    assert_int_equal(judge(0, 200, false).error, 0);
+    assert_int_equal(judge(0, 200, false).err, 0);
     assert_true(judge(0, 429, true).retry);
     assert_false(judge(0, 429, false).host_failed);
-    assert_int_equal(judge(-EPROTO, 0, false).error, -EPROTO);
+    assert_int_equal(judge(-EPROTO, 0, false).err, -EPROTO);
     assert_false(judge(0, 302, true).retry);
 }
 
@@ -307,12 +307,11 @@ static void of_the_list_itself_nothing_is_absent(void **state)
 {
     for (int status = 404; status <= 410; status += 6) {
         struct http_response r = {.status = status};
-        assert_int_equal(api_verdict_of(&r, API_KIND_LIST).error, -EIO);
-        assert_int_equal(api_verdict_of(&r, API_KIND_LIST_BY_IDS).error,
-                         -ENOENT);
+        assert_int_equal(api_verdict_of(&r, API_KIND_LIST).err, -EIO);
+        assert_int_equal(api_verdict_of(&r, API_KIND_LIST_BY_IDS).err, -ENOENT);
     }
-    assert_int_equal(judge(0, 404, true).error, -ENOENT);
-    assert_int_equal(judge(0, 410, true).error, -ESTALE);
+    assert_int_equal(judge(0, 404, true).err, -ENOENT);
+    assert_int_equal(judge(0, 410, true).err, -ESTALE);
 }
 
 static void only_failures_one_after_another_are_a_hosts_end(void **state)

@@ -19,16 +19,16 @@
 static int64_t rfc3339(const char *text)
 {
     int64_t s = UNTOUCHED;
-    int error = clock_parse_rfc3339(text, strlen(text), &s);
-    assert_int_equal(error, s == UNTOUCHED ? -EINVAL : 0);
+    int err = clock_parse_rfc3339(text, strlen(text), &s);
+    assert_int_equal(err, s == UNTOUCHED ? -EINVAL : 0);
     return s;
 }
 
 static int64_t http_date(const char *text)
 {
     int64_t s = UNTOUCHED;
-    int error = clock_parse_http_date(text, strlen(text), &s);
-    assert_int_equal(error, s == UNTOUCHED ? -EINVAL : 0);
+    int err = clock_parse_http_date(text, strlen(text), &s);
+    assert_int_equal(err, s == UNTOUCHED ? -EINVAL : 0);
     return s;
 }
 
