@@ -16,8 +16,8 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/file.h"
 #include "explain.h"
-#include "private.h"
 #include "wire/api.h"
 #include "wire/http.h"
 
@@ -210,7 +210,7 @@ static enum exit_status keep_key(const struct options *o, const char *key,
     cleanup(free_ptr) char *path = NULL;
     int err = options_key_path(o, &path);
     if (!err)
-        err = private_write_file(path, key);
+        err = file_replace_private(path, key);
     if (err) {
         (void)buf_appendf(error, "cannot keep the key in %s: %s",
                           path ? path : o->config_dir, strerror(-err));

@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/ascii.h"
+
 #define BUF_FIRST_CAPACITY 64
 
 void buf_init(struct buf *b, size_t max)
@@ -102,6 +104,18 @@ int buf_appendf(struct buf *b, const char *format, ...)
     va_end(arguments);
     b->len += (size_t)len;
     return 0;
+}
+
+int buf_append_url(struct buf *b, const char *text, size_t len)
+{
+    int err = 0;
+    for (size_t i = 0; !err && i < len; i++) {
+        char c = text[i];
+        bool plain = ascii_is_alnum(c) || (c != '\0' && strchr("-._~", c));
+        err = plain ? buf_append_char(b, c)
+                    : buf_appendf(b, "%%%02X", (unsigned char)c);
+    }
+    return err;
 }
 
 const char *buf_str(const struct buf *b)

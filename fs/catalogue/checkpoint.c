@@ -14,6 +14,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/thread.h"
 
 #define LOG_MAX_PAGES ((32 << 20) / 4096)
 #define BUSY_MS       200
@@ -115,10 +116,10 @@ int checkpoint_start(struct catalogue *c)
     (void)sqlite3_busy_timeout(k->db.handle, BUSY_MS);
     (void)pthread_mutex_init(&k->mutex, NULL);
     clock_cond_init(&k->wake);
-    err = pthread_create(&k->thread, NULL, run, c);
+    err = thread_start(&k->thread, run, c);
     if (err) {
         db_close(&k->db);
-        return -err;
+        return err;
     }
     k->started = true;
     return 0;

@@ -9,6 +9,7 @@
 
 #include "base/cleanup.h"
 #include "json/scan.h"
+#include "json/text.h"
 
 #define EXPONENT_SHORT 280           /* with 15 digits well within a double's */
 #define EXPONENT_MAX   1000000000000 /* beyond it exponents are alike */
@@ -26,15 +27,12 @@ void condition_values_done(struct condition_values *v)
 
 static int exact_string(const struct scan_token *t, struct buf *out)
 {
-    int err = buf_reserve(out, t->len + 1);
+    size_t len;
+    cleanup(free_ptr) char *text = text_decode(t->text, t->len, &len);
+    int err = text ? buf_reserve(out, len + 1) : -ENOMEM;
 
-    if (err)
-        return err;
-    cleanup(free_ptr) char *text = malloc(t->len);
-    if (!text)
-        return -ENOMEM;
-    size_t len = scan_unescape(t->text, t->len, text);
-    err = buf_append_char(out, '=');
+    if (!err)
+        err = buf_append_char(out, '=');
     return err ? err : buf_append(out, text, len);
 }
 

@@ -11,7 +11,6 @@
 #include "change/change.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/queue.h>
@@ -20,6 +19,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/thread.h"
 #include "change/journal.h"
 
 #define PATH_MAX_BYTES 7000
@@ -99,21 +99,6 @@ static void change_on_reply(void *ctx, int err, const struct api_reply *reply)
     (void)pthread_cond_signal(&o->change->wake);
 }
 
-/* An id is any text. */
-static int append_segment(struct buf *out, const char *text)
-{
-    int err = 0;
-    for (; !err && *text; text++) {
-        unsigned char c = (unsigned char)*text;
-        if (strchr("-_.~", c) || (c >= '0' && c <= '9') ||
-            (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'))
-            err = buf_append_char(out, (char)c);
-        else
-            err = buf_appendf(out, "%%%02X", c);
-    }
-    return err;
-}
-
 static int send_tag(struct operation *o)
 {
     struct change *c = o->change;
@@ -121,7 +106,7 @@ static int send_tag(struct operation *o)
     cleanup(buf_done) struct buf json = {.max = SIZE_MAX / 2};
     int err = buf_append_str(&path, "/assets/");
     if (!err)
-        err = append_segment(&path, o->id);
+        err = buf_append_url(&path, o->id, strlen(o->id));
     if (!err)
         err = buf_append_str(&path, "/user-metadata");
     if (!err)
@@ -144,7 +129,7 @@ static int send_deletion(struct operation *o)
     cleanup(buf_done) struct buf path = {.max = PATH_MAX_BYTES};
     int err = buf_append_str(&path, "/assets/");
     if (!err)
-        err = append_segment(&path, o->id);
+        err = buf_append_url(&path, o->id, strlen(o->id));
     if (!err && c->force)
         err = buf_append_str(&path, "?force=true");
     if (!err)
@@ -427,19 +412,6 @@ int change_read_journal(struct change *c, int64_t offset, char *out,
 
 /* ---- life ---- */
 
-/* The program's signals are the main thread's. */
-static int start_thread(struct change *c)
-{
-    sigset_t all, before;
-    (void)sigfillset(&all);
-    int err = pthread_sigmask(SIG_SETMASK, &all, &before);
-    if (err)
-        return -err;
-    err = pthread_create(&c->thread, NULL, run, c);
-    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
-    return -err;
-}
-
 static void destroy(struct change *c)
 {
     journal_done(&c->journal);
@@ -462,7 +434,7 @@ int change_new(const struct change_config *config, struct sync *sync,
     c->force = config->force;
     int err = journal_init(&c->journal, config->directory);
     if (!err)
-        err = start_thread(c);
+        err = thread_start(&c->thread, run, c);
     if (err) {
         destroy(c);
         return err;

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/ascii.h"
 #include "base/cleanup.h"
 #include "base/digest.h"
 #include "base/utf8.h"
@@ -19,37 +20,9 @@ static const char *const hidden_names[] = {
     ".", "..", ".id", ".media", ".twelvefs", ".assets.ndjson", ".pictures",
 };
 
-static bool is_letter(char c)
-{
-    return ((c | 0x20) >= 'a' && (c | 0x20) <= 'z');
-}
-
-static bool is_digit(char c)
-{
-    return c >= '0' && c <= '9';
-}
-
 static bool is_id_char(char c)
 {
-    return is_letter(c) || is_digit(c) || c == '_' || c == '-';
-}
-
-static int hex_value(char c)
-{
-    if (is_digit(c))
-        return c - '0';
-    char lower = (char)(c | 0x20);
-    return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
-}
-
-/* The byte of the "%XX" that text starts with; -1 when it doesn't. */
-static int escaped_byte(const char *text, size_t len)
-{
-    if (len < 3 || text[0] != '%')
-        return -1;
-    int high = hex_value(text[1]);
-    int low = hex_value(text[2]);
-    return high < 0 || low < 0 ? -1 : high * 16 + low;
+    return ascii_is_alnum(c) || c == '_' || c == '-';
 }
 
 /* The length before a final '@' and id-like part; len when there is none. */
@@ -105,17 +78,17 @@ static size_t next_unit(const struct encoder *e, size_t at, bool *ret_escape)
                   utf8_is_surrogate(code) || utf8_is_bidi_override(code) ||
                   code == 0x2028 || code == 0x2029 || is_mark(e, at) ||
                   (e->hidden && at == 0) ||
-                  escaped_byte(e->text + at, left) >= 0;
+                  ascii_percent_value(e->text + at, left) >= 0;
     return count ? count : 1;
 }
 
 /* Follows whether what is out has the syntax of a key (query.h). */
 static void follow_key(struct encoder *e, char c, bool escaped)
 {
-    bool letter = !escaped && is_letter(c);
+    bool letter = !escaped && ascii_is_letter(c);
     if (e->key == KEY_BEGINS)
         e->key = letter ? KEY_GOES_ON : KEY_IS_NONE;
-    else if (!escaped && !letter && !is_digit(c) && !strchr("_-.", c))
+    else if (!escaped && !letter && !ascii_is_digit(c) && !strchr("_-.", c))
         e->key = KEY_IS_NONE;
 }
 
@@ -259,7 +232,7 @@ static size_t decode(const char *text, size_t len, char *out)
     if (len == 1 && text[0] == '%')
         return 0;
     for (size_t i = 0; i < len;) {
-        int byte = escaped_byte(text + i, len - i);
+        int byte = ascii_percent_value(text + i, len - i);
         if (byte < 0) {
             out[used++] = text[i++];
         } else {
@@ -412,7 +385,7 @@ bool name_is_probe(const char *component)
 
 static bool is_run_char(char c)
 {
-    return is_letter(c) || is_digit(c) || (c != '\0' && strchr(" -_.", c));
+    return ascii_is_alnum(c) || (c != '\0' && strchr(" -_.", c));
 }
 
 bool name_ascii_run(const char *text, size_t len, const char **ret_run,

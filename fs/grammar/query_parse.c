@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/ascii.h"
 #include "base/cleanup.h"
 #include "grammar/query_internal.h"
 
@@ -41,49 +42,17 @@ static const char *const api_fields[] = {
 
 /* ---- texts --------------------------------------------------------------- */
 
-static bool is_letter(char c)
-{
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-}
-
-static bool is_digit(char c)
-{
-    return c >= '0' && c <= '9';
-}
-
-static int hex_value(char c)
-{
-    if (is_digit(c))
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F')
-        return c - 'A' + 10;
-    return -1;
-}
-
-/* The byte that "%XX" stands for; -1 when it isn't that. */
-static int escaped_byte(const char *at, const char *end)
-{
-    if (end - at < 3 || *at != '%')
-        return -1;
-    int high = hex_value(at[1]);
-    int low = hex_value(at[2]);
-    return high < 0 || low < 0 ? -1 : high * 16 + low;
-}
-
 size_t query_key_len(const char *component)
 {
     const char *end = component + strlen(component);
     const char *at = component;
 
-    if (!is_letter(*at))
+    if (!ascii_is_letter(*at))
         return 0;
     while (*at != '=') {
-        if (is_letter(*at) || is_digit(*at) || *at == '_' || *at == '-' ||
-            *at == '.')
+        if (ascii_is_alnum(*at) || *at == '_' || *at == '-' || *at == '.')
             at++;
-        else if (escaped_byte(at, end) >= 0)
+        else if (ascii_percent_value(at, (size_t)(end - at)) >= 0)
             at += 3;
         else
             return 0;
@@ -106,7 +75,7 @@ static int unescape(const char *text, size_t len, struct buf *out)
     while (at < end) {
         int byte = (unsigned char)*at;
         if (*at == '%') {
-            byte = escaped_byte(at, end);
+            byte = ascii_percent_value(at, (size_t)(end - at));
             at += 2;
         }
         if (byte <= 0)
@@ -141,7 +110,7 @@ static int add_list(struct query_term *t, const char *value, bool may_be_empty)
 
 static const char *skip_digits(const char *at, const char *end)
 {
-    while (at < end && is_digit(*at))
+    while (at < end && ascii_is_digit(*at))
         at++;
     return at;
 }
@@ -158,7 +127,7 @@ static const char *number_end(const char *at, const char *end)
     p = skip_digits(p, end);
     if (p == digits)
         return at;
-    if (end - p >= 2 && *p == '.' && is_digit(p[1]))
+    if (end - p >= 2 && *p == '.' && ascii_is_digit(p[1]))
         p = skip_digits(p + 1, end);
     if (end - p >= 2 && (*p == 'e' || *p == 'E')) {
         const char *exponent = p + 1;
@@ -275,7 +244,7 @@ static int parse_filename(const char *value, struct query_term *t)
 /* A prefix of an RFC 3339 time, by its letters: SQL compares texts. */
 static bool is_time_prefix(const char *text, size_t len)
 {
-    return len > 0 && len <= CREATED_MAX && is_digit(*text) &&
+    return len > 0 && len <= CREATED_MAX && ascii_is_digit(*text) &&
            strspn(text, "0123456789-T:Z.+") >= len;
 }
 

@@ -13,6 +13,7 @@
 #include "base/hash.h"
 #include "json/leaves.h"
 #include "json/metadata.h"
+#include "json/text.h"
 
 #define ID_MAX_BYTES      200
 #define CREATED_MAX_BYTES 64
@@ -136,24 +137,12 @@ static bool is_word(const struct scan_token *t, const char *word)
     return is_string(t) && scan_equals(t->text, t->len, word, strlen(word));
 }
 
-/* A string's exact text with a NUL after it; NULL without memory. */
-static char *text_of(const struct scan_token *t, size_t *ret_len)
-{
-    char *text = malloc(t->len);
-
-    if (!text)
-        return NULL;
-    *ret_len = scan_unescape(t->text, t->len, text);
-    text[*ret_len] = '\0';
-    return text;
-}
-
 static int read_text(const struct scan_token *t, char **ret_text,
                      size_t *ret_len)
 {
     if (!is_string(t))
         return 0;
-    *ret_text = text_of(t, ret_len);
+    *ret_text = text_decode(t->text, t->len, ret_len);
     return *ret_text ? 0 : -ENOMEM;
 }
 
@@ -211,7 +200,7 @@ static int read_created(const struct scan_token *t, struct asset *a)
 
     if (!is_string(t) || t->len > CREATED_MAX_BYTES)
         return 0;
-    a->created_at = text_of(t, &len);
+    a->created_at = text_decode(t->text, t->len, &len);
     if (!a->created_at)
         return -ENOMEM;
     (void)clock_parse_rfc3339(a->created_at, len, &a->created_s);

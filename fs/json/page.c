@@ -6,11 +6,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/ascii.h"
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/utf8.h"
 #include "json/object.h"
 #include "json/scan.h"
+#include "json/text.h"
 
 struct slice {
     const char *text; /* NULL: absent */
@@ -29,18 +31,6 @@ static struct slice member(struct slice object, const char *name)
 static bool is_string(struct slice value)
 {
     return value.text && value.text[0] == '"';
-}
-
-/* A string's exact text with a NUL after it; NULL without memory. */
-static char *unescape(struct slice token, size_t *ret_len)
-{
-    char *text = malloc(token.len + 1);
-    if (!text)
-        return NULL;
-    size_t len = scan_unescape(token.text, token.len, text);
-    text[len] = '\0';
-    *ret_len = len;
-    return text;
 }
 
 static bool is_one_of(char c, const char *set)
@@ -191,7 +181,7 @@ static int64_t count_of(struct slice info, const char *name)
     struct slice value = member(info, name);
     int64_t count = 0;
     for (size_t i = 0; i < value.len; i++) {
-        if (value.text[i] < '0' || value.text[i] > '9' ||
+        if (!ascii_is_digit(value.text[i]) ||
             __builtin_mul_overflow(count, 10, &count) ||
             __builtin_add_overflow(count, value.text[i] - '0', &count))
             return -1;
@@ -300,7 +290,7 @@ static void copy_member(struct slice object, const char *name, char *out,
     out[0] = '\0';
     if (!is_string(token))
         return;
-    cleanup(free_ptr) char *text = unescape(token, &len);
+    cleanup(free_ptr) char *text = text_decode(token.text, token.len, &len);
     if (text)
         copy_text(text, len, out, size);
 }

@@ -4,25 +4,13 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/ascii.h"
 #include "base/utf8.h"
 
 void scan_init(struct scan *s, const char *text, size_t len)
 {
     s->at = text;
     s->end = len ? text + len : text; /* text may be NULL then */
-}
-
-static bool is_digit(char c)
-{
-    return c >= '0' && c <= '9';
-}
-
-static int hex_digit(char c)
-{
-    if (is_digit(c))
-        return c - '0';
-    char lower = (char)(c | 0x20);
-    return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
 }
 
 /* The four digits after "\u"; false when they aren't. */
@@ -32,7 +20,7 @@ static bool read_hex4(const char *text, size_t len, uint32_t *ret_code)
         return false;
     uint32_t code = 0;
     for (size_t i = 0; i < 4; i++) {
-        int digit = hex_digit(text[i]);
+        int digit = ascii_hex_value(text[i]);
         if (digit < 0)
             return false;
         code = code << 4 | (uint32_t)digit;
@@ -100,7 +88,7 @@ static const char *string_end(const char *at, const char *end,
 
 static const char *skip_digits(const char *at, const char *end)
 {
-    while (at < end && is_digit(*at))
+    while (at < end && ascii_is_digit(*at))
         at++;
     return at;
 }
@@ -109,7 +97,7 @@ static const char *number_end(const char *at, const char *end)
 {
     if (*at == '-')
         at++;
-    if (at == end || !is_digit(*at))
+    if (at == end || !ascii_is_digit(*at))
         return NULL;
     at = *at == '0' ? at + 1 : skip_digits(at, end);
     if (at < end && *at == '.') {
@@ -128,7 +116,7 @@ static const char *number_end(const char *at, const char *end)
             return NULL;
     }
     /* "01" and "1x" are no two tokens */
-    return at < end && is_digit(*at) ? NULL : at;
+    return at < end && ascii_is_digit(*at) ? NULL : at;
 }
 
 static const char *word_end(const char *at, const char *end, const char *word)
@@ -164,7 +152,7 @@ static enum scan_kind kind_of(char c)
     case 'n':
         return SCAN_NULL;
     default:
-        return is_digit(c) || c == '-' ? SCAN_NUMBER : SCAN_END;
+        return ascii_is_digit(c) || c == '-' ? SCAN_NUMBER : SCAN_END;
     }
 }
 

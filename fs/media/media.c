@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/hash.h"
+#include "base/thread.h"
 #include "media/media_internal.h"
 
 uint64_t media_label(const char *url)
@@ -188,9 +189,9 @@ int media_new(const struct media_config *config, struct catalogue *catalogue,
         media_store_open(config->directory, config->cache_bytes, &m->store);
     if (err)
         return err;
-    err = pthread_create(&m->keeper, NULL, fetch_keep_all, m);
+    err = thread_start(&m->keeper, fetch_keep_all, m);
     if (err)
-        return -err;
+        return err;
     m->keeper_runs = true;
     *ret_media = steal_ptr(m);
     return 0;

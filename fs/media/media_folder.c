@@ -16,6 +16,7 @@
 
 #include "base/cleanup.h"
 #include "base/directory.h"
+#include "base/file.h"
 
 #define NS_PER_S 1000000000
 
@@ -74,20 +75,6 @@ void media_folder_close(struct media_folder *f)
 /* ---- write ----------------------------------------------------------------
  */
 
-static int write_all(int fd, const char *bytes, size_t len)
-{
-    while (len) {
-        ssize_t written = write(fd, bytes, len);
-        if (written < 0 && errno == EINTR)
-            continue;
-        if (written < 0)
-            return -errno;
-        bytes += written;
-        len -= (size_t)written;
-    }
-    return 0;
-}
-
 static int write_file(struct media_folder *f, const char *name,
                       const struct buf *body)
 {
@@ -99,7 +86,7 @@ static int write_file(struct media_folder *f, const char *name,
                O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (fd < 0)
         return -errno;
-    int err = write_all(fd, buf_str(body), body->len);
+    int err = file_write_all(fd, buf_str(body), body->len);
     if (!err && renameat(f->fd, temporary, f->fd, name) < 0)
         err = -errno;
     if (err)

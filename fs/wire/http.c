@@ -5,13 +5,13 @@
 #include <errno.h>
 #include <limits.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/asset.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/thread.h"
 #include "wire/address.h"
 #include "wire/http_internal.h"
 
@@ -307,20 +307,6 @@ static void init_curl(void)
     (void)curl_global_init(CURL_GLOBAL_DEFAULT);
 }
 
-/* The program's signals are the main thread's, and SIGPIPE is nobody's: TLS
- * libraries write without MSG_NOSIGNAL. */
-static int start_thread(struct http *h)
-{
-    sigset_t all, before;
-    sigfillset(&all);
-    int err = pthread_sigmask(SIG_SETMASK, &all, &before);
-    if (err)
-        return -err;
-    err = pthread_create(&h->thread, NULL, run, h);
-    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
-    return -err;
-}
-
 /* CURLMOPT_QUICK_EXIT of libcurl 8.20, by number, since the headers may be
  * older than the library: without it, curl_multi_cleanup waits for lookups
  * that hang. A library that doesn't know it says so, and has no such wait. */
@@ -362,7 +348,8 @@ int http_new(const struct http_limits *limits, struct http **ret_http)
     if (!err)
         h->multi = curl_multi_init();
     if (!err)
-        err = h->multi && !set_limits(h) ? start_thread(h) : -ENOMEM;
+        err = h->multi && !set_limits(h) ? thread_start(&h->thread, run, h)
+                                         : -ENOMEM;
     if (err) {
         destroy(h);
         return err;
