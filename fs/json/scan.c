@@ -2,6 +2,8 @@
 #include "json/scan.h"
 
 #include <errno.h>
+#include <stddef.h>
+#include <stdint.h>
 #include <string.h>
 
 #include "base/ascii.h"
@@ -66,13 +68,33 @@ static const bool ends_run[256] = {
     ['\\'] = true,
 };
 
+/* Eight bytes at once, as long as none of them ends a run: one that is
+ * smaller than 0x20, a quote or a backslash borrows into its top bit. */
+static const char *run_end(const char *at, const char *end)
+{
+    static const uint64_t ones = UINT64_C(0x0101010101010101);
+    uint64_t w;
+
+    for (; end - at >= (ptrdiff_t)sizeof(w); at += sizeof(w)) {
+        memcpy(&w, at, sizeof(w));
+        uint64_t quote = w ^ ones * '"';
+        uint64_t backslash = w ^ ones * '\\';
+        uint64_t found = ((w - ones * 0x20) & ~w) | ((quote - ones) & ~quote) |
+                         ((backslash - ones) & ~backslash);
+        if (found & ones * 0x80)
+            break;
+    }
+    while (at < end && !ends_run[(unsigned char)*at])
+        at++;
+    return at;
+}
+
 /* The end of the string that starts at the quote `at`, NULL when malformed. */
 static const char *string_end(const char *at, const char *end,
                               bool *ret_escaped)
 {
     for (at++;;) {
-        while (at < end && !ends_run[(unsigned char)*at])
-            at++;
+        at = run_end(at, end);
         if (at == end || (unsigned char)*at < 0x20)
             return NULL;
         if (*at == '"')
