@@ -29,7 +29,7 @@ struct note {
  */
 
 /* "\040" for a space, and the like. */
-static void unescape(char *text)
+static void holder_unescape(char *text)
 {
     char *out = text;
     for (const char *c = text; *c; c++) {
@@ -55,7 +55,7 @@ static bool read_mount(char *line, struct note *ret)
             return false;
     if (!type || strlen(fields[2]) >= DEVICE_SIZE)
         return false;
-    unescape(fields[4]);
+    holder_unescape(fields[4]);
     (void)snprintf(ret->device, sizeof(ret->device), "%s", fields[2]);
     (void)snprintf(ret->path, sizeof(ret->path), "%s", fields[4]);
     return true;

@@ -249,8 +249,9 @@ static bool logs_to_stderr(const struct options *o)
 }
 
 /* Signals are taken from the time on when there is something to stop. */
-static enum exit_status run(const struct options *o, struct signals *signals,
-                            int *parent_fd, struct buf *line)
+static enum exit_status main_run(const struct options *o,
+                                 struct signals *signals, int *parent_fd,
+                                 struct buf *line)
 {
     pthread_t taker;
     int err = pthread_create(&taker, NULL, take_signals, signals);
@@ -276,7 +277,8 @@ static enum exit_status run(const struct options *o, struct signals *signals,
     return status;
 }
 
-static enum exit_status serve(const struct options *o, char *key, int parent_fd)
+static enum exit_status main_serve(const struct options *o, char *key,
+                                   int parent_fd)
 {
     struct signals signals = {.options = o};
     cleanup(buf_done) struct buf line = {.max = LINE_MAX_BYTES};
@@ -288,7 +290,7 @@ static enum exit_status serve(const struct options *o, char *key, int parent_fd)
     enum exit_status status = service_new(o, key, &signals.service, &line);
     options_wipe_key(key);
     if (status == EXIT_MOUNTED)
-        status = run(o, &signals, &parent_fd, &line);
+        status = main_run(o, &signals, &parent_fd, &line);
     service_free(signals.service);
     failpoint_for_sanitizers();
     if (parent_fd == NO_PARENT)
@@ -352,7 +354,7 @@ static enum exit_status serve_in_background(const struct options *o, char *key)
         (void)close(ends[0]);
         close_fd(&signal_fd);
         (void)setsid();
-        return serve(o, key, ends[1]);
+        return main_serve(o, key, ends[1]);
     }
     (void)close(ends[1]);
     options_wipe_key(key);
@@ -429,7 +431,7 @@ int main(int argc, char **argv)
         options_wipe_key(key);
         return complain(status, &error);
     }
-    status = options.foreground ? serve(&options, key, NO_PARENT)
+    status = options.foreground ? main_serve(&options, key, NO_PARENT)
                                 : serve_in_background(&options, key);
     return (int)status;
 }

@@ -57,7 +57,7 @@ struct service {
 };
 
 /* sync starts before the mount does, so it is given the service. */
-static void on_commit(void *ctx, const struct catalogue_diff *diff)
+static void service_on_commit(void *ctx, const struct catalogue_diff *diff)
 {
     struct service *s = ctx;
     mount_committed(s->mount, diff);
@@ -198,10 +198,11 @@ static int make_sync(struct service *s, const struct options *o)
         .sweep_ms = o->sweep_ms,
         .walk_parallel = WALK_PARALLEL,
     };
-    return sync_new(s->catalogue, s->api, &config, on_commit, s, &s->sync);
+    return sync_new(s->catalogue, s->api, &config, service_on_commit, s,
+                    &s->sync);
 }
 
-static int make_change(struct service *s, const struct options *o)
+static int service_make_change(struct service *s, const struct options *o)
 {
     const struct change_config config = {
         .directory = s->directory,
@@ -288,7 +289,7 @@ static enum exit_status wire(struct service *s, const struct options *o,
     if (!err)
         err = make_sync(s, o);
     if (!err)
-        err = make_change(s, o);
+        err = service_make_change(s, o);
     if (!err)
         err = make_mount(s, o);
     return err ? explain_internal(err, error) : EXIT_MOUNTED;

@@ -150,7 +150,7 @@ static void pause_ms(int64_t ms)
     (void)nanosleep(&wait, NULL);
 }
 
-static void show(const struct tagging *t)
+static void tag_show(const struct tagging *t)
 {
     if (t->watched)
         (void)fprintf(stderr, "\rtagged %zu of %zu", t->done, t->count);
@@ -178,7 +178,7 @@ static void tag_folder(struct tagging *t, const char *folder,
         t->status = status;
         (void)fprintf(stderr, "%s%s\n", t->watched ? "\r" : "", buf_str(&why));
     }
-    show(t);
+    tag_show(t);
 }
 
 static void *tag_run(void *ctx)

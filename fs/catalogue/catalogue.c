@@ -166,7 +166,8 @@ static int load_counters(struct catalogue *c)
     return err;
 }
 
-static int on_commit(void *ctx, sqlite3 *handle, const char *name, int pages)
+static int catalogue_on_commit(void *ctx, sqlite3 *handle, const char *name,
+                               int pages)
 {
     struct catalogue *c = ctx;
 
@@ -194,7 +195,7 @@ static int open_and_load(struct catalogue *c, char left)
     return err;
 }
 
-static int start(struct catalogue *c, char left)
+static int catalogue_start(struct catalogue *c, char left)
 {
     c->judging = true;
     int err = open_and_load(c, left);
@@ -207,7 +208,7 @@ static int start(struct catalogue *c, char left)
         return err;
     catalogue_note(c, LOCK_OPEN);
     c->opened = true;
-    (void)sqlite3_wal_hook(c->db.handle, on_commit, c);
+    (void)sqlite3_wal_hook(c->db.handle, catalogue_on_commit, c);
     err = checkpoint_start(c);
     return err ? err : readers_open(c);
 }
@@ -236,7 +237,7 @@ int catalogue_open(const char *directory, struct catalogue **ret_catalogue)
     if (!err)
         err = vfs_new(c->path, &c->vfs);
     if (!err)
-        err = start(c, left);
+        err = catalogue_start(c, left);
     if (err) {
         catalogue_close(c);
         return err;

@@ -20,7 +20,7 @@ static size_t slot_of(const struct changes *ch, int64_t row)
     return at;
 }
 
-static int grow(struct changes *ch)
+static int changes_grow(struct changes *ch)
 {
     size_t capacity = ch->capacity ? ch->capacity * 2 : 64;
     struct touched *items =
@@ -102,7 +102,7 @@ int changes_touch(struct catalogue *c, int64_t row, bool fresh,
     struct changes *ch = &c->changes;
 
     if (ch->count == ch->capacity) {
-        int err = grow(ch);
+        int err = changes_grow(ch);
         if (err)
             return err;
     }
@@ -147,8 +147,8 @@ static void count(struct counters *n, const struct touched *t, int by)
 }
 
 /* Moves what both states own into one entry of the diff. */
-static void fill(struct catalogue_change *change, struct touched *before,
-                 struct touched *now)
+static void changes_fill(struct catalogue_change *change,
+                         struct touched *before, struct touched *now)
 {
     struct touched *last = now->existed ? now : before;
 
@@ -173,8 +173,8 @@ static bool links_differ(const struct touched *before,
 }
 
 /* 1 when there is a difference, and its kind. */
-static int kind_of(const struct touched *before, const struct touched *now,
-                   enum catalogue_change_kind *ret_kind)
+static int changes_kind(const struct touched *before, const struct touched *now,
+                        enum catalogue_change_kind *ret_kind)
 {
     if (!before->existed && !now->existed)
         return 0;
@@ -220,14 +220,14 @@ static int diff_one(struct catalogue *c, struct touched *before,
 
     count(counters, before, -1);
     count(counters, &now, 1);
-    if (!err && kind_of(before, &now, &kind)) {
+    if (!err && changes_kind(before, &now, &kind)) {
         bool moved = kind != CATALOGUE_CHANGED && kind != CATALOGUE_RENEWED;
         if (before->folder && moved)
             listing[before->type] = true;
         if (now.folder && moved)
             listing[now.type] = true;
         diff->changes[diff->count].kind = kind;
-        fill(&diff->changes[diff->count++], before, &now);
+        changes_fill(&diff->changes[diff->count++], before, &now);
         if (kind == CATALOGUE_ADDED && before->existed && before->changed)
             err = append_changed(diff);
     }

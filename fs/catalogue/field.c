@@ -47,8 +47,8 @@ static size_t position(const struct field_names *names, const char *name,
     return low;
 }
 
-static int keep(struct field_names *names, size_t at, const char *name,
-                int64_t key, int64_t indexed)
+static int field_keep(struct field_names *names, size_t at, const char *name,
+                      int64_t key, int64_t indexed)
 {
     if (names->count == names->capacity) {
         size_t capacity = names->capacity ? names->capacity * 2 : 64;
@@ -81,8 +81,9 @@ int fields_load(struct catalogue *c)
         step = db_step(&c->db, s);
     while (step > 0 && !err) {
         const char *name = (const char *)sqlite3_column_text(s, 0);
-        err = name ? keep(&names, names.count, name, sqlite3_column_int64(s, 1),
-                          sqlite3_column_int64(s, 2))
+        err = name ? field_keep(&names, names.count, name,
+                                sqlite3_column_int64(s, 1),
+                                sqlite3_column_int64(s, 2))
                    : -ENOMEM;
         names.with_values += sqlite3_column_int64(s, 2) != 0;
         step = err ? 0 : db_step(&c->db, s);
@@ -97,13 +98,13 @@ int fields_load(struct catalogue *c)
     return 0;
 }
 
-static int add_name(struct catalogue *c, const char *name, size_t at)
+static int field_add_name(struct catalogue *c, const char *name, size_t at)
 {
     int err = db_run(&c->db, S_KEY_ADD, VALUES(TEXT(name)));
 
     return err ? err
-               : keep(&c->fields, at, name,
-                      sqlite3_last_insert_rowid(c->db.handle), 0);
+               : field_keep(&c->fields, at, name,
+                            sqlite3_last_insert_rowid(c->db.handle), 0);
 }
 
 /* ---- values ----------------------------------------------------------------
@@ -200,7 +201,7 @@ static int put_leaf(struct catalogue *c, int64_t row, const struct leaves *w,
         return add_value(c, c->fields.items[at].key, row, t);
     if (found || c->fields.count >= FIELD_MAX_NAMES)
         return 0;
-    return add_name(c, w->path, at);
+    return field_add_name(c, w->path, at);
 }
 
 static int put_leaves(struct catalogue *c, int64_t row, const struct asset *a)
@@ -282,7 +283,7 @@ static int set_indexed(struct catalogue *c, int64_t key, int64_t order)
 }
 
 /* Room for one more: the one that was built first goes. */
-static int make_room(struct catalogue *c)
+static int field_make_room(struct catalogue *c)
 {
     struct field_build *b = &c->fields.build;
     size_t count;
@@ -302,9 +303,9 @@ static int start_field(struct catalogue *c, const char *name)
 
     if (found && has_values(&c->fields.items[at]))
         return 0;
-    int err = make_room(c);
+    int err = field_make_room(c);
     if (!err && !found)
-        err = add_name(c, name, at);
+        err = field_add_name(c, name, at);
     if (err)
         return err;
     struct field_name *n = &c->fields.items[at];

@@ -41,7 +41,7 @@ int folder_load(struct catalogue *c)
     return err;
 }
 
-static int find(struct catalogue *c, const char *folder)
+static int folder_find(struct catalogue *c, const char *folder)
 {
     int64_t first = atomic_load(&c->first_block), holder;
     int64_t block = atomic_load(&c->last_block);
@@ -58,7 +58,7 @@ static int find(struct catalogue *c, const char *folder)
 int folder_choose(struct catalogue *c, const char *id, const char *safe,
                   struct folder_name *ret_name)
 {
-    int err = find(c, safe);
+    int err = folder_find(c, safe);
 
     ret_name->has_suffix = err == 0;
     if (err == -ENOENT)
@@ -66,7 +66,7 @@ int folder_choose(struct catalogue *c, const char *id, const char *safe,
     if (err)
         return err == -ENOENT ? 0 : err;
     (void)name_with_suffix(safe, id, ret_name->text);
-    err = find(c, ret_name->text);
+    err = folder_find(c, ret_name->text);
     return err == -ENOENT ? 0 : err ? err : -EEXIST;
 }
 

@@ -154,7 +154,7 @@ bool header_has_sums(const unsigned char head[HEADER_BYTES])
            head[AT_RESERVED] == PAGE_RESERVED;
 }
 
-static enum verdict judge(const unsigned char *head, ssize_t len)
+static enum verdict schema_verdict(const unsigned char *head, ssize_t len)
 {
     static const char magic[] = "SQLite format 3";
 
@@ -317,7 +317,7 @@ static int open_file(const char *path, enum verdict *ret_verdict)
     ssize_t len = pread(fd, head, sizeof(head), 0);
     if (len < 0)
         return -errno;
-    *ret_verdict = judge(head, len);
+    *ret_verdict = schema_verdict(head, len);
     return 0;
 }
 

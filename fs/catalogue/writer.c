@@ -251,7 +251,7 @@ struct known {
     bool unfinished, has_url;
 };
 
-static int find(struct catalogue *c, const char *id, struct known *k)
+static int writer_find(struct catalogue *c, const char *id, struct known *k)
 {
     sqlite3_stmt *s;
     int step = db_bind(&c->db, S_KNOWN, VALUES(TEXT(id)), &s);
@@ -374,8 +374,8 @@ static int rename_row(struct catalogue *c, const struct asset *a,
 
 enum sameness { SAME, RENEWED, DIFFERENT };
 
-static int compare(struct catalogue *c, const struct asset *a,
-                   const struct known *k, enum sameness *ret_sameness)
+static int writer_compare(struct catalogue *c, const struct asset *a,
+                          const struct known *k, enum sameness *ret_sameness)
 {
     sqlite3_stmt *s;
     int step = db_bind(&c->db, S_BODY, VALUES(INT(k->row)), &s);
@@ -424,7 +424,7 @@ static int update(struct catalogue *c, const struct asset *a,
 {
     struct touched *touched;
     enum sameness sameness;
-    int err = compare(c, a, k, &sameness);
+    int err = writer_compare(c, a, k, &sameness);
 
     if (err || sameness == SAME)
         return err ? err : refresh_row(c, a, d, k, named, now_s);
@@ -457,7 +457,7 @@ int catalogue_put(struct catalogue *c, const struct asset *a, bool named,
     int err = derive(a, &d);
     if (err)
         return err;
-    err = find(c, a->id, &known);
+    err = writer_find(c, a->id, &known);
     bool fresh = err == -ENOENT;
     if (fresh)
         err = insert(c, a, &d, named, now_s, &row);

@@ -209,7 +209,7 @@ static bool needs_sync(const struct operation *o)
 
 /* ---- the thread: steps ---- */
 
-static void answer(struct change *c, struct operation *o)
+static void change_answer(struct change *c, struct operation *o)
 {
     change_answer_fn *fn;
     void *ctx;
@@ -228,7 +228,7 @@ static void answer(struct change *c, struct operation *o)
     operation_free(o);
 }
 
-static void begin(struct change *c, struct operation *o)
+static void change_begin(struct change *c, struct operation *o)
 {
     change_move(o, CHANGE_ASKING);
     int err = o->kind == CHANGE_TAG ? send_tag(o) : send_deletion(o);
@@ -236,10 +236,10 @@ static void begin(struct change *c, struct operation *o)
         return;
     o->err = err;
     tell_failure(o);
-    answer(c, o);
+    change_answer(c, o);
 }
 
-static void go_on(struct change *c, struct operation *o)
+static void change_go_on(struct change *c, struct operation *o)
 {
     if (o->kind == CHANGE_DELETE)
         settle_deletion(o);
@@ -248,7 +248,7 @@ static void go_on(struct change *c, struct operation *o)
     if (o->err == -ECANCELED)
         o->err = -ESHUTDOWN; /* only our own end cancels */
     if (!needs_sync(o) || sync_operation(o))
-        answer(c, o);
+        change_answer(c, o);
 }
 
 static bool is_due(const struct operation *o)
@@ -264,7 +264,7 @@ static enum change_state state_of(struct operation *o)
 
 /* At the end: whoever was asked answers at once, or isn't waited for. Only this
  * thread takes operations out, and none comes any more. */
-static void give_up(struct change *c)
+static void change_give_up(struct change *c)
 {
     struct operation *o;
     TAILQ_FOREACH(o, &c->operations, link)
@@ -311,26 +311,26 @@ static void take_steps(struct change *c, bool stops)
     enum change_state state;
     while ((o = take_due(c, stops, &state))) {
         if (state == CHANGE_NEW)
-            begin(c, o);
+            change_begin(c, o);
         else if (state == CHANGE_ANSWERED)
-            go_on(c, o);
+            change_go_on(c, o);
         else
-            answer(c, o);
+            change_answer(c, o);
     }
 }
 
-static void *run(void *ctx)
+static void *change_run(void *ctx)
 {
     struct change *c = ctx;
     take_steps(c, false);
-    give_up(c);
+    change_give_up(c);
     take_steps(c, true);
     return NULL;
 }
 
 /* ---- asked ---- */
 
-static char *copy_text(const char *text, bool *failed)
+static char *change_copy_text(const char *text, bool *failed)
 {
     char *copy = text ? strdup(text) : NULL;
     *failed |= text && !copy;
@@ -346,9 +346,9 @@ static int make_operation(struct change *c, const struct change_question *q,
         return -ENOMEM;
     o->change = c;
     o->kind = q->kind;
-    o->id = copy_text(q->id, &failed);
-    o->patch = copy_text(q->patch, &failed);
-    o->folder = copy_text(q->folder, &failed);
+    o->id = change_copy_text(q->id, &failed);
+    o->patch = change_copy_text(q->patch, &failed);
+    o->folder = change_copy_text(q->folder, &failed);
     if (q->body) {
         o->body = malloc(q->body_bytes + 1);
         failed |= !o->body;
@@ -412,7 +412,7 @@ int change_read_journal(struct change *c, int64_t offset, char *out,
 
 /* ---- life ---- */
 
-static void destroy(struct change *c)
+static void change_destroy(struct change *c)
 {
     journal_done(&c->journal);
     (void)pthread_cond_destroy(&c->wake);
@@ -434,9 +434,9 @@ int change_new(const struct change_config *config, struct sync *sync,
     c->force = config->force;
     int err = journal_init(&c->journal, config->directory);
     if (!err)
-        err = thread_start(&c->thread, run, c);
+        err = thread_start(&c->thread, change_run, c);
     if (err) {
-        destroy(c);
+        change_destroy(c);
         return err;
     }
     *ret_change = c;
@@ -453,5 +453,5 @@ void change_free(struct change *c)
         (void)pthread_cond_signal(&c->wake);
     }
     (void)pthread_join(c->thread, NULL);
-    destroy(c);
+    change_destroy(c);
 }

@@ -37,7 +37,7 @@ static size_t before_suffix(const char *text, size_t len)
     return at - 1;
 }
 
-static bool is_hidden(const char *text, size_t len)
+static bool name_is_hidden(const char *text, size_t len)
 {
     for (size_t i = 0; i < array_count(hidden_names); i++) {
         if (strlen(hidden_names[i]) == len &&
@@ -94,8 +94,8 @@ static void follow_key(struct encoder *e, char c, bool escaped)
 
 /* Writes whole characters from *at to before `stop` as long as they fit max
  * bytes; *at is then the first that wasn't written. Returns the length. */
-static size_t encode(struct encoder *e, size_t *at, size_t stop, char *out,
-                     size_t max)
+static size_t name_encode(struct encoder *e, size_t *at, size_t stop, char *out,
+                          size_t max)
 {
     static const char digits[] = "0123456789ABCDEF";
     size_t used = 0;
@@ -140,14 +140,15 @@ static size_t make_cut(const char *text, size_t len, char out[NAME_SIZE])
     size_t dot_at = dot ? (size_t)(dot - text) : len;
     size_t at = dot_at;
     if (dot)
-        extension_len = encode(&e, &at, len, extension, EXTENSION_MAX);
+        extension_len = name_encode(&e, &at, len, extension, EXTENSION_MAX);
     if (at != len) {
         /* too long once it is escaped, hence none */
         extension_len = 0;
         dot_at = len;
     }
     at = 0;
-    size_t used = encode(&e, &at, dot_at, out, NAME_SAFE_MAX - extension_len);
+    size_t used =
+        name_encode(&e, &at, dot_at, out, NAME_SAFE_MAX - extension_len);
     memcpy(out + used, extension, extension_len);
     return used + extension_len;
 }
@@ -164,11 +165,11 @@ size_t name_make(const char *filename, size_t len, char out[NAME_SIZE])
         .text = filename,
         .len = len,
         .folder = true,
-        .hidden = is_hidden(filename, len),
+        .hidden = name_is_hidden(filename, len),
         .suffix_at = before_suffix(filename, len),
     };
     size_t at = 0;
-    size_t used = encode(&e, &at, len, out, NAME_SAFE_MAX);
+    size_t used = name_encode(&e, &at, len, out, NAME_SAFE_MAX);
     if (at < len)
         used = make_cut(filename, len, out);
     out[used] = '\0';
@@ -226,7 +227,7 @@ bool name_has_suffix(const char *folder, size_t *ret_safe_len)
 }
 
 /* Undoes %XX; never lengthens. Returns the length. */
-static size_t decode(const char *text, size_t len, char *out)
+static size_t name_decode(const char *text, size_t len, char *out)
 {
     size_t used = 0;
     if (len == 1 && text[0] == '%')
@@ -250,7 +251,7 @@ int name_unescape(const char *folder, struct buf *out)
     int err = buf_reserve(out, len);
     if (err)
         return err;
-    out->len += decode(folder, len, out->data + out->len);
+    out->len += name_decode(folder, len, out->data + out->len);
     out->data[out->len] = '\0';
     return 0;
 }
@@ -264,9 +265,10 @@ int name_of_id(const char *id, char out[NAME_SIZE])
         memcpy(out, special, strlen(special) + 1);
         return 0;
     }
-    struct encoder e = {.text = id, .len = len, .hidden = is_hidden(id, len)};
+    struct encoder e = {
+        .text = id, .len = len, .hidden = name_is_hidden(id, len)};
     size_t at = 0;
-    size_t used = encode(&e, &at, len, component, NAME_SIZE - 1);
+    size_t used = name_encode(&e, &at, len, component, NAME_SIZE - 1);
     if (at < len)
         return -ENAMETOOLONG;
     memcpy(out, component, used);
@@ -281,7 +283,7 @@ int name_to_id(const char *component, char out[NAME_SIZE])
     size_t len = strlen(component);
     if (len == 0 || len >= NAME_SIZE)
         return -ENOENT;
-    size_t id_len = decode(component, len, id);
+    size_t id_len = name_decode(component, len, id);
     id[id_len] = '\0';
     /* An escaped NUL, which no id holds, doesn't come back either. */
     if (name_of_id(id, again) || strcmp(again, component) != 0)

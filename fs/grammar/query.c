@@ -319,7 +319,7 @@ static const struct query_term *fewest_ids(const struct query *q)
     return best;
 }
 
-static int ask_ids(const struct query_term *t, struct buf *out)
+static int query_ask_ids(const struct query_term *t, struct buf *out)
 {
     int err = 0;
 
@@ -361,7 +361,7 @@ int query_ask(const struct query *q, struct buf *out)
 {
     const struct query_term *ids = fewest_ids(q);
     size_t before = out->len;
-    int err = ids ? ask_ids(ids, out) : ask_filename(q, out);
+    int err = ids ? query_ask_ids(ids, out) : ask_filename(q, out);
 
     if (err)
         buf_truncate(out, before);

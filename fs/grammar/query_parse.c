@@ -67,7 +67,7 @@ bool query_is_segment(const char *component)
 
 /* A malformed escape and an escaped NUL, which no text here can hold, are
  * -ENOENT. */
-static int unescape(const char *text, size_t len, struct buf *out)
+static int query_unescape(const char *text, size_t len, struct buf *out)
 {
     const char *at = text, *end = text + len;
 
@@ -96,8 +96,8 @@ static int add_list(struct query_term *t, const char *value, bool may_be_empty)
     for (;;) {
         cleanup(buf_done) struct buf text = {0};
         size_t len = strcspn(at, ",");
-        int err =
-            len == 0 && !may_be_empty ? -ENOENT : unescape(at, len, &text);
+        int err = len == 0 && !may_be_empty ? -ENOENT
+                                            : query_unescape(at, len, &text);
         if (!err)
             err = query_term_text(t, buf_str(&text), text.len);
         if (err || at[len] == '\0')
@@ -108,7 +108,7 @@ static int add_list(struct query_term *t, const char *value, bool may_be_empty)
 
 /* ---- numbers ------------------------------------------------------------- */
 
-static const char *skip_digits(const char *at, const char *end)
+static const char *query_skip_digits(const char *at, const char *end)
 {
     while (at < end && ascii_is_digit(*at))
         at++;
@@ -117,23 +117,23 @@ static const char *skip_digits(const char *at, const char *end)
 
 /* Where a decimal number ends: `at` itself when none begins there. "600..700"
  * is two numbers: a dot must be followed by a digit. */
-static const char *number_end(const char *at, const char *end)
+static const char *query_number_end(const char *at, const char *end)
 {
     const char *p = at;
 
     if (p < end && *p == '-')
         p++;
     const char *digits = p;
-    p = skip_digits(p, end);
+    p = query_skip_digits(p, end);
     if (p == digits)
         return at;
     if (end - p >= 2 && *p == '.' && ascii_is_digit(p[1]))
-        p = skip_digits(p + 1, end);
+        p = query_skip_digits(p + 1, end);
     if (end - p >= 2 && (*p == 'e' || *p == 'E')) {
         const char *exponent = p + 1;
         if (*exponent == '+' || *exponent == '-')
             exponent++;
-        const char *stop = skip_digits(exponent, end);
+        const char *stop = query_skip_digits(exponent, end);
         if (stop > exponent)
             p = stop;
     }
@@ -156,7 +156,7 @@ static bool parse_number(const char *at, const char *end,
                          const struct unit *units, double *ret_number)
 {
     char text[NUMBER_MAX];
-    const char *stop = number_end(at, end);
+    const char *stop = query_number_end(at, end);
     size_t len = (size_t)(stop - at);
     double factor = 1;
 
@@ -228,7 +228,7 @@ static int parse_filename(const char *value, struct query_term *t)
 {
     cleanup(buf_done) struct buf text = {0};
     cleanup(buf_done) struct buf folded = {0};
-    int err = unescape(value, strlen(value), &text);
+    int err = query_unescape(value, strlen(value), &text);
 
     t->kind = QUERY_FILENAME;
     if (!err && text.len == 0)
@@ -261,7 +261,7 @@ static int add_successor(struct query_term *t, const char *prefix, size_t len)
 static int parse_created(const char *value, struct query_term *t)
 {
     cleanup(buf_done) struct buf text = {0};
-    int err = unescape(value, strlen(value), &text);
+    int err = query_unescape(value, strlen(value), &text);
 
     if (err)
         return err;
@@ -316,7 +316,8 @@ static const struct key keys[] = {
     {"size", "size", parse_size},
 };
 
-static bool is_known(const char *field, query_known_fn *known, void *ctx)
+static bool query_field_is_known(const char *field, query_known_fn *known,
+                                 void *ctx)
 {
     for (size_t i = 0; i < array_count(api_fields); i++) {
         if (strcmp(api_fields[i], field) == 0)
@@ -325,8 +326,8 @@ static bool is_known(const char *field, query_known_fn *known, void *ctx)
     return known && known(ctx, field);
 }
 
-static int parse(const char *key, const char *value, query_known_fn *known,
-                 void *ctx, struct query_term *t)
+static int query_parse(const char *key, const char *value,
+                       query_known_fn *known, void *ctx, struct query_term *t)
 {
     const char *field = key;
     int (*parser)(const char *, struct query_term *) = parse_field;
@@ -337,7 +338,7 @@ static int parse(const char *key, const char *value, query_known_fn *known,
             parser = keys[i].parse;
         }
     }
-    if (field && !is_known(field, known, ctx))
+    if (field && !query_field_is_known(field, known, ctx))
         return -ENOENT;
     if (field && !(t->field = strdup(field)))
         return -ENOMEM;
@@ -353,9 +354,9 @@ int query_add(struct query *q, const char *segment, query_known_fn *known,
 
     if (key_len == 0 || q->count >= QUERY_MAX_TERMS)
         return -ENOENT;
-    int err = unescape(segment, key_len, &key);
+    int err = query_unescape(segment, key_len, &key);
     if (!err)
-        err = parse(buf_str(&key), segment + key_len + 1, known, ctx, &t);
+        err = query_parse(buf_str(&key), segment + key_len + 1, known, ctx, &t);
     if (err) {
         query_term_done(&t);
         return err;

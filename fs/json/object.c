@@ -127,20 +127,21 @@ static int pass_over(struct scan *s, struct pass *p)
 
 /* ---- texts -------------------------------------------------------------- */
 
-static bool is_string(const struct scan_token *t)
+static bool object_is_string(const struct scan_token *t)
 {
     return t->text && t->kind == SCAN_STRING;
 }
 
 static bool is_word(const struct scan_token *t, const char *word)
 {
-    return is_string(t) && scan_equals(t->text, t->len, word, strlen(word));
+    return object_is_string(t) &&
+           scan_equals(t->text, t->len, word, strlen(word));
 }
 
 static int read_text(const struct scan_token *t, char **ret_text,
                      size_t *ret_len)
 {
-    if (!is_string(t))
+    if (!object_is_string(t))
         return 0;
     *ret_text = text_decode(t->text, t->len, ret_len);
     return *ret_text ? 0 : -ENOMEM;
@@ -198,7 +199,7 @@ static int read_created(const struct scan_token *t, struct asset *a)
 {
     size_t len = 0;
 
-    if (!is_string(t) || t->len > CREATED_MAX_BYTES)
+    if (!object_is_string(t) || t->len > CREATED_MAX_BYTES)
         return 0;
     a->created_at = text_decode(t->text, t->len, &len);
     if (!a->created_at)
@@ -218,7 +219,7 @@ static enum asset_type read_type(const struct scan_token *t)
 {
     char mime[WORD_MAX_BYTES];
 
-    if (!is_string(t) || t->len > sizeof(mime))
+    if (!object_is_string(t) || t->len > sizeof(mime))
         return ASSET_OTHER;
     mime[scan_unescape(t->text, t->len, mime)] = '\0';
     return asset_type_of_mime(mime);

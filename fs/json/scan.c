@@ -108,23 +108,23 @@ static const char *string_end(const char *at, const char *end,
     }
 }
 
-static const char *skip_digits(const char *at, const char *end)
+static const char *scan_skip_digits(const char *at, const char *end)
 {
     while (at < end && ascii_is_digit(*at))
         at++;
     return at;
 }
 
-static const char *number_end(const char *at, const char *end)
+static const char *scan_number_end(const char *at, const char *end)
 {
     if (*at == '-')
         at++;
     if (at == end || !ascii_is_digit(*at))
         return NULL;
-    at = *at == '0' ? at + 1 : skip_digits(at, end);
+    at = *at == '0' ? at + 1 : scan_skip_digits(at, end);
     if (at < end && *at == '.') {
         const char *fraction = at + 1;
-        at = skip_digits(fraction, end);
+        at = scan_skip_digits(fraction, end);
         if (at == fraction)
             return NULL;
     }
@@ -133,7 +133,7 @@ static const char *number_end(const char *at, const char *end)
         if (at < end && (*at == '+' || *at == '-'))
             at++;
         const char *exponent = at;
-        at = skip_digits(exponent, end);
+        at = scan_skip_digits(exponent, end);
         if (at == exponent)
             return NULL;
     }
@@ -150,7 +150,7 @@ static const char *word_end(const char *at, const char *end, const char *word)
 }
 
 /* The kind of the token that starts with c; SCAN_END for none. */
-static enum scan_kind kind_of(char c)
+static enum scan_kind scan_kind_of(char c)
 {
     switch (c) {
     case '{':
@@ -185,7 +185,7 @@ static const char *token_end(enum scan_kind kind, const char *at,
     case SCAN_STRING:
         return string_end(at, end, ret_escaped);
     case SCAN_NUMBER:
-        return number_end(at, end);
+        return scan_number_end(at, end);
     case SCAN_TRUE:
         return word_end(at, end, "true");
     case SCAN_FALSE:
@@ -215,7 +215,7 @@ int scan_next(struct scan *s, struct scan_token *ret_token)
         s->at = at;
         return 0;
     }
-    enum scan_kind kind = kind_of(*at);
+    enum scan_kind kind = scan_kind_of(*at);
     bool escaped = false;
     const char *end = token_end(kind, at, s->end, &escaped);
     if (!end)

@@ -72,8 +72,8 @@ static void rewind_fetch(struct fetch *f)
     f->rejected = false;
 }
 
-static void answer_all(struct waiter_list *ended, int err,
-                       struct media_file *file)
+static void fetch_answer_all(struct waiter_list *ended, int err,
+                             struct media_file *file)
 {
     struct waiter *next;
     for (struct waiter *w = TAILQ_FIRST(ended); w; w = next) {
@@ -151,7 +151,7 @@ void fetch_end(struct fetch *f, int err, struct media_file *file)
         }
         (void)pthread_cond_broadcast(&m->changed);
     }
-    answer_all(&ended, err, file);
+    fetch_answer_all(&ended, err, file);
     if (goes_on) {
         fetch_begin(f);
         return;
@@ -269,7 +269,7 @@ static int64_t take_all_late(struct media *m, struct waiter_list *late)
 }
 
 /* The next fetch to keep or to start, if one is due now. Under m->lock. */
-static void take_next(struct media *m, struct work *work)
+static void fetch_take_next(struct media *m, struct work *work)
 {
     struct fetch *f = TAILQ_FIRST(&m->to_keep);
     if (f) {
@@ -294,7 +294,7 @@ static bool take_work(struct media *m, struct work *work)
         work->keep = work->start = NULL;
         TAILQ_INIT(&work->late);
         int64_t next_ms = take_all_late(m, &work->late);
-        take_next(m, work);
+        fetch_take_next(m, work);
         if (work->keep || work->start || !TAILQ_EMPTY(&work->late))
             return true;
         if (m->stopping && TAILQ_EMPTY(&m->fetches))
@@ -309,7 +309,7 @@ void *fetch_keep_all(void *media)
 {
     struct work work;
     while (take_work(media, &work)) {
-        answer_all(&work.late, -ETIMEDOUT, NULL);
+        fetch_answer_all(&work.late, -ETIMEDOUT, NULL);
         if (work.keep)
             fetch_keep(work.keep);
         else if (work.start)
@@ -320,7 +320,7 @@ void *fetch_keep_all(void *media)
 
 /* ---- renew: answered on sync's thread --------------------------------- */
 
-static void on_renewed(void *ctx, int err)
+static void fetch_on_renewed(void *ctx, int err)
 {
     struct fetch *f = ctx;
     {
@@ -347,8 +347,8 @@ static void fetch_renew(struct fetch *f)
         guard_mutex(&m->lock);
         release_slot(f);
         if (!m->stopping)
-            err = sync_ask(m->sync, &question, f->deadline_ms, on_renewed, f,
-                           &f->sync_ticket);
+            err = sync_ask(m->sync, &question, f->deadline_ms, fetch_on_renewed,
+                           f, &f->sync_ticket);
     }
     if (err)
         fetch_end(f, err, NULL);
@@ -357,7 +357,7 @@ static void fetch_renew(struct fetch *f)
 /* ---- get: answered on http's thread ------------------------------------ */
 
 /* Its buffer grew by doubling. */
-static void trim(struct buf *body)
+static void fetch_trim(struct buf *body)
 {
     char *bytes = body->data ? realloc(body->data, body->len + 1) : NULL;
     if (!bytes)
@@ -453,7 +453,7 @@ static void on_bytes(void *ctx, int err, struct buf *body,
     struct fetch *f = ctx;
     struct media *m = f->media;
     if (!err)
-        trim(body);
+        fetch_trim(body);
     {
         guard_mutex(&m->lock);
         f->api_ticket = 0;

@@ -105,8 +105,8 @@ static struct fetch *find_fetch(const struct media *m, const char *id)
 
 /* Joins the fetch under way for an id, or begins one; ret_start: one that the
  * caller then must start. Under m->lock. */
-static int join(struct media *m, const char *id, struct waiter *w,
-                struct fetch **ret_start)
+static int media_join(struct media *m, const char *id, struct waiter *w,
+                      struct fetch **ret_start)
 {
     if (m->stopping)
         return -ESHUTDOWN;
@@ -137,7 +137,7 @@ int media_fetch(struct media *m, const char *id, int64_t deadline_ms,
                              .deadline_ms = deadline_ms,
                              .fn = fn,
                              .ctx = ctx};
-        int err = join(m, id, w, &start);
+        int err = media_join(m, id, w, &start);
         if (err) {
             free(w);
             return err;

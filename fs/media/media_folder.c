@@ -160,8 +160,8 @@ static int64_t later_ns(const struct timespec *a, const struct timespec *b)
     return first > second ? first : second;
 }
 
-static int show(struct media_folder *f, const char *name, media_folder_fn *fn,
-                void *ctx)
+static int folder_show(struct media_folder *f, const char *name,
+                       media_folder_fn *fn, void *ctx)
 {
     struct stat st;
     bool wanted = false;
@@ -188,7 +188,7 @@ int media_folder_each(struct media_folder *f, media_folder_fn *fn, void *ctx)
     int err = 0;
     for (struct dirent *d; !err && (d = readdir(folder));)
         if (d->d_name[0] != '.')
-            err = show(f, d->d_name, fn, ctx);
+            err = folder_show(f, d->d_name, fn, ctx);
     (void)closedir(folder);
     return err;
 }

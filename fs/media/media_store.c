@@ -78,7 +78,7 @@ static int compare_names(const void *a, const void *b)
     return strcmp(a, b);
 }
 
-static struct kept *find(const struct media_store *s, const char *name)
+static struct kept *store_find(const struct media_store *s, const char *name)
 {
     struct kept **found = tfind(name, &s->by_name, compare_names);
     return found ? *found : NULL;
@@ -97,11 +97,11 @@ static bool is_same_file(const struct kept *a, const struct kept *b)
 
 /* Of an entry that is neither listed nor referenced. At the end of a run files
  * stay. */
-static void discard(struct kept *e)
+static void store_discard(struct kept *e)
 {
     char file_name[FILE_NAME_SIZE];
     struct media_store *s = e->store;
-    const struct kept *successor = find(s, e->name);
+    const struct kept *successor = store_find(s, e->name);
     file_name_of(e, file_name);
     if (!e->bytes && !s->closed && !(successor && is_same_file(successor, e)))
         media_folder_remove(s->disk, file_name);
@@ -109,7 +109,7 @@ static void discard(struct kept *e)
     free(e);
 }
 
-static void unlist(struct kept *e)
+static void store_unlist(struct kept *e)
 {
     struct shelf *shelf = shelf_of(e->store, e);
     (void)tdelete(e, &e->store->by_name, compare_names);
@@ -119,15 +119,15 @@ static void unlist(struct kept *e)
     e->listed = false;
 }
 
-static void forget(struct kept *e)
+static void store_forget(struct kept *e)
 {
-    unlist(e);
+    store_unlist(e);
     if (!e->references)
-        discard(e);
+        store_discard(e);
 }
 
 /* The newest stays even when it alone passes the limit: somebody waits. */
-static void make_room(struct shelf *shelf, const struct kept *newest)
+static void store_make_room(struct shelf *shelf, const struct kept *newest)
 {
     struct kept *next;
     for (struct kept *e = TAILQ_FIRST(&shelf->used); e && e != newest;
@@ -137,20 +137,20 @@ static void make_room(struct shelf *shelf, const struct kept *newest)
             shelf->count <= MAX_ENTRIES)
             return;
         if (!e->references)
-            forget(e);
+            store_forget(e);
     }
 }
 
 /* In place of one of its name. */
-static int list(struct media_store *s, struct kept *e)
+static int store_list(struct media_store *s, struct kept *e)
 {
-    struct kept *before = find(s, e->name);
+    struct kept *before = store_find(s, e->name);
     struct shelf *shelf = shelf_of(s, e);
     if (before)
-        unlist(before);
+        store_unlist(before);
     if (!tsearch(e, &s->by_name, compare_names)) {
         if (before && !before->references)
-            discard(before);
+            store_discard(before);
         return -ENOMEM;
     }
     e->listed = true;
@@ -158,8 +158,8 @@ static int list(struct media_store *s, struct kept *e)
     shelf->count++;
     shelf->total_bytes += e->file.size_bytes;
     if (before && !before->references)
-        discard(before); /* now that it sees its successor */
-    make_room(shelf, e);
+        store_discard(before); /* now that it sees its successor */
+    store_make_room(shelf, e);
     return 0;
 }
 
@@ -171,7 +171,7 @@ static void reference(struct kept *e)
 
 /* ---- references ---------------------------------------------------------- */
 
-static void destroy(struct media_store *s)
+static void store_destroy(struct media_store *s)
 {
     media_folder_close(s->disk);
     (void)pthread_mutex_destroy(&s->lock);
@@ -199,11 +199,11 @@ void media_file_unref(struct media_file *f)
             return;
         s->referenced--;
         if (!e->listed)
-            discard(e);
+            store_discard(e);
         last = s->closed && s->referenced == 0;
     }
     if (last)
-        destroy(s);
+        store_destroy(s);
 }
 
 /* ---- what an earlier run kept -------------------------------------------- */
@@ -276,7 +276,7 @@ static int list_copy(struct media_store *s, const struct kept *found)
         return -ENOMEM;
     *e = *found;
     e->store = s;
-    int err = list(s, e);
+    int err = store_list(s, e);
     if (err)
         free(e);
     return err;
@@ -336,13 +336,13 @@ void media_store_close(struct media_store *s)
         guard_mutex(&s->lock);
         s->closed = true;
         for (struct kept *e; (e = TAILQ_FIRST(&s->folder.used));)
-            forget(e);
+            store_forget(e);
         for (struct kept *e; (e = TAILQ_FIRST(&s->memory.used));)
-            forget(e);
+            store_forget(e);
         last = s->referenced == 0;
     }
     if (last)
-        destroy(s);
+        store_destroy(s);
 }
 
 /* ---- lookup and read ------------------------------------------------------
@@ -367,7 +367,7 @@ int media_store_lookup(struct media_store *s, const char *name,
                        struct media_file **ret_file)
 {
     guard_mutex(&s->lock);
-    struct kept *e = find(s, name);
+    struct kept *e = store_find(s, name);
     if (!e)
         return -ENOENT;
     struct shelf *shelf = shelf_of(s, e);
@@ -401,7 +401,7 @@ int media_file_read(struct media_file *f, void *out, size_t size,
     if (err == -ENOENT) {
         guard_mutex(&e->store->lock);
         if (e->listed)
-            unlist(e);
+            store_unlist(e);
     }
     return err;
 }
@@ -410,7 +410,7 @@ int media_file_read(struct media_file *f, void *out, size_t size,
  */
 
 /* One line per kind of trouble, not one per picture. */
-static void tell(struct media_store *s, int err)
+static void store_tell(struct media_store *s, int err)
 {
     if (atomic_exchange(&s->told_error, err) != err && err)
         log_warning("pictures can't be kept: %s; some are held in memory",
@@ -439,14 +439,14 @@ int media_store_put(struct media_store *s, const char *name, struct buf *body,
     char file_name[FILE_NAME_SIZE];
     file_name_of(e, file_name);
     int err = media_folder_write(s->disk, file_name, body);
-    tell(s, err);
+    store_tell(s, err);
     if (err)
         e->bytes = take_bytes(body);
     else
         buf_done(body);
     guard_mutex(&s->lock);
-    if ((err && !e->bytes) || list(s, e)) {
-        discard(e);
+    if ((err && !e->bytes) || store_list(s, e)) {
+        store_discard(e);
         return -ENOMEM;
     }
     reference(e);

@@ -69,7 +69,7 @@ static int make_key_header(const char *key, char **ret_header)
     return 0;
 }
 
-static void destroy(struct api *a)
+static void api_destroy(struct api *a)
 {
     free_secret(a->key_header);
     free(a->base_url);
@@ -102,7 +102,7 @@ int api_new(struct http *http, const struct api_config *config,
     if (!err)
         err = make_key_header(config->key, &a->key_header);
     if (err) {
-        destroy(a);
+        api_destroy(a);
         return err;
     }
     a->media_anywhere =
@@ -128,7 +128,7 @@ void api_free(struct api *a)
         while (!a->ended)
             (void)pthread_cond_wait(&a->quiet, &a->lock);
     }
-    destroy(a);
+    api_destroy(a);
 }
 
 int api_set_key(struct api *a, const char *key)
@@ -149,7 +149,7 @@ int api_set_key(struct api *a, const char *key)
 }
 
 /* Takes the call over when it answers 0. */
-static int enqueue(struct api *a, struct api_call *c, uint64_t *ret_ticket)
+static int api_enqueue(struct api *a, struct api_call *c, uint64_t *ret_ticket)
 {
     guard_mutex(&a->lock);
     if (a->stopping)
@@ -178,7 +178,7 @@ int api_ask(struct api *a, const struct api_call *like, char *url,
     if (!err) {
         *c = *like;
         c->url = url;
-        err = enqueue(a, c, ret_ticket);
+        err = api_enqueue(a, c, ret_ticket);
     }
     if (err) {
         free(url);

@@ -241,8 +241,8 @@ static bool take_in(struct api_call *c, const struct http_response *response,
     return again;
 }
 
-static void deliver(struct api_call *c, struct page *page, struct buf *body,
-                    int64_t now_ms)
+static void answer_deliver(struct api_call *c, struct page *page,
+                           struct buf *body, int64_t now_ms)
 {
     const struct api_answer answer = {
         .asked_ms = c->asked_ms,
@@ -258,7 +258,7 @@ static void deliver(struct api_call *c, struct page *page, struct buf *body,
     api_call_end(c);
 }
 
-static enum api_kind kind_of(const struct api_call *c)
+static enum api_kind answer_kind(const struct api_call *c)
 {
     if (c->picture)
         return API_KIND_PICTURE;
@@ -271,7 +271,7 @@ void api_on_response(void *ctx, struct http_response *response)
     struct page page = {0};
     struct api_verdict verdict = c->change
                                      ? api_change_verdict(c, response)
-                                     : api_verdict_of(response, kind_of(c));
+                                     : api_verdict_of(response, answer_kind(c));
     if (!verdict.err && !c->picture && !c->change) {
         int err =
             page_parse(buf_str(response->body), response->body->len, &page);
@@ -290,6 +290,6 @@ void api_on_response(void *ctx, struct http_response *response)
         api_call_fail(c, cut ? c->last_error : verdict.err);
         return;
     }
-    deliver(c, &page, response->body, now_ms);
+    answer_deliver(c, &page, response->body, now_ms);
     page_done(&page);
 }

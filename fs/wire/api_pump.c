@@ -52,7 +52,8 @@ static int reason_to_end(struct api *a, struct api_call *c, int64_t now_ms)
     return down ? c->host->last_error : 0;
 }
 
-static struct api_call *take_ended(struct api *a, int64_t now_ms, int *ret_why)
+static struct api_call *pump_take_ended(struct api *a, int64_t now_ms,
+                                        int *ret_why)
 {
     guard_mutex(&a->lock);
     for (struct api_call *c = a->first; c; c = c->next) {
@@ -117,8 +118,8 @@ static int64_t when_ms(struct api *a, const struct api_call *c, bool busy,
 
 /* The next call to send, foreground first, each lane in order of asking; NULL
  * and when to look again. */
-static struct api_call *choose(struct api *a, int64_t now_ms,
-                               int64_t *ret_next_ms)
+static struct api_call *pump_choose(struct api *a, int64_t now_ms,
+                                    int64_t *ret_next_ms)
 {
     int64_t next_ms = CLOCK_NEVER_MS;
     bool busy = foreground_is_busy(a, now_ms);
@@ -174,7 +175,7 @@ static int get_picture_room(void *ctx, size_t bytes)
     return 0;
 }
 
-static int submit(struct api *a, struct api_call *c, int64_t now_ms)
+static int pump_submit(struct api *a, struct api_call *c, int64_t now_ms)
 {
     int64_t attempt_ms = now_ms + a->timeout_ms;
     static const char *const json_lines[] = {"Content-Type: application/json",
@@ -224,8 +225,8 @@ static struct api_call *send_ready(struct api *a, int *ret_error,
     int64_t now_ms = clock_mono_ms();
     struct api_call *c;
     guard_mutex(&a->lock);
-    while ((c = choose(a, now_ms, ret_next_ms))) {
-        int err = submit(a, c, now_ms);
+    while ((c = pump_choose(a, now_ms, ret_next_ms))) {
+        int err = pump_submit(a, c, now_ms);
         if (!err)
             continue;
         c->ending = true;
@@ -253,7 +254,7 @@ int64_t api_pump(void *ctx)
     int why = 0;
     int64_t next_ms = CLOCK_NEVER_MS;
     int64_t now_ms = clock_mono_ms();
-    while ((c = take_ended(a, now_ms, &why)))
+    while ((c = pump_take_ended(a, now_ms, &why)))
         api_call_fail(c, why);
     while ((c = send_ready(a, &why, &next_ms)))
         api_call_fail(c, why);

@@ -26,8 +26,8 @@ void api_change_free(struct api_change *change)
 
 DEFINE_CLEANUP(free_change, struct api_change *, api_change_free)
 
-static int make_change(const struct api_writing *writing, api_reply_fn *fn,
-                       struct api_change **ret_change)
+static int change_make_call(const struct api_writing *writing, api_reply_fn *fn,
+                            struct api_change **ret_change)
 {
     cleanup(free_change) struct api_change *change = calloc(1, sizeof(*change));
     if (!change)
@@ -52,7 +52,7 @@ int api_write(struct api *a, const struct api_writing *writing,
     cleanup(free_change) struct api_change *change = NULL;
     int err = buf_appendf(&url, "%s%s", a->base_url, writing->path);
     if (!err)
-        err = make_change(writing, fn, &change);
+        err = change_make_call(writing, fn, &change);
     if (err)
         return err;
     const struct api_call like = {
@@ -71,7 +71,7 @@ int api_write(struct api *a, const struct api_writing *writing,
 }
 
 /* What only the body of a refusal tells. */
-static int errno_of_code(const struct http_response *response)
+static int change_errno_of_code(const struct http_response *response)
 {
     char code[64] = "", message[8] = "";
     page_parse_error(buf_str(response->body), response->body->len, code,
@@ -116,7 +116,7 @@ struct api_verdict api_change_verdict(struct api_call *c,
     if (!verdict.err && is_foreign(response))
         verdict = api_verdict_of_broken();
     if (verdict.err == -EINVAL && response->status == 400)
-        verdict.err = errno_of_code(response);
+        verdict.err = change_errno_of_code(response);
     bool in_doubt = verdict.err && is_in_doubt(response);
     verdict.retry = verdict.retry && !(change->once && in_doubt);
     change->maybe_done = change->maybe_done || in_doubt;

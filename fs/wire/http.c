@@ -95,8 +95,8 @@ static void give_handle(struct http *h, CURL *easy)
 }
 
 /* Answers a job that is in no list any more, and frees it. */
-static void finish(struct http *h, struct http_job *job,
-                   struct http_response *response)
+static void http_finish(struct http *h, struct http_job *job,
+                        struct http_response *response)
 {
     CURL *easy = job->transfer.easy;
     if (job->in_multi)
@@ -109,14 +109,14 @@ static void finish(struct http *h, struct http_job *job,
     free(job);
 }
 
-static void finish_with(struct http *h, struct http_job *job, int err)
+static void http_finish_with(struct http *h, struct http_job *job, int err)
 {
     struct http_response response;
     const char *text = err == -ETIMEDOUT ? "the deadline passed"
                        : err == -ENOMEM  ? "no memory"
                                          : "cancelled";
     transfer_result_of(&job->transfer, err, text, &response);
-    finish(h, job, &response);
+    http_finish(h, job, &response);
 }
 
 static void unlink_active(struct http *h, struct http_job *job)
@@ -126,7 +126,7 @@ static void unlink_active(struct http *h, struct http_job *job)
     h->live--;
 }
 
-static void start(struct http *h, struct http_job *job)
+static void http_start(struct http *h, struct http_job *job)
 {
     CURL *easy = take_handle(h);
     int err = easy ? 0 : -ENOMEM;
@@ -144,7 +144,7 @@ static void start(struct http *h, struct http_job *job)
         return;
     }
     unlink_active(h, job);
-    finish_with(h, job, err);
+    http_finish_with(h, job, err);
 }
 
 static struct http_job *take_new(struct http *h)
@@ -159,7 +159,7 @@ static struct http_job *take_new(struct http *h)
 }
 
 /* Jobs that were cancelled, or whose deadline is now or before. */
-static struct job_list take_ended(struct http *h, int64_t now_ms, bool all)
+static struct job_list http_take_ended(struct http *h, int64_t now_ms, bool all)
 {
     struct job_list ended = {0};
     guard_mutex(&h->lock);
@@ -178,17 +178,17 @@ static struct job_list take_ended(struct http *h, int64_t now_ms, bool all)
 static void end_overdue(struct http *h, bool all)
 {
     int64_t now_ms = clock_mono_ms();
-    struct job_list ended = take_ended(h, now_ms, all);
+    struct job_list ended = http_take_ended(h, now_ms, all);
     struct http_job *next;
     for (struct http_job *job = ended.first; job; job = next) {
         next = job->next;
         bool cancelled = all || job->cancelled;
-        finish_with(h, job, cancelled ? -ECANCELED : -ETIMEDOUT);
+        http_finish_with(h, job, cancelled ? -ECANCELED : -ETIMEDOUT);
     }
 }
 
 /* On to where a redirect leads; false: the answer is the last one. */
-static bool follow(struct http *h, struct http_job *job)
+static bool http_follow(struct http *h, struct http_job *job)
 {
     CURL *easy = job->transfer.easy;
     if (!transfer_follow(&job->transfer))
@@ -203,11 +203,11 @@ static bool follow(struct http *h, struct http_job *job)
 static void take_result(struct http *h, struct http_job *job, CURLcode code)
 {
     struct http_response response;
-    if (code == CURLE_OK && follow(h, job))
+    if (code == CURLE_OK && http_follow(h, job))
         return;
     transfer_result(&job->transfer, code, &response);
     unlink_active(h, job);
-    finish(h, job, &response);
+    http_finish(h, job, &response);
 }
 
 static void take_results(struct http *h)
@@ -226,7 +226,7 @@ static void take_results(struct http *h)
     }
 }
 
-static void tick(struct http *h)
+static void http_run_tick(struct http *h)
 {
     http_tick_fn *fn = NULL;
     void *ctx = NULL;
@@ -275,7 +275,7 @@ static void end_everything(struct http *h)
         curl_easy_cleanup(h->idle[--h->idle_count]);
 }
 
-static void *run(void *ctx)
+static void *http_run(void *ctx)
 {
     struct http *h = ctx;
     for (;;) {
@@ -283,11 +283,11 @@ static void *run(void *ctx)
         int running = 0;
         bool stop = false;
         while ((job = take_new(h)))
-            start(h, job);
+            http_start(h, job);
         CURLMcode code = curl_multi_perform(h->multi, &running);
         take_results(h);
         end_overdue(h, false);
-        tick(h);
+        http_run_tick(h);
         int wait_ms = next_event_ms(h, &stop);
         if (stop)
             break;
@@ -325,7 +325,7 @@ static bool set_limits(struct http *h)
                              (long)CURLPIPE_MULTIPLEX);
 }
 
-static void destroy(struct http *h)
+static void http_destroy(struct http *h)
 {
     if (h->multi)
         (void)curl_multi_cleanup(h->multi);
@@ -348,10 +348,10 @@ int http_new(const struct http_limits *limits, struct http **ret_http)
     if (!err)
         h->multi = curl_multi_init();
     if (!err)
-        err = h->multi && !set_limits(h) ? thread_start(&h->thread, run, h)
+        err = h->multi && !set_limits(h) ? thread_start(&h->thread, http_run, h)
                                          : -ENOMEM;
     if (err) {
-        destroy(h);
+        http_destroy(h);
         return err;
     }
     *ret_http = h;
@@ -369,7 +369,7 @@ void http_free(struct http *h)
     (void)curl_multi_wakeup(h->multi);
     (void)pthread_join(h->thread, NULL);
     assert(!h->live && !h->tick);
-    destroy(h);
+    http_destroy(h);
 }
 
 /* ---- requests ----------------------------------------------------------- */
@@ -380,7 +380,8 @@ static void free_job(struct http_job *job)
     free(job);
 }
 
-static int enqueue(struct http *h, struct http_job *job, uint64_t *ret_ticket)
+static int http_enqueue(struct http *h, struct http_job *job,
+                        uint64_t *ret_ticket)
 {
     guard_mutex(&h->lock);
     if (h->stopping)
@@ -420,7 +421,7 @@ int http_submit(struct http *h, const struct http_request *request,
     job->ctx = ctx;
     int err = transfer_init(&job->transfer, request, ctx);
     if (!err)
-        err = enqueue(h, job, ret_ticket);
+        err = http_enqueue(h, job, ret_ticket);
     if (err) {
         free_job(job);
         return err;

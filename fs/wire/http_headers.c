@@ -31,7 +31,7 @@ void http_headers_init(struct http_headers *h)
     forget_fields(h);
 }
 
-static void trim(const char **text, size_t *len)
+static void headers_trim(const char **text, size_t *len)
 {
     while (*len > 0 && ((*text)[0] == ' ' || (*text)[0] == '\t')) {
         (*text)++;
@@ -64,7 +64,7 @@ static int64_t cap_wait(int64_t ms)
 
 /* A number with its fraction dropped after `decimals` places, as an integer of
  * the smaller unit; -1 when it is none. */
-static int64_t parse_decimal(const char *text, size_t len, int decimals)
+static int64_t headers_parse_decimal(const char *text, size_t len, int decimals)
 {
     int64_t scale = 1;
     for (int i = 0; i < decimals; i++)
@@ -90,8 +90,8 @@ static int64_t parse_decimal(const char *text, size_t len, int decimals)
 int64_t http_parse_retry_after(const char *value, size_t len,
                                int64_t now_wall_s)
 {
-    trim(&value, &len);
-    int64_t ms = parse_decimal(value, len, 3);
+    headers_trim(&value, &len);
+    int64_t ms = headers_parse_decimal(value, len, 3);
     if (ms >= 0)
         return cap_wait(ms);
     char date[HTTP_DATE_SIZE];
@@ -140,7 +140,7 @@ static void take_field(struct http_headers *h, const char *name,
     } else if (is_name(name, name_len, "retry-after")) {
         h->retry_after_ms = http_parse_retry_after(value, len, now_wall_s);
     } else if (is_name(name, name_len, "retry-after-ms")) {
-        int64_t ms = parse_decimal(value, len, 0);
+        int64_t ms = headers_parse_decimal(value, len, 0);
         h->retry_after_exact_ms = ms < 0 ? -1 : cap_wait(ms);
     } else if (is_name(name, name_len, "x-ratelimit-limit")) {
         h->limit = parse_count(value, len);
@@ -168,7 +168,7 @@ int http_headers_line(struct http_headers *h, const char *line, size_t len,
         return 0;
     const char *value = colon + 1;
     size_t value_len = len - (size_t)(value - line);
-    trim(&value, &value_len);
+    headers_trim(&value, &value_len);
     take_field(h, line, (size_t)(colon - line), value, value_len, now_wall_s);
     return 0;
 }

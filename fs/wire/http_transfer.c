@@ -157,7 +157,7 @@ static bool is_refused(const struct http_transfer *t,
                       : address_is_private(peer);
 }
 
-static void refuse(struct http_transfer *t)
+static void transfer_refuse(struct http_transfer *t)
 {
     t->refused = true;
     t->abort_error = -EHOSTUNREACH;
@@ -196,7 +196,7 @@ static int on_before_request(void *ctx, char *peer_text, char *local_text,
         peer.in6.sin6_family = AF_INET6;
     if (!is_refused(t, &peer.any))
         return CURL_PREREQFUNC_OK;
-    refuse(t);
+    transfer_refuse(t);
     return CURL_PREREQFUNC_ABORT;
 }
 
@@ -350,7 +350,7 @@ static int errno_of_connect(struct http_transfer *t)
     }
 }
 
-static int errno_of_code(struct http_transfer *t, CURLcode code)
+static int transfer_errno_of(struct http_transfer *t, CURLcode code)
 {
     switch (code) {
     case CURLE_OK:
@@ -385,7 +385,8 @@ static int errno_of_code(struct http_transfer *t, CURLcode code)
     }
 }
 
-static void fill(struct http_transfer *t, struct http_response *response)
+static void transfer_fill(struct http_transfer *t,
+                          struct http_response *response)
 {
     *response = (struct http_response){
         .error_text = "",
@@ -420,10 +421,10 @@ void transfer_result(struct http_transfer *t, CURLcode code,
     /* One of several addresses may have been refused and another taken. */
     if (code == CURLE_OK && !t->abort_error)
         t->refused = false;
-    fill(t, ret_response);
+    transfer_fill(t, ret_response);
     ret_response->status = (int)status;
     ret_response->err =
-        t->abort_error ? t->abort_error : errno_of_code(t, code);
+        t->abort_error ? t->abort_error : transfer_errno_of(t, code);
     if (ret_response->err)
         ret_response->error_text = words_of(t, code);
 }
@@ -431,7 +432,7 @@ void transfer_result(struct http_transfer *t, CURLcode code,
 void transfer_result_of(struct http_transfer *t, int err, const char *text,
                         struct http_response *ret_response)
 {
-    fill(t, ret_response);
+    transfer_fill(t, ret_response);
     ret_response->refused = false;
     ret_response->err = err;
     ret_response->error_text = text;
