@@ -2,8 +2,9 @@
 /*
  * catalogue_internal.h - what the catalogue's files share.
  *
- * catalogue.c  life: lock file, counters, commit times
- * schema.c     the tables; opening, judging and setting aside a file
+ * catalogue.c  life: counters, commit times
+ * lock.c       one daemon a directory
+ * schema.c     the tables; opening a file, or setting it aside
  * vfs.c        SQLite's way to its file: pages with checksums, nothing mapped
  * statement.c  prepared statements, binding, SQLite's codes to errno
  * writer.c     transactions, put, remove, marks, state
@@ -176,23 +177,20 @@ int schema_connect(struct catalogue *c, struct db *ret_db);
  * what isn't. left: the lock file's word. */
 int schema_open(struct catalogue *c, char left);
 
-/* Whether a database's first bytes say that its pages have checksums. */
-bool header_has_sums(const unsigned char head[HEADER_BYTES]);
-
 /* ---- vfs.c ------------------------------------------------------------ */
 
 /* For the connections to one file, which must be closed before. */
 int vfs_new(const char *path, struct vfs **ret_vfs);
 const char *vfs_name(const struct vfs *v);
 void vfs_free(struct vfs *v); /* NULL is fine */
+/* Whether a database's first bytes say that its pages have checksums. */
+bool vfs_header_has_sums(const unsigned char head[HEADER_BYTES]);
 
 /* ---- writer.c --------------------------------------------------------- */
 
 /* After a commit: readers begin anew, the log may be cut. Needs
  * changes_before as it was at the begin. */
 void writer_written(struct catalogue *c);
-/* A failure is the end of its transaction. */
-int writer_spoil(struct catalogue *c, int err);
 /* One statement, as its own transaction or within the open one. */
 int writer_run(struct catalogue *c, enum statement which,
                const struct value *values, size_t count);
@@ -235,6 +233,8 @@ int changes_touch(struct catalogue *c, int64_t row, bool fresh,
 int changes_diff(struct catalogue *c, struct catalogue_diff *diff,
                  struct counters *counters, bool listing[ASSET_TYPE_COUNT]);
 void changes_clear(struct changes *changes);
+/* A failure is the end of its transaction. Answers err. */
+int changes_spoil(struct catalogue *c, int err);
 
 /* ---- field.c ---------------------------------------------------------- */
 
@@ -315,7 +315,7 @@ bool checkpoint_is_cutting(struct catalogue *c);
  * end. */
 void checkpoint_let(struct catalogue *c);
 
-/* ---- catalogue.c ------------------------------------------------------ */
+/* ---- lock.c ------------------------------------------------------ */
 
 /* What the lock file says of the last daemon: */
 #define LOCK_OPEN    'o' /* it had the file open */
@@ -323,7 +323,10 @@ void checkpoint_let(struct catalogue *c);
 #define LOCK_DAMAGED 'd' /* it found the file damaged */
 #define LOCK_ASIDE   'a' /* it set the file aside and was making another */
 
-void catalogue_note(struct catalogue *c, char word);
+/* Locks the directory, waiting for a daemon that ends; answers what the last
+ * one left in the lock file. */
+int lock_directory(struct catalogue *c, char *ret_word);
+void lock_note(struct catalogue *c, char word);
 
 /* The next open sets the file aside. Any thread. */
 void catalogue_mark_damaged(struct catalogue *c);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/log.h"
 
 /* Sizes come from the server: a sum of these can't be made absurd by one. */
 #define SIZE_MAX_BYTES ((int64_t)1 << 50)
@@ -45,6 +46,21 @@ static void touched_done(struct touched *t)
 {
     free(t->id);
     free(t->folder);
+}
+
+/* SQLite rolls back by itself after some errors: what follows would be written
+ * outside any transaction and be in no diff. So the first failure is the
+ * transaction's end. */
+int changes_spoil(struct catalogue *c, int err)
+{
+    if (err == -EEXIST) {
+        log_error("catalogue: its tables contradict each other");
+        catalogue_mark_damaged(c);
+        err = -EIO;
+    }
+    if (err && c->in_transaction && !c->failed)
+        c->failed = err;
+    return err;
 }
 
 void changes_clear(struct changes *ch)

@@ -469,5 +469,5 @@ int catalogue_fields_index_step(struct catalogue *c, const char *const *names,
         err = end_build(c);
     if (!err)
         *ret_done = through;
-    return writer_spoil(c, err);
+    return changes_spoil(c, err);
 }

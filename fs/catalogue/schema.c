@@ -136,22 +136,13 @@ enum verdict {
 };
 
 /* Offsets are those of SQLite's file format. */
-#define AT_PAGE_BYTES 16
-#define AT_RESERVED   20
-#define AT_VERSION    60
-#define AT_APP_ID     68
+#define AT_VERSION 60
+#define AT_APP_ID  68
 
 static uint32_t big_endian(const unsigned char *at)
 {
     return (uint32_t)at[0] << 24 | (uint32_t)at[1] << 16 |
            (uint32_t)at[2] << 8 | at[3];
-}
-
-bool header_has_sums(const unsigned char head[HEADER_BYTES])
-{
-    return head[AT_PAGE_BYTES] == PAGE_BYTES >> 8 &&
-           head[AT_PAGE_BYTES + 1] == (PAGE_BYTES & 0xff) &&
-           head[AT_RESERVED] == PAGE_RESERVED;
 }
 
 static enum verdict schema_verdict(const unsigned char *head, ssize_t len)
@@ -165,7 +156,7 @@ static enum verdict schema_verdict(const unsigned char *head, ssize_t len)
     if (big_endian(head + AT_APP_ID) != CATALOGUE_APP_ID ||
         big_endian(head + AT_VERSION) != CATALOGUE_SCHEMA)
         return VERDICT_FOREIGN;
-    return header_has_sums(head) ? VERDICT_SOUND : VERDICT_DAMAGED;
+    return vfs_header_has_sums(head) ? VERDICT_SOUND : VERDICT_DAMAGED;
 }
 
 /* Takes what it can from the file that was set aside: the row numbers, so that
@@ -364,12 +355,12 @@ static int rebuild(struct catalogue *c, char left, const char *why)
     int err = make_names(c, &n);
 
     if (!err && left != LOCK_ASIDE) {
-        catalogue_note(c, LOCK_DAMAGED);
+        lock_note(c, LOCK_DAMAGED);
         err = set_aside(c, &n, why);
     }
     if (err)
         return err;
-    catalogue_note(c, LOCK_ASIDE);
+    lock_note(c, LOCK_ASIDE);
     err = remove_begun(c, &n);
     if (!err)
         err = open_file(c->path, &verdict);

@@ -30,7 +30,9 @@
 #include "base/cleanup.h"
 #include "base/hash.h"
 
-#define SUM_AT (PAGE_BYTES - PAGE_RESERVED)
+#define SUM_AT        (PAGE_BYTES - PAGE_RESERVED)
+#define AT_PAGE_BYTES 16 /* in the header */
+#define AT_RESERVED   20
 
 /* What the connections to a file share: the index of its log, in regions that
  * don't move, and SQLite's locks on it. */
@@ -58,6 +60,13 @@ struct file {
     struct shm own;             /* of a database that one connection has open */
     unsigned shared, exclusive; /* the locks it holds, as bits */
 };
+
+bool vfs_header_has_sums(const unsigned char head[HEADER_BYTES])
+{
+    return head[AT_PAGE_BYTES] == PAGE_BYTES >> 8 &&
+           head[AT_PAGE_BYTES + 1] == (PAGE_BYTES & 0xff) &&
+           head[AT_RESERVED] == PAGE_RESERVED;
+}
 
 static sqlite3_file *real_of(sqlite3_file *f)
 {
@@ -382,8 +391,8 @@ static const sqlite3_io_methods *methods_of(sqlite3_file *real, int flags)
     if (!(flags & SQLITE_OPEN_MAIN_DB))
         return &log_methods;
     int code = real->pMethods->xRead(real, head, sizeof(head), 0);
-    return code != SQLITE_OK || header_has_sums(head) ? &page_methods
-                                                      : &plain_methods;
+    return code != SQLITE_OK || vfs_header_has_sums(head) ? &page_methods
+                                                          : &plain_methods;
 }
 
 static int vfs_open(sqlite3_vfs *face, const char *name, sqlite3_file *f,

@@ -22,21 +22,6 @@
 
 /* ---- transactions ------------------------------------------------------ */
 
-/* SQLite rolls back by itself after some errors: what follows would be written
- * outside any transaction and be in no diff. So the first failure is the
- * transaction's end. */
-int writer_spoil(struct catalogue *c, int err)
-{
-    if (err == -EEXIST) {
-        log_error("catalogue: its tables contradict each other");
-        catalogue_mark_damaged(c);
-        err = -EIO;
-    }
-    if (err && c->in_transaction && !c->failed)
-        c->failed = err;
-    return err;
-}
-
 int catalogue_begin(struct catalogue *c)
 {
     assert(!c->in_transaction);
@@ -464,7 +449,7 @@ int catalogue_put(struct catalogue *c, const struct asset *a, bool named,
     else if (!err)
         err = update(c, a, &d, &known, named, now_s);
     if (err)
-        return writer_spoil(c, err);
+        return changes_spoil(c, err);
     *ret_row = fresh ? row : known.row;
     *ret_new = fresh;
     return 0;
@@ -500,7 +485,7 @@ int catalogue_name_all(struct catalogue *c)
 
     while (!err)
         err = name_next(c, &after);
-    return err == -ENOENT ? 0 : writer_spoil(c, err);
+    return err == -ENOENT ? 0 : changes_spoil(c, err);
 }
 
 static int remove_row(struct catalogue *c, int64_t row)
@@ -542,17 +527,17 @@ int catalogue_remove(struct catalogue *c, int64_t row)
     if (failpoint("reused_row"))
         (void)db_exec(&c->db, "UPDATE sqlite_sequence SET seq = "
                               "(SELECT max(row) FROM asset)");
-    return err == -ENOENT ? err : writer_spoil(c, err);
+    return err == -ENOENT ? err : changes_spoil(c, err);
 }
 
 int catalogue_mark_begin(struct catalogue *c)
 {
-    return writer_spoil(c, db_exec(&c->db, "DELETE FROM temp.mark"));
+    return changes_spoil(c, db_exec(&c->db, "DELETE FROM temp.mark"));
 }
 
 int catalogue_mark(struct catalogue *c, int64_t row)
 {
-    return writer_spoil(c, db_run(&c->db, S_MARK, VALUES(INT(row))));
+    return changes_spoil(c, db_run(&c->db, S_MARK, VALUES(INT(row))));
 }
 
 int catalogue_unmarked(struct catalogue *c, int64_t *rows, size_t max,
@@ -569,7 +554,7 @@ int catalogue_unmarked(struct catalogue *c, int64_t *rows, size_t max,
         step = db_step(&c->db, s);
     }
     if (step < 0)
-        return writer_spoil(c, step);
+        return changes_spoil(c, step);
     (void)sqlite3_reset(s);
     *ret_count = count;
     return 0;
@@ -590,6 +575,6 @@ int writer_run(struct catalogue *c, enum statement which,
 
 int catalogue_state_set(struct catalogue *c, const char *name, int64_t value)
 {
-    return writer_spoil(
+    return changes_spoil(
         c, writer_run(c, S_STATE_SET, VALUES(TEXT(name), INT(value))));
 }

@@ -37,6 +37,11 @@
 
 #define PARALLEL 8
 
+uint64_t media_label(const char *url)
+{
+    return hash_bytes(url, strcspn(url, "?#"), 0);
+}
+
 static void fetch_free(struct fetch *f)
 {
     buf_done(&f->body);

@@ -10,11 +10,6 @@
 #include "base/thread.h"
 #include "media/media_internal.h"
 
-uint64_t media_label(const char *url)
-{
-    return hash_bytes(url, strcspn(url, "?#"), 0);
-}
-
 /* ---- what is known --------------------------------------------------------
  */
 
