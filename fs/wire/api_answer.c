@@ -10,66 +10,7 @@
 #include "wire/api_internal.h"
 #include "wire/api_retry.h"
 
-#define KEY_PART_MIN    4 /* bytes of a key that are worth hiding */
 #define ATTEMPTS_UNTOLD 3
-
-static const char *key_of(const struct api *a)
-{
-    return a->key_header + strlen("x-api-key: ");
-}
-
-void api_scrub_key(const struct api *a, char *text)
-{
-    const char *key = key_of(a);
-    size_t key_len = strlen(key);
-    if (key_len == 0)
-        return;
-    for (char *at = text; (at = strstr(at, key)); at += key_len)
-        memset(at, '*', key_len);
-    size_t text_len = strlen(text);
-    size_t part = key_len < text_len ? key_len : text_len;
-    for (; part >= KEY_PART_MIN; part--) {
-        char *tail = text + text_len - part;
-        if (memcmp(tail, key, part) == 0) {
-            memset(tail, '*', part);
-            return;
-        }
-    }
-}
-
-/* For status.json and the log. The server may echo
- * the key: a call's whose key was replaced since can't be found in its words,
- * which are left out. Lock held. */
-void api_describe(const struct api *a, const struct api_call *c,
-                  const struct http_response *response, char *out, size_t size)
-{
-    char code[64] = "", message[512] = "", quoted[96];
-    if (response->err) {
-        char words[256];
-        (void)snprintf(words, sizeof(words), "%s", response->error_text);
-        api_scrub_key(a, words);
-        log_quote(words, strlen(words), quoted, sizeof(quoted));
-        (void)snprintf(out, size, "%.60s: %s", strerror(-response->err),
-                       quoted);
-        return;
-    }
-    if (c->key_number == a->key_number)
-        page_parse_error(buf_str(response->body), response->body->len, code,
-                         sizeof(code), message, sizeof(message));
-    api_scrub_key(a, code);
-    api_scrub_key(a, message);
-    if (response->status == 200) {
-        (void)snprintf(out, size, "HTTP 200, but not the API's JSON");
-    } else if (code[0] || message[0]) {
-        char quoted_code[48];
-        log_quote(code, strlen(code), quoted_code, sizeof(quoted_code));
-        log_quote(message, strlen(message), quoted, sizeof(quoted));
-        (void)snprintf(out, size, "HTTP %d %s: %s", response->status,
-                       quoted_code, quoted);
-    } else {
-        (void)snprintf(out, size, "HTTP %d", response->status);
-    }
-}
 
 /* Keeps what status.json shows. Lock held. */
 static void note_outcome(struct api *a, const struct api_call *c,

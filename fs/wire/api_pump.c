@@ -56,7 +56,9 @@ static struct api_call *pump_take_ended(struct api *a, int64_t now_ms,
                                         int *ret_why)
 {
     guard_mutex(&a->lock);
-    for (struct api_call *c = a->first; c; c = c->next) {
+    struct api_call *c;
+    TAILQ_FOREACH(c, &a->calls, link)
+    {
         int why = is_waiting(c) ? reason_to_end(a, c, now_ms) : 0;
         if (!why)
             continue;
@@ -71,7 +73,9 @@ static struct api_call *pump_take_ended(struct api *a, int64_t now_ms,
  * out its own Retry-After doesn't count. */
 static bool foreground_is_busy(const struct api *a, int64_t now_ms)
 {
-    for (const struct api_call *c = a->first; c; c = c->next) {
+    const struct api_call *c;
+    TAILQ_FOREACH(c, &a->calls, link)
+    {
         if (c->lane == API_FOREGROUND && !c->picture && !c->change &&
             !c->ending && (c->http_ticket || c->not_before_ms <= now_ms))
             return true;
@@ -125,7 +129,9 @@ static struct api_call *pump_choose(struct api *a, int64_t now_ms,
     bool busy = foreground_is_busy(a, now_ms);
     bool full = false; /* smaller pictures don't pass a larger one for ever */
     for (int lane = API_FOREGROUND; lane < API_LANE_COUNT; lane++) {
-        for (struct api_call *c = a->first; c; c = c->next) {
+        struct api_call *c;
+        TAILQ_FOREACH(c, &a->calls, link)
+        {
             if (!is_waiting(c) || (int)c->lane != lane)
                 continue;
             int64_t when = when_ms(a, c, busy, now_ms);
@@ -150,13 +156,6 @@ static void take_room(struct api_call *c)
     if (c->picture && !c->has_room)
         c->api->picture_bytes += c->room_bytes;
     c->has_room = c->picture;
-}
-
-void api_give_room(struct api_call *c)
-{
-    if (c->has_room)
-        c->api->picture_bytes -= c->room_bytes;
-    c->has_room = false;
 }
 
 /* The http_room_fn of pictures. */
@@ -260,43 +259,4 @@ int64_t api_pump(void *ctx)
         api_call_fail(c, why);
     note_end(a);
     return next_ms;
-}
-
-void api_call_count(struct api_call *c, int change)
-{
-    struct api *a = c->api;
-    if (c->picture)
-        a->pictures_in_flight += change;
-    else
-        a->categories[c->category].in_flight += change;
-    if (c->picture && c->host)
-        c->host->pictures_in_flight += change;
-}
-
-void api_call_end(struct api_call *c)
-{
-    struct api *a = c->api;
-    {
-        guard_mutex(&a->lock);
-        *(c->prev ? &c->prev->next : &a->first) = c->next;
-        *(c->next ? &c->next->prev : &a->last) = c->prev;
-        a->live--;
-        api_give_room(c);
-        api_host_release(c->host, c);
-        http_call_by(a->http, 0); /* whoever stood back for it may go */
-    }
-    api_change_free(c->change);
-    free(c->url);
-    free(c);
-}
-
-void api_call_fail(struct api_call *c, int err)
-{
-    if (c->change)
-        api_change_deliver(c, err, clock_mono_ms());
-    else if (c->picture)
-        c->bytes_fn(c->ctx, err, NULL, NULL);
-    else
-        c->page_fn(c->ctx, err, NULL, NULL);
-    api_call_end(c);
 }

@@ -16,14 +16,6 @@
 #define WRITE_URL_MAX  8000
 #define WRITE_BODY_MAX (1u << 20) /* of an answer */
 
-void api_change_free(struct api_change *change)
-{
-    if (!change)
-        return;
-    free(change->json);
-    free(change);
-}
-
 DEFINE_CLEANUP(free_change, struct api_change *, api_change_free)
 
 static int change_make_call(const struct api_writing *writing, api_reply_fn *fn,
@@ -127,17 +119,4 @@ struct api_verdict api_change_verdict(struct api_call *c,
         api_describe(c->api, c, response, change->words, sizeof(change->words));
     }
     return verdict;
-}
-
-void api_change_deliver(struct api_call *c, int err, int64_t now_ms)
-{
-    const struct api_change *change = c->change;
-    /* while it is under way nobody knows */
-    const struct api_reply reply = {
-        .status = change->status,
-        .maybe_done = err && change->maybe_done,
-        .words = change->words,
-        .answered_ms = now_ms,
-    };
-    change->fn(c->ctx, err, &reply);
 }

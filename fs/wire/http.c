@@ -7,6 +7,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/queue.h>
 
 #include "base/asset.h"
 #include "base/cleanup.h"
@@ -20,8 +21,8 @@
 #define POLL_AFTER_ERROR_MS 100
 
 struct http_job {
-    struct http_job *prev, *next; /* protected by http.lock */
-    bool cancelled;               /* protected by http.lock */
+    TAILQ_ENTRY(http_job) link; /* protected by http.lock */
+    bool cancelled;             /* protected by http.lock */
     uint64_t ticket;
     int64_t deadline_ms;
     http_done_fn *done;
@@ -30,9 +31,7 @@ struct http_job {
     struct http_transfer transfer;
 };
 
-struct job_list {
-    struct http_job *first, *last;
-};
+TAILQ_HEAD(job_list, http_job);
 
 struct http {
     pthread_mutex_t lock;
@@ -52,31 +51,6 @@ struct http {
     size_t idle_count;
     pthread_t thread;
 };
-
-/* ---- lists, lock held ------------------------------------------------- */
-
-static void list_append(struct job_list *list, struct http_job *job)
-{
-    job->next = NULL;
-    job->prev = list->last;
-    *(list->last ? &list->last->next : &list->first) = job;
-    list->last = job;
-}
-
-static void list_remove(struct job_list *list, struct http_job *job)
-{
-    *(job->prev ? &job->prev->next : &list->first) = job->next;
-    *(job->next ? &job->next->prev : &list->last) = job->prev;
-    job->prev = job->next = NULL;
-}
-
-static struct http_job *find_job(struct job_list *list, uint64_t ticket)
-{
-    struct http_job *job = list->first;
-    while (job && job->ticket != ticket)
-        job = job->next;
-    return job;
-}
 
 /* ---- the http thread ---------------------------------------------------- */
 
@@ -122,7 +96,7 @@ static void http_finish_with(struct http *h, struct http_job *job, int err)
 static void unlink_active(struct http *h, struct http_job *job)
 {
     guard_mutex(&h->lock);
-    list_remove(&h->active, job);
+    TAILQ_REMOVE(&h->active, job, link);
     h->live--;
 }
 
@@ -150,38 +124,36 @@ static void http_start(struct http *h, struct http_job *job)
 static struct http_job *take_new(struct http *h)
 {
     guard_mutex(&h->lock);
-    struct http_job *job = h->inbox.first;
+    struct http_job *job = TAILQ_FIRST(&h->inbox);
     if (!job)
         return NULL;
-    list_remove(&h->inbox, job);
-    list_append(&h->active, job);
+    TAILQ_REMOVE(&h->inbox, job, link);
+    TAILQ_INSERT_TAIL(&h->active, job, link);
     return job;
 }
 
-/* Jobs that were cancelled, or whose deadline is now or before. */
-static struct job_list http_take_ended(struct http *h, int64_t now_ms, bool all)
+/* The next job that was cancelled, or whose deadline is now or before; NULL:
+ * none is left. */
+static struct http_job *http_take_ended(struct http *h, int64_t now_ms,
+                                        bool all)
 {
-    struct job_list ended = {0};
+    struct http_job *job;
     guard_mutex(&h->lock);
-    struct http_job *next;
-    for (struct http_job *job = h->active.first; job; job = next) {
-        next = job->next;
-        if (!all && !job->cancelled && job->deadline_ms > now_ms)
-            continue;
-        list_remove(&h->active, job);
-        list_append(&ended, job);
-        h->live--;
-    }
-    return ended;
+    TAILQ_FOREACH(job, &h->active, link)
+    if (all || job->cancelled || job->deadline_ms <= now_ms)
+        break;
+    if (!job)
+        return NULL;
+    TAILQ_REMOVE(&h->active, job, link);
+    h->live--;
+    return job;
 }
 
 static void end_overdue(struct http *h, bool all)
 {
     int64_t now_ms = clock_mono_ms();
-    struct job_list ended = http_take_ended(h, now_ms, all);
-    struct http_job *next;
-    for (struct http_job *job = ended.first; job; job = next) {
-        next = job->next;
+    struct http_job *job;
+    while ((job = http_take_ended(h, now_ms, all))) {
         bool cancelled = all || job->cancelled;
         http_finish_with(h, job, cancelled ? -ECANCELED : -ETIMEDOUT);
     }
@@ -253,13 +225,15 @@ static int next_event_ms(struct http *h, bool *ret_stop)
     int64_t next_ms = now_ms + POLL_MOST_MS;
     guard_mutex(&h->lock);
     *ret_stop = h->stopping;
-    for (const struct http_job *j = h->active.first; j; j = j->next) {
+    const struct http_job *j;
+    TAILQ_FOREACH(j, &h->active, link)
+    {
         if (j->cancelled)
             return 0;
         if (j->deadline_ms < next_ms)
             next_ms = j->deadline_ms;
     }
-    if (h->inbox.first)
+    if (!TAILQ_EMPTY(&h->inbox))
         return 0;
     if (h->tick && h->tick_due_ms < next_ms)
         next_ms = h->tick_due_ms;
@@ -342,6 +316,8 @@ int http_new(const struct http_limits *limits, struct http **ret_http)
     struct http *h = calloc(1, sizeof(*h));
     if (!h)
         return -ENOMEM;
+    TAILQ_INIT(&h->inbox);
+    TAILQ_INIT(&h->active);
     h->limits = *limits;
     (void)pthread_mutex_init(&h->lock, NULL);
     int err = http_environment_read(&h->environment);
@@ -392,7 +368,7 @@ static int http_enqueue(struct http *h, struct http_job *job,
     /* under the lock: the answer may come before we return */
     if (ret_ticket)
         *ret_ticket = job->ticket;
-    list_append(&h->inbox, job);
+    TAILQ_INSERT_TAIL(&h->inbox, job, link);
     h->live++;
     return 0;
 }
@@ -430,13 +406,23 @@ int http_submit(struct http *h, const struct http_request *request,
     return 0;
 }
 
+static struct http_job *http_find_job(const struct job_list *list,
+                                      uint64_t ticket)
+{
+    struct http_job *job;
+    TAILQ_FOREACH(job, list, link)
+    if (job->ticket == ticket)
+        break;
+    return job;
+}
+
 void http_cancel(struct http *h, uint64_t ticket)
 {
     {
         guard_mutex(&h->lock);
-        struct http_job *job = find_job(&h->active, ticket);
+        struct http_job *job = http_find_job(&h->active, ticket);
         if (!job)
-            job = find_job(&h->inbox, ticket);
+            job = http_find_job(&h->inbox, ticket);
         if (!job)
             return;
         job->cancelled = true;
