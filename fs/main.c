@@ -26,7 +26,6 @@
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/log.h"
-#include "base/failpoint.h"
 #include "command.h"
 #include "login.h"
 #include "mountpoint.h"
@@ -292,7 +291,6 @@ static enum exit_status main_serve(const struct options *o, char *key,
     if (status == EXIT_MOUNTED)
         status = main_run(o, &signals, &parent_fd, &line);
     service_free(signals.service);
-    failpoint_for_sanitizers();
     if (parent_fd == NO_PARENT)
         return complain(status, &line);
     if (status != EXIT_MOUNTED)

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""What a sanitizer would find in the daemon does fail a test: a fault of each
-kind is switched on, at the end of its run."""
+"""What a sanitizer would find in the daemon does fail a test: canary.c has a
+fault of each kind, at the end of its run."""
 import os
 import subprocess
 import sys

@@ -10,8 +10,8 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
-#include "base/log.h"
 #include "base/failpoint.h"
+#include "base/log.h"
 #include "json/metadata.h"
 #include "json/renewal.h"
 
