@@ -124,12 +124,11 @@ static int open_catalogue(struct service *s, struct directory_fault *ret_fault)
         free(directory);
         return err;
     }
-    if (asprintf(&s->notice,
-                 "the cache %s cannot be used (%s); %s serves for this run",
-                 s->directory,
-                 err == -EXDEV ? "it is on a network file system"
-                               : strerror(-err),
-                 directory) < 0)
+    if (asprintf(
+            &s->notice, "cannot use the cache %s (%s); using %s for this run",
+            s->directory,
+            err == -EXDEV ? "it is on a network file system" : strerror(-err),
+            directory) < 0)
         s->notice = NULL;
     else
         log_warning("%s", s->notice);
@@ -147,7 +146,7 @@ static enum exit_status explain_cache(int err, const char *directory,
         holder_explain(directory, error);
     else if (err == -EPERM && fault->what)
         (void)buf_appendf(error,
-                          "the cache %s isn't safe: %s %s; mend that, or give "
+                          "the cache %s isn't safe: %s %s; mend that, or use "
                           "another -o cache_dir=",
                           directory, fault->path, fault->what);
     else
@@ -277,8 +276,8 @@ static enum exit_status wire(struct service *s, const struct options *o,
     if (err)
         return explain_cache(err, s->directory, &fault, error);
     if (s->temporary && o->deletion != DELETION_REFUSED) {
-        (void)buf_append_str(error, "delete=: what is deleted is noted in the "
-                                    "cache, which must be one that stays; give "
+        (void)buf_append_str(error, "delete=: deletions are recorded in the "
+                                    "cache, which must be a lasting one; use "
                                     "another -o cache_dir=");
         return EXIT_CACHE;
     }

@@ -36,7 +36,7 @@ int directory_make(const char *path)
     return make_one(path);
 }
 
-/* ---- whose it is --------------------------------------------------------- */
+/* Whose it is. */
 
 /* Within a user namespace that root isn't mapped into, what belongs to root
  * seems to belong to the overflow user. */
@@ -96,7 +96,7 @@ static const char *find_fault(const struct stat *st)
                                             : NULL;
 }
 
-/* ---- the way there ------------------------------------------------------- */
+/* The way there. */
 
 struct way {
     char at[PATH_MAX];   /* resolved so far; "" is the root */

@@ -116,7 +116,7 @@ const char *log_quote(const char *text, size_t len, char *out, size_t size)
     }
 
     size_t at = 0;
-    size_t cut_at = 1; /* the last place where the cut mark still fits */
+    size_t cut_at = 1; /* the last index at which the cut mark fits */
     out[at++] = '"';
     for (size_t i = 0; i < len; i++) {
         char piece[5];

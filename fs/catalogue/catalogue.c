@@ -96,13 +96,13 @@ static int open_and_load(struct catalogue *c, char left)
 
 static int catalogue_start(struct catalogue *c, char left)
 {
-    c->judging = true;
+    c->opening = true;
     int err = open_and_load(c, left);
     if (err == -EIO && atomic_load(&c->damaged)) {
         db_close(&c->db);
         err = open_and_load(c, LOCK_DAMAGED);
     }
-    c->judging = false;
+    c->opening = false;
     if (err)
         return err;
     lock_note(c, LOCK_OPEN);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * catalogue.h - what is known of the account. The door to SQLite.
+ * catalogue.h - what is known of the account. The adapter to SQLite.
  *
  * Threads. One writer: every call that takes a struct catalogue * and says
  * "writer" is made by the sync thread alone. Any thread reads, through a
@@ -64,7 +64,7 @@
 struct catalogue;
 struct catalogue_reader;
 
-/* ---- life ---------------------------------------------------------- */
+/* Making and freeing. */
 
 /* Opens directory/catalogue.sqlite, creating both (0700, 0600), starts the
  * checkpoint thread. A file that is damaged or of another schema version is
@@ -85,7 +85,7 @@ pid_t catalogue_holder(const char *directory);
 /* After every reader was released. NULL is fine. */
 void catalogue_close(struct catalogue *c);
 
-/* ---- what a commit changed ------------------------------------------ */
+/* What a commit changed. */
 
 enum catalogue_change_kind {
     CATALOGUE_ADDED, /* new row (folder NULL: found by id only), or a row
@@ -118,7 +118,7 @@ struct catalogue_diff {
 
 void catalogue_diff_done(struct catalogue_diff *d);
 
-/* ---- writer ---------------------------------------------------------- */
+/* For the writer. */
 
 int catalogue_begin(struct catalogue *c);
 /* Commits and hands over what changed. On failure the transaction is rolled
@@ -191,7 +191,7 @@ int catalogue_picture_set(struct catalogue *c, int64_t row,
  * a transaction or not. */
 int catalogue_state_set(struct catalogue *c, const char *name, int64_t value);
 
-/* ---- reader ----------------------------------------------------------- */
+/* For readers. */
 
 /* From a pool; NULL when there is no memory. Holds the newest snapshot. Keep
  * it for one answer, never across a wait. */
@@ -282,7 +282,7 @@ int catalogue_picture_get(struct catalogue_reader *r, int64_t row,
 int64_t catalogue_state(struct catalogue_reader *r, const char *name,
                         int64_t fallback);
 
-/* ---- the predicted list, for sync -------------------------------------- */
+/* The predicted list, for sync. */
 
 /* Position from the oldest: how many rows stand before this one in the
  * order (created_s, row), unnamed ones included. */

@@ -41,7 +41,7 @@
 
 struct vfs;
 
-/* ---- statement.c ------------------------------------------------------ */
+/* statement.c */
 
 #define FIELD_MAX_NAMES 10000
 #define FIELD_SHAPES    1024
@@ -168,7 +168,7 @@ int db_prepare(struct db *d, const char *sql, sqlite3_stmt **ret_statement);
 
 void db_close(struct db *d);
 
-/* ---- schema.c --------------------------------------------------------- */
+/* schema.c */
 
 /* Opens a connection with everything set. */
 int schema_connect(struct catalogue *c, struct db *ret_db);
@@ -177,7 +177,7 @@ int schema_connect(struct catalogue *c, struct db *ret_db);
  * what isn't. left: the lock file's word. */
 int schema_open(struct catalogue *c, char left);
 
-/* ---- vfs.c ------------------------------------------------------------ */
+/* vfs.c */
 
 /* For the connections to one file, which must be closed before. */
 int vfs_new(const char *path, struct vfs **ret_vfs);
@@ -186,7 +186,7 @@ void vfs_free(struct vfs *v); /* NULL is fine */
 /* Whether a database's first bytes say that its pages have checksums. */
 bool vfs_header_has_sums(const unsigned char head[HEADER_BYTES]);
 
-/* ---- writer.c --------------------------------------------------------- */
+/* writer.c */
 
 /* After a commit: readers begin anew, the log may be cut. Needs
  * changes_before as it was at the begin. */
@@ -195,7 +195,7 @@ void writer_written(struct catalogue *c);
 int writer_run(struct catalogue *c, enum statement which,
                const struct value *values, size_t count);
 
-/* ---- changes.c -------------------------------------------------------- */
+/* changes.c */
 
 /* How a row stood before the transaction first touched it. */
 struct touched {
@@ -224,9 +224,9 @@ struct counters {
     int64_t total;         /* rows, unnamed ones too */
 };
 
-/* Notes a row before its first change. fresh: it was just inserted. The
+/* Notes a row before its first change. is_new: it was just inserted. The
  * answer is valid until the next call. */
-int changes_touch(struct catalogue *c, int64_t row, bool fresh,
+int changes_touch(struct catalogue *c, int64_t row, bool is_new,
                   struct touched **ret_touched);
 /* The transaction's difference; counts into `counters`, and sets `listing`
  * for each type whose listing is another now. */
@@ -236,7 +236,7 @@ void changes_clear(struct changes *changes);
 /* A failure is the end of its transaction. Answers err. */
 int changes_spoil(struct catalogue *c, int err);
 
-/* ---- field.c ---------------------------------------------------------- */
+/* field.c */
 
 struct field_name {
     char *name;
@@ -269,11 +269,11 @@ struct field_names {
 int fields_load(struct catalogue *c);
 void fields_done(struct field_names *names);
 /* Notes an object's field names, writes its values of the indexed fields. */
-int fields_put(struct catalogue *c, int64_t row, bool fresh,
+int fields_put(struct catalogue *c, int64_t row, bool is_new,
                const struct asset *a);
 int fields_remove(struct catalogue *c, int64_t row);
 
-/* ---- folder.c --------------------------------------------------------- */
+/* folder.c */
 
 /* The index of names is one for each block of rows (folder.c). */
 #define FOLDER_BLOCK_BITS 18
@@ -303,7 +303,7 @@ int folder_take(struct catalogue *c, int64_t row, const char *folder);
 /* Whether a folder name was made from this safe name. */
 bool folder_is_of(const char *folder, const char *safe);
 
-/* ---- checkpoint.c ----------------------------------------------------- */
+/* checkpoint.c */
 
 int checkpoint_start(struct catalogue *c);
 void checkpoint_stop(struct catalogue *c);
@@ -315,7 +315,7 @@ bool checkpoint_is_cutting(struct catalogue *c);
  * end. */
 void checkpoint_let(struct catalogue *c);
 
-/* ---- lock.c ------------------------------------------------------ */
+/* lock.c */
 
 /* What the lock file says of the last daemon: */
 #define LOCK_OPEN    'o' /* it had the file open */
@@ -331,7 +331,7 @@ void lock_note(struct catalogue *c, char word);
 /* The next open sets the file aside. Any thread. */
 void catalogue_mark_damaged(struct catalogue *c);
 
-/* ---- the whole --------------------------------------------------------- */
+/* The catalogue itself. */
 
 struct catalogue_reader {
     struct db *db; /* its own connection, or the writer's */
@@ -364,7 +364,7 @@ struct catalogue {
     struct vfs *vfs;
     bool opened;
     _Atomic bool damaged;
-    bool judging; /* opening: damage is no news, it is looked for */
+    bool opening; /* damage is no news, it is looked for */
 
     /* the writer's alone */
     struct db db;

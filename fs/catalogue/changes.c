@@ -54,7 +54,7 @@ static void touched_done(struct touched *t)
 int changes_spoil(struct catalogue *c, int err)
 {
     if (err == -EEXIST) {
-        log_error("catalogue: its tables contradict each other");
+        log_error("catalogue: the cache file's tables contradict each other");
         catalogue_mark_damaged(c);
         err = -EIO;
     }
@@ -112,7 +112,7 @@ static int standing(struct catalogue *c, int64_t row, struct touched *t)
     return whole ? err : -ENOMEM;
 }
 
-int changes_touch(struct catalogue *c, int64_t row, bool fresh,
+int changes_touch(struct catalogue *c, int64_t row, bool is_new,
                   struct touched **ret_touched)
 {
     struct changes *ch = &c->changes;
@@ -125,7 +125,7 @@ int changes_touch(struct catalogue *c, int64_t row, bool fresh,
     size_t slot = slot_of(ch, row);
     if (!ch->slots[slot]) {
         struct touched t = {.row = row};
-        int err = fresh ? 0 : standing(c, row, &t);
+        int err = is_new ? 0 : standing(c, row, &t);
         if (err) {
             touched_done(&t);
             return err;

@@ -22,8 +22,7 @@ void condition_values_done(struct condition_values *v)
     *v = (struct condition_values){0};
 }
 
-/* ---- exact texts ------------------------------------------------------------
- */
+/* Exact texts. */
 
 static int exact_string(const struct scan_token *t, struct buf *out)
 {
@@ -144,8 +143,7 @@ bool condition_exact_is_short(const char *exact, size_t len)
            exponent < EXPONENT_SHORT;
 }
 
-/* ---- conditions
- * --------------------------------------------------------------- */
+/* Conditions. */
 
 struct condition {
     struct buf *sql;

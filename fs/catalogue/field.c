@@ -14,8 +14,7 @@
 /* Longer texts are cut: no path component can ask for one. */
 #define EXACT_MAX 256
 
-/* ---- names ----------------------------------------------------------------
- */
+/* Names. */
 
 void fields_done(struct field_names *names)
 {
@@ -107,8 +106,7 @@ static int field_add_name(struct catalogue *c, const char *name, size_t at)
                             sqlite3_last_insert_rowid(c->db.handle), 0);
 }
 
-/* ---- values ----------------------------------------------------------------
- */
+/* Values. */
 
 static int write_value(struct catalogue *c, int64_t key, int64_t row,
                        struct value v, const char *exact, size_t exact_len)
@@ -226,12 +224,12 @@ static uint64_t *shape_slot(struct field_names *names, uint64_t shape)
     return &names->shapes[shape % FIELD_SHAPES];
 }
 
-int fields_put(struct catalogue *c, int64_t row, bool fresh,
+int fields_put(struct catalogue *c, int64_t row, bool is_new,
                const struct asset *a)
 {
     struct field_names *names = &c->fields;
     bool known = a->shape && *shape_slot(names, a->shape) == a->shape;
-    int err = fresh ? 0 : drop_values(c, row);
+    int err = is_new ? 0 : drop_values(c, row);
 
     if (!err && !(known && names->with_values == 0))
         err = put_leaves(c, row, a);
@@ -245,7 +243,8 @@ int fields_remove(struct catalogue *c, int64_t row)
     return drop_values(c, row);
 }
 
-/* ---- indexing ---------------------------------------------------------------
+/*
+ * Indexing.
  *
  * A field's values are gathered in steps, oldest row first. Meanwhile the
  * writer keeps its values up to date like those of an indexed field; readers

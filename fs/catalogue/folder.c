@@ -84,8 +84,8 @@ int folder_refuse(struct catalogue *c, int64_t row, const char *safe,
     /* Two ids that stand for themselves alike (a hash made to collide): the
      * second is found by its id alone. */
     if (!again)
-        log_warning("catalogue: a second asset would be called as another "
-                    "with its id; it is in no listing");
+        log_warning("catalogue: two assets have one folder name, even with "
+                    "their ids; the second is in no listing");
     return db_run(&c->db, S_UNNAMED_SET, VALUES(INT(row), TEXT(safe)));
 }
 

@@ -125,8 +125,7 @@ static int answers(struct db *d, const char *pragma, const char *expected)
     return (code & 0xff) == SQLITE_NOMEM ? -ENOMEM : err;
 }
 
-/* ---- what a file is ------------------------------------------------------
- */
+/* What a file is. */
 
 enum verdict {
     VERDICT_EMPTY,
@@ -278,8 +277,8 @@ static int set_aside(struct catalogue *c, const struct names *n,
     if (!err)
         err = renamed(c->path, n->aside);
     if (!err)
-        log_warning("catalogue: the kept file is %s; set aside as "
-                    "%s.damaged, the account is read anew",
+        log_warning("catalogue: the cache file is %s; set aside as "
+                    "%s.damaged, reading the account again",
                     why, CATALOGUE_FILE);
     return err;
 }

@@ -84,7 +84,7 @@ static int plain_write(sqlite3_file *f, const void *bytes, int len,
     return real_of(f)->pMethods->xWrite(real_of(f), bytes, len, at);
 }
 
-/* ---- pages -------------------------------------------------------------- */
+/* Pages. */
 
 static uint64_t sum_of(const unsigned char *page, sqlite3_int64 at)
 {
@@ -158,7 +158,7 @@ static int log_write(sqlite3_file *f, const void *bytes, int len,
     return code ? code : plain_write(f, bytes, len, at);
 }
 
-/* ---- the log's index ---------------------------------------------------- */
+/* The log's index. */
 
 static int shm_grow(struct shm *s, int count, int size)
 {
@@ -281,7 +281,7 @@ static void shm_done(struct shm *s)
     (void)pthread_mutex_destroy(&s->mutex);
 }
 
-/* ---- all else is passed on ---------------------------------------------- */
+/* All else is passed on. */
 
 static int vfs_close(sqlite3_file *f)
 {

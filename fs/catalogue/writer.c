@@ -20,7 +20,7 @@
 #define DEFER_MS        500
 #define FOLD_GROWTH     4 /* case folding makes a byte at most three */
 
-/* ---- transactions ------------------------------------------------------ */
+/* Transactions. */
 
 int catalogue_begin(struct catalogue *c)
 {
@@ -200,7 +200,7 @@ int64_t catalogue_commit_due_ms(const struct catalogue *c)
     return c->deferred ? c->commit_due_ms : CLOCK_NEVER_MS;
 }
 
-/* ---- put ---------------------------------------------------------------- */
+/* Putting an asset. */
 
 /* What a row is made of besides the asset's own fields. */
 struct derived {
@@ -443,19 +443,19 @@ int catalogue_put(struct catalogue *c, const struct asset *a, bool named,
     if (err)
         return err;
     err = writer_find(c, a->id, &known);
-    bool fresh = err == -ENOENT;
-    if (fresh)
+    bool is_new = err == -ENOENT;
+    if (is_new)
         err = insert(c, a, &d, named, now_s, &row);
     else if (!err)
         err = update(c, a, &d, &known, named, now_s);
     if (err)
         return changes_spoil(c, err);
-    *ret_row = fresh ? row : known.row;
-    *ret_new = fresh;
+    *ret_row = is_new ? row : known.row;
+    *ret_new = is_new;
     return 0;
 }
 
-/* ---- names, removal, marks, state ---------------------------------------- */
+/* Names, removal, marks, state. */
 
 static int name_next(struct catalogue *c, int64_t *after)
 {

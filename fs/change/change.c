@@ -78,7 +78,7 @@ static void operation_free(struct operation *o)
 
 DEFINE_CLEANUP(free_operation, struct operation *, operation_free)
 
-/* ---- the thread: asking the API ---- */
+/* The thread: asking the API. */
 
 static void change_move(struct operation *o, enum change_state state)
 {
@@ -151,7 +151,7 @@ static int send_deletion(struct operation *o)
     return err;
 }
 
-/* ---- the thread: what came of it ---- */
+/* The thread: what came of it. */
 
 /* What is gone was what was wanted. */
 static void settle_deletion(struct operation *o)
@@ -164,7 +164,7 @@ static void settle_deletion(struct operation *o)
     int err = journal_end(&o->change->journal, o->id, outcome,
                           o->err ? o->words : "");
     if (err)
-        log_warning("the end of a deletion isn't in " JOURNAL_NAME ": %s",
+        log_warning("cannot write a deletion's outcome to " JOURNAL_NAME ": %s",
                     strerror(-err));
 }
 
@@ -207,7 +207,7 @@ static bool needs_sync(const struct operation *o)
     return !o->err || (o->kind == CHANGE_TAG && o->maybe_done);
 }
 
-/* ---- the thread: steps ---- */
+/* The thread: steps. */
 
 static void change_answer(struct change *c, struct operation *o)
 {
@@ -221,7 +221,7 @@ static void change_answer(struct change *c, struct operation *o)
         ctx = o->ctx;
     }
     if (!o->err && o->sync_err && o->sync_err != -ESHUTDOWN)
-        log_warning("an asset was changed, but couldn't be read anew: %s",
+        log_warning("an asset was changed, but reading it again failed: %s",
                     strerror(-o->sync_err));
     if (fn)
         fn(ctx, o->err, o->err ? o->words : "");
@@ -328,7 +328,7 @@ static void *change_run(void *ctx)
     return NULL;
 }
 
-/* ---- asked ---- */
+/* Asking and cancelling. */
 
 static char *change_copy_text(const char *text, bool *failed)
 {
@@ -410,7 +410,7 @@ int change_read_journal(struct change *c, int64_t offset, char *out,
     return journal_read(&c->journal, offset, out, size, ret_count);
 }
 
-/* ---- life ---- */
+/* Making and freeing. */
 
 static void change_destroy(struct change *c)
 {

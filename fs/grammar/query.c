@@ -13,7 +13,7 @@
 
 #define TERM_MAX (1 << 20) /* bytes of one term's canonical text */
 
-/* ---- life ---------------------------------------------------------------- */
+/* Making and freeing. */
 
 void query_term_done(struct query_term *t)
 {
@@ -118,8 +118,7 @@ int query_add_id(struct query *q, const char *id)
     return query_append(q, &t);
 }
 
-/* ---- folding --------------------------------------------------------------
- */
+/* Folding. */
 
 /* What is all characters. */
 static int fold_characters(const utf8proc_uint8_t *text, size_t len,
@@ -199,8 +198,7 @@ int query_fold(const char *text, size_t len, struct buf *out)
     return err;
 }
 
-/* ---- canonical text ---------------------------------------------------------
- */
+/* Canonical text. */
 
 static int order_texts(const void *a, const void *b)
 {
@@ -303,8 +301,7 @@ int query_canonical(const struct query *q, struct buf *out)
     return err;
 }
 
-/* ---- what a server can be asked
- * ---------------------------------------------- */
+/* What a server can be asked. */
 
 /* The id condition with the fewest ids: each holds the whole answer. */
 static const struct query_term *fewest_ids(const struct query *q)

@@ -40,7 +40,7 @@ static const char *const api_fields[] = {
     "technical_metadata",
 };
 
-/* ---- texts --------------------------------------------------------------- */
+/* Texts. */
 
 size_t query_key_len(const char *component)
 {
@@ -106,7 +106,7 @@ static int add_list(struct query_term *t, const char *value, bool may_be_empty)
     }
 }
 
-/* ---- numbers ------------------------------------------------------------- */
+/* Numbers. */
 
 static const char *query_skip_digits(const char *at, const char *end)
 {
@@ -196,8 +196,7 @@ static bool parse_range(const char *value, const struct unit *units,
            (dots + 2 == end || parse_number(dots + 2, end, units, &t->high));
 }
 
-/* ---- keys ------------------------------------------------------------------
- */
+/* Keys. */
 
 static int parse_types(const char *value, struct query_term *t)
 {
@@ -364,8 +363,7 @@ int query_add(struct query *q, const char *segment, query_known_fn *known,
     return query_append(q, &t);
 }
 
-/* ---- saved links
- * ------------------------------------------------------------- */
+/* Saved links. */
 
 int query_check_target(const char *target, query_known_fn *known, void *ctx,
                        const char **ret_reason)
@@ -386,7 +384,7 @@ int query_check_target(const char *target, query_known_fn *known, void *ctx,
         cleanup(free_ptr) char *segment = strndup(at, len);
         int err = segment ? query_add(&q, segment, known, ctx) : -ENOMEM;
         if (err) {
-            *ret_reason = err == -ENOMEM               ? "no memory"
+            *ret_reason = err == -ENOMEM               ? "out of memory"
                           : q.count == QUERY_MAX_TERMS ? "too many conditions"
                           : query_is_segment(segment)
                               ? "unknown key or malformed value"

@@ -66,12 +66,12 @@ static inline void sink_put_space(struct sink *s, const char *bytes, size_t len)
 static void sink_put_newline(struct sink *s, size_t depth)
 {
     static const char white[] = "\n                                ";
-    size_t most = sizeof(white) - 2; /* spaces */
+    size_t max = sizeof(white) - 2; /* spaces */
     size_t left = depth * INDENT_BYTES;
-    size_t len = left < most ? left : most;
+    size_t len = left < max ? left : max;
     sink_put_space(s, white, 1 + len);
     while ((left -= len) > 0) {
-        len = left < most ? left : most;
+        len = left < max ? left : max;
         sink_put_space(s, white + 1, len);
     }
 }

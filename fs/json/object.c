@@ -125,7 +125,7 @@ static int pass_over(struct scan *s, struct pass *p)
     return 0;
 }
 
-/* ---- texts -------------------------------------------------------------- */
+/* Texts. */
 
 static bool object_is_string(const struct scan_token *t)
 {
@@ -208,7 +208,7 @@ static int read_created(const struct scan_token *t, struct asset *a)
     return 0;
 }
 
-/* ---- what is told from them ---------------------------------------------- */
+/* What is told from them. */
 
 static bool is_under_way(const struct scan_token *status, const char *pending)
 {

@@ -88,8 +88,7 @@ static void fetch_answer_all(struct waiter_list *ended, int err,
     }
 }
 
-/* ---- slots: under m->lock -------------------------------------------------
- */
+/* Slots: under m->lock. */
 
 static void release_slot(struct fetch *f)
 {
@@ -135,8 +134,7 @@ static bool take_turn(struct fetch *f)
     return false;
 }
 
-/* ---- end ------------------------------------------------------------------
- */
+/* The end of a fetch. */
 
 /* Nobody joins it from here on: whoever asks now gets an answer of his own,
  * not one from before his question. */
@@ -168,7 +166,7 @@ void fetch_end(struct fetch *f, int err, struct media_file *file)
     fetch_free(f);
 }
 
-/* ---- keep: on the keeper's thread ------------------------------------ */
+/* Keep: on the keeper's thread. */
 
 /* What the bytes are outlives them: the next look at their size is free. */
 static void note_answered(void *ctx, int err)
@@ -206,7 +204,7 @@ static int check_image(const struct fetch *f)
     if (atomic_exchange(&f->media->told_unlike, !is_one) || is_one)
         return is_one ? 0 : -EIO;
     size_t len = f->body.len < 16 ? f->body.len : 16;
-    log_warning("what came as the picture of %s is none, it begins with %s",
+    log_warning("the picture of %s is of no image format: it begins with %s",
                 log_quote(f->id, strlen(f->id), id, sizeof(id)),
                 log_quote(buf_str(&f->body), len, begins, sizeof(begins)));
     return -EIO;
@@ -323,7 +321,7 @@ void *fetch_keep_all(void *media)
     return NULL;
 }
 
-/* ---- renew: answered on sync's thread --------------------------------- */
+/* Renew: answered on sync's thread. */
 
 static void fetch_on_renewed(void *ctx, int err)
 {
@@ -359,7 +357,7 @@ static void fetch_renew(struct fetch *f)
         fetch_end(f, err, NULL);
 }
 
-/* ---- get: answered on http's thread ------------------------------------ */
+/* Get: answered on http's thread. */
 
 /* Its buffer grew by doubling. */
 static void fetch_trim(struct buf *body)

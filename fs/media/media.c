@@ -10,8 +10,7 @@
 #include "base/thread.h"
 #include "media/media_internal.h"
 
-/* ---- what is known --------------------------------------------------------
- */
+/* What is known. */
 
 int media_lookup(struct media *m, const char *id, const char *picture_url,
                  struct media_file **ret_file)
@@ -70,8 +69,7 @@ void media_describe(struct media *m, struct catalogue_reader *reader,
     ret_content->checksum = noted.checksum;
 }
 
-/* ---- who asks -------------------------------------------------------------
- */
+/* Asking and cancelling. */
 
 static struct fetch *fetch_new(struct media *m, const char *id,
                                int64_t deadline_ms)

@@ -72,8 +72,7 @@ void media_folder_close(struct media_folder *f)
     free(f);
 }
 
-/* ---- write ----------------------------------------------------------------
- */
+/* Write. */
 
 static int write_file(struct media_folder *f, const char *name,
                       const struct buf *body)
@@ -107,8 +106,7 @@ int media_folder_write(struct media_folder *f, const char *name,
     return err ? err : write_file(f, name, body);
 }
 
-/* ---- read -----------------------------------------------------------------
- */
+/* Read. */
 
 static int open_whole(const struct media_folder *f, const char *name,
                       int64_t whole_bytes, int *ret_fd)
@@ -145,8 +143,7 @@ int media_folder_read(struct media_folder *f, const char *name,
     return err;
 }
 
-/* ---- the rest -------------------------------------------------------------
- */
+/* The whole folder. */
 
 void media_folder_remove(struct media_folder *f, const char *name)
 {

@@ -71,7 +71,7 @@ static void file_name_of(const struct kept *e, char out[FILE_NAME_SIZE])
                    (long long)e->file.size_bytes, e->file.checksum);
 }
 
-/* ---- table and shelves: lock held ---------------------------------------- */
+/* Table and shelves: lock held. */
 
 static int compare_names(const void *a, const void *b)
 {
@@ -169,7 +169,7 @@ static void reference(struct kept *e)
         e->store->referenced++;
 }
 
-/* ---- references ---------------------------------------------------------- */
+/* References. */
 
 static void store_destroy(struct media_store *s)
 {
@@ -206,7 +206,7 @@ void media_file_unref(struct media_file *f)
         store_destroy(s);
 }
 
-/* ---- what an earlier run kept -------------------------------------------- */
+/* What an earlier run kept. */
 
 static bool is_hex(const char *text, size_t len)
 {
@@ -294,7 +294,7 @@ static int take_stock(struct media_store *s)
     return err;
 }
 
-/* ---- life ---------------------------------------------------------------- */
+/* Making and freeing. */
 
 DEFINE_CLEANUP(close_store, struct media_store *, media_store_close)
 
@@ -345,8 +345,7 @@ void media_store_close(struct media_store *s)
         store_destroy(s);
 }
 
-/* ---- lookup and read ------------------------------------------------------
- */
+/* Lookup and read. */
 
 int media_store_name(const char *id, const char *url,
                      char ret_name[DIGEST_HEX_SIZE])
@@ -406,15 +405,16 @@ int media_file_read(struct media_file *f, void *out, size_t size,
     return err;
 }
 
-/* ---- put ------------------------------------------------------------------
- */
+/* Putting a picture. */
 
 /* One line per kind of trouble, not one per picture. */
 static void store_tell(struct media_store *s, int err)
 {
     if (atomic_exchange(&s->told_error, err) != err && err)
-        log_warning("pictures can't be kept: %s; some are held in memory",
-                    strerror(-err));
+        log_warning(
+            "cannot write to the picture cache: %s; keeping some pictures in "
+            "memory",
+            strerror(-err));
 }
 
 /* The bytes themselves, without the room that their buffer had to grow. */

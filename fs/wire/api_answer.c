@@ -83,13 +83,13 @@ static void log_picture_outcome(const struct api_call *c,
     char quoted[256];
     size_t shown = strcspn(c->url, "?");
     if (!err)
-        log_info("pictures come again");
+        log_info("fetching pictures works again");
     else if (response->status)
-        log_warning("a picture, %s: HTTP %d",
+        log_warning("cannot fetch a picture from %s: HTTP %d",
                     log_quote(c->url, shown, quoted, sizeof(quoted)),
                     response->status);
     else
-        log_warning("a picture, %s: %s",
+        log_warning("cannot fetch a picture from %s: %s",
                     log_quote(c->url, shown, quoted, sizeof(quoted)),
                     strerror(-err));
 }

@@ -14,7 +14,7 @@ struct api_verdict {
     bool host_failed; /* counts against the host */
 };
 
-/* Whose rules an answer is judged by. */
+/* Which rules an answer goes by. */
 enum api_kind {
     API_KIND_LIST,
     API_KIND_LIST_BY_IDS, /* a 404 may mean that there is no such id */

@@ -17,7 +17,7 @@
 #include "wire/http_internal.h"
 
 #define IDLE_HANDLES        16
-#define POLL_MOST_MS        60000
+#define POLL_MAX_MS         60000
 #define POLL_AFTER_ERROR_MS 100
 
 struct http_job {
@@ -52,7 +52,7 @@ struct http {
     pthread_t thread;
 };
 
-/* ---- the http thread ---------------------------------------------------- */
+/* The http thread. */
 
 static CURL *take_handle(struct http *h)
 {
@@ -87,7 +87,7 @@ static void http_finish_with(struct http *h, struct http_job *job, int err)
 {
     struct http_response response;
     const char *text = err == -ETIMEDOUT ? "the deadline passed"
-                       : err == -ENOMEM  ? "no memory"
+                       : err == -ENOMEM  ? "out of memory"
                                          : "cancelled";
     transfer_result_of(&job->transfer, err, text, &response);
     http_finish(h, job, &response);
@@ -222,7 +222,7 @@ static void http_run_tick(struct http *h)
 static int next_event_ms(struct http *h, bool *ret_stop)
 {
     int64_t now_ms = clock_mono_ms();
-    int64_t next_ms = now_ms + POLL_MOST_MS;
+    int64_t next_ms = now_ms + POLL_MAX_MS;
     guard_mutex(&h->lock);
     *ret_stop = h->stopping;
     const struct http_job *j;
@@ -273,7 +273,7 @@ static void *http_run(void *ctx)
     return NULL;
 }
 
-/* ---- life --------------------------------------------------------------- */
+/* Making and freeing. */
 
 static void init_curl(void)
 {
@@ -348,7 +348,7 @@ void http_free(struct http *h)
     http_destroy(h);
 }
 
-/* ---- requests ----------------------------------------------------------- */
+/* Requests. */
 
 static void free_job(struct http_job *job)
 {
@@ -430,7 +430,7 @@ void http_cancel(struct http *h, uint64_t ticket)
     (void)curl_multi_wakeup(h->multi);
 }
 
-/* ---- time --------------------------------------------------------------- */
+/* The tick. */
 
 void http_attach(struct http *h, http_tick_fn *fn, void *ctx)
 {

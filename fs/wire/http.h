@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * http.h - requests over HTTP, by one thread that drives one curl multi
- * handle. The door to libcurl.
+ * handle. The adapter to libcurl.
  *
  * Any thread may submit and cancel. Callbacks run on the http thread, hold
  * nothing and must not block; a callback may submit and cancel. Every

@@ -12,7 +12,7 @@
 #include "base/cleanup.h"
 #include "wire/address.h"
 
-/* ---- reading ------------------------------------------------------------ */
+/* Reading the environment. */
 
 /* The first of these variables that isn't empty; NULL none. */
 static const char *first_set(const char *const names[], size_t count)
@@ -78,8 +78,7 @@ void http_environment_done(struct http_environment *e)
     *e = (struct http_environment){0};
 }
 
-/* ---- who needs no proxy ---------------------------------------------------
- */
+/* Who needs no proxy. */
 
 struct word {
     const char *text;

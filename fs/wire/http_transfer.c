@@ -263,7 +263,7 @@ static bool set_connection(struct http_transfer *t, CURL *easy,
 
 static bool set_callbacks(struct http_transfer *t, CURL *easy)
 {
-    curl_off_t most = (curl_off_t)t->max_bytes + WIRE_SLACK_BYTES;
+    curl_off_t max = (curl_off_t)t->max_bytes + WIRE_SLACK_BYTES;
     return curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body) ||
            curl_easy_setopt(easy, CURLOPT_WRITEDATA, t) ||
            curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header) ||
@@ -271,7 +271,7 @@ static bool set_callbacks(struct http_transfer *t, CURL *easy)
            curl_easy_setopt(easy, CURLOPT_XFERINFOFUNCTION, on_progress) ||
            curl_easy_setopt(easy, CURLOPT_XFERINFODATA, t) ||
            curl_easy_setopt(easy, CURLOPT_NOPROGRESS, 0L) ||
-           curl_easy_setopt(easy, CURLOPT_MAXFILESIZE_LARGE, most) ||
+           curl_easy_setopt(easy, CURLOPT_MAXFILESIZE_LARGE, max) ||
            curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, on_open_socket) ||
            curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, t) ||
            curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, on_before_request) ||

@@ -122,7 +122,7 @@ static void what_is_wrong_is_named_with_what_would_be_right(void **state)
     struct world *w = *state;
     refused(w, "refresh=5m0",
             "refresh=: invalid duration '5m0' (use 90, 90s, 5m, 1h)");
-    refused(w, "refresh", "refresh=: lacks its duration (use 90, 90s, 5m, 1h)");
+    refused(w, "refresh", "refresh=: missing duration (use 90, 90s, 5m, 1h)");
     refused(w,
             "refresh=", "refresh=: invalid duration '' (use 90, 90s, 5m, 1h)");
     refused(w, "refresh=0",
