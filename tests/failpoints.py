@@ -20,8 +20,10 @@ def build_with_failpoints():
         subprocess.run([*os.environ.get("CC", "cc").split(), "-c", "-fPIC",
                         *sanitize, "-o", str(canary),
                         str(ROOT / "tests/canary.c")], check=True)
+        # meson tries the compiler without b_sanitize
+        link = repr([str(canary), *sanitize])
         subprocess.run(["meson", "setup", "-Dc_args=-DTWELVEFS_FAILPOINT",
-                        f"-Dc_link_args={canary}",
+                        f"-Dc_link_args={link}",
                         f"-Db_sanitize={SANITIZERS}", str(build), str(ROOT)],
                        check=True, capture_output=True)
     subprocess.run(["ninja", "-C", str(build), "twelvefs",
