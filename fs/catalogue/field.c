@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "base/cleanup.h"
 #include "catalogue/condition.h"
 #include "json/leaves.h"
@@ -49,15 +50,8 @@ static size_t position(const struct field_names *names, const char *name,
 static int field_keep(struct field_names *names, size_t at, const char *name,
                       int64_t key, int64_t indexed)
 {
-    if (names->count == names->capacity) {
-        size_t capacity = names->capacity ? names->capacity * 2 : 64;
-        struct field_name *items =
-            reallocarray(names->items, capacity, sizeof(*items));
-        if (!items)
-            return -ENOMEM;
-        names->items = items;
-        names->capacity = capacity;
-    }
+    if (array_reserve(names->items, names->count, names->capacity))
+        return -ENOMEM;
     char *copy = strdup(name);
     if (!copy)
         return -ENOMEM;

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
+
 #define STRETCH 1000 /* rows on either side that neighbours are among */
 
 int64_t catalogue_total(struct catalogue_reader *r)
@@ -67,15 +69,8 @@ static int append(struct slots *p, sqlite3_stmt *s)
 {
     const char *id = (const char *)sqlite3_column_text(s, 2);
 
-    if (p->count == p->capacity) {
-        size_t capacity = p->capacity ? p->capacity * 2 : 64;
-        struct catalogue_slot *items =
-            reallocarray(p->items, capacity, sizeof(*items));
-        if (!items)
-            return -ENOMEM;
-        p->items = items;
-        p->capacity = capacity;
-    }
+    if (array_reserve(p->items, p->count, p->capacity))
+        return -ENOMEM;
     struct catalogue_slot *slot = &p->items[p->count];
     slot->row = sqlite3_column_int64(s, 0);
     slot->created_s = sqlite3_column_int64(s, 1);

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "base/cleanup.h"
 #include "catalogue/condition.h"
 
@@ -370,7 +371,7 @@ int catalogue_matches(struct catalogue_reader *r, const struct query *q,
 struct selection {
     int64_t *rows;
     uint32_t *lines;
-    size_t count, capacity;
+    size_t count, row_capacity, line_capacity;
 };
 
 static void selection_done(struct selection *sel)
@@ -381,18 +382,9 @@ static void selection_done(struct selection *sel)
 
 static int selection_add(struct selection *sel, int64_t row, int64_t line)
 {
-    if (sel->count == sel->capacity) {
-        size_t capacity = sel->capacity ? sel->capacity * 2 : 256;
-        int64_t *rows = reallocarray(sel->rows, capacity, sizeof(*rows));
-        if (!rows)
-            return -ENOMEM;
-        sel->rows = rows;
-        uint32_t *lines = reallocarray(sel->lines, capacity, sizeof(*lines));
-        if (!lines)
-            return -ENOMEM;
-        sel->lines = lines;
-        sel->capacity = capacity;
-    }
+    if (array_reserve(sel->rows, sel->count, sel->row_capacity) ||
+        array_reserve(sel->lines, sel->count, sel->line_capacity))
+        return -ENOMEM;
     sel->rows[sel->count] = row;
     sel->lines[sel->count++] = line < 0            ? 0
                                : line > UINT32_MAX ? UINT32_MAX

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "base/ascii.h"
 #include "base/buf.h"
 #include "base/cleanup.h"
@@ -82,19 +83,6 @@ static bool page_pass(struct scan *s, enum scan_kind kind)
     return true;
 }
 
-static int reserve_asset(struct page *p, size_t *capacity)
-{
-    if (p->count < *capacity)
-        return 0;
-    size_t wanted = *capacity ? *capacity * 2 : 50; /* the API's page_limit */
-    struct asset *assets = reallocarray(p->assets, wanted, sizeof(*assets));
-    if (!assets)
-        return -ENOMEM;
-    p->assets = assets;
-    *capacity = wanted;
-    return 0;
-}
-
 /* Some writers leave control characters in strings as they are. Appends the
  * text with those escaped: the same value, as JSON spells it. */
 static int escape_controls(struct slice text, struct buf *out)
@@ -123,7 +111,7 @@ static int escape_controls(struct slice text, struct buf *out)
 /* The object that the scanner stands before. */
 static int add_asset(struct scan *s, struct page *p, size_t *capacity)
 {
-    int err = reserve_asset(p, capacity);
+    int err = array_reserve(p->assets, p->count, *capacity);
     if (!err)
         err = object_read(s, &p->assets[p->count]);
     if (!err)

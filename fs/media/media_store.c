@@ -18,6 +18,7 @@
 #include <string.h>
 #include <sys/queue.h>
 
+#include "base/array.h"
 #include "base/cleanup.h"
 #include "base/hash.h"
 #include "base/log.h"
@@ -245,7 +246,7 @@ static int by_use(const void *a, const void *b)
 
 struct listing {
     struct store_entry *entries;
-    size_t count;
+    size_t count, capacity;
 };
 
 static void listing_done(struct listing *k)
@@ -261,13 +262,8 @@ static int examine(void *ctx, const char *file_name, int64_t size_bytes,
     if (k->count == MAX_ENTRIES || !read_file_name(file_name, &e) ||
         e.file.size_bytes != size_bytes)
         return 0;
-    if ((k->count & (k->count - 1)) == 0) {
-        struct store_entry *more = reallocarray(
-            k->entries, k->count ? 2 * k->count : 1, sizeof(*more));
-        if (!more)
-            return -ENOMEM;
-        k->entries = more;
-    }
+    if (array_reserve(k->entries, k->count, k->capacity))
+        return -ENOMEM;
     k->entries[k->count++] = e;
     *ret_wanted = true;
     return 0;
