@@ -5,7 +5,7 @@
  * The fork comes before any thread or database exists; the parent waits on a
  * pipe for one byte of exit status and a line of text, and hands signals on.
  * In the daemon one thread takes them: TERM and INT unmount, or end the start;
- * HUP reads the key anew.
+ * HUP reads the key again.
  */
 #include <errno.h>
 #include <fcntl.h>

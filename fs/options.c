@@ -105,7 +105,7 @@ static enum exit_status usage(struct buf *error, const char *line)
 
 /* The words of -o. */
 
-/* With its commas escaped again, for libfuse takes the list apart anew. */
+/* With its commas escaped again, for libfuse splits the list once more. */
 static int keep_fuse_option(struct options *o, const char *option)
 {
     cleanup(buf_done) struct buf joined = {.max = 2UL * WORDS_MAX};

@@ -164,7 +164,7 @@ int catalogue_unmarked(struct catalogue *c, int64_t *rows, size_t max,
  * a step inside a transaction takes at most max_rows: some microseconds each.
  * ret_done: the pass is through, and with the commit all are indexed. The
  * writer may put and remove between steps; a rollback is the end of the pass,
- * and the next step begins it anew. Other names join, at the cost of another
+ * and the next step begins it again. Other names join, at the cost of another
  * pass. */
 #define CATALOGUE_MAX_INDEXED 64
 int catalogue_fields_index_step(struct catalogue *c, const char *const *names,

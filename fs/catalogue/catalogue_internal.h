@@ -188,7 +188,7 @@ bool vfs_header_has_sums(const unsigned char head[HEADER_BYTES]);
 
 /* writer.c */
 
-/* After a commit: readers begin anew, the log may be cut. Needs
+/* After a commit: readers start again, the log may be cut. Needs
  * changes_before as it was at the begin. */
 void writer_written(struct catalogue *c);
 /* One statement, as its own transaction or within the open one. */

@@ -1,4 +1,12 @@
 /* SPDX-License-Identifier: MIT */
+/*
+ * changes.c - what a transaction changes.
+ *
+ * Before a row is first touched its state is copied. At the commit each copy is
+ * compared with the row as it is then: the differences are the diff that the
+ * kernel is told of, and move the counters. So a row that was changed and
+ * changed back is in no diff.
+ */
 #include "catalogue/catalogue_internal.h"
 
 #include <errno.h>

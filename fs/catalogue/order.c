@@ -1,4 +1,10 @@
 /* SPDX-License-Identifier: MIT */
+/*
+ * order.c - the list as it is predicted, ordered by (created_s, row).
+ *
+ * Among equal created_s the server's order isn't known; rows are in order of
+ * their numbers.
+ */
 #include "catalogue/catalogue_internal.h"
 
 #include <errno.h>

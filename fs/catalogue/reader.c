@@ -1,4 +1,12 @@
 /* SPDX-License-Identifier: MIT */
+/*
+ * reader.c - readers, each with a connection and a snapshot.
+ *
+ * A reader goes back into a pool with its snapshot open, which saves the next
+ * user two statements. It is dropped when there was a commit since, when it
+ * stays unused (the write-ahead log can't be cut while somebody reads from it),
+ * and after use while a checkpoint waits.
+ */
 #include "catalogue/catalogue_internal.h"
 
 #include <errno.h>
@@ -51,7 +59,7 @@ static struct catalogue_reader *reader_new(struct catalogue *c)
 
 /* A snapshot is kept from one answer to the next while it is the newest. The
  * counter is read first: a commit in between makes the snapshot newer than
- * its number, and the next acquire begins anew for nothing. */
+ * its number, and the next acquire starts again for nothing. */
 static int renew_snapshot(struct catalogue_reader *r)
 {
     uint64_t commits = atomic_load(&r->catalogue->commits);

@@ -1,4 +1,12 @@
 /* SPDX-License-Identifier: MIT */
+/*
+ * schema.c - the tables, and opening their file.
+ *
+ * Before SQLite sees a file its header is read: what isn't ours, is of another
+ * version or has no checksums is renamed aside and a new file is begun, which
+ * takes over the saved links and goes on with the row numbers of the old one.
+ * What the lock file says of the last daemon tells whether it ended amid that.
+ */
 #include "catalogue/catalogue_internal.h"
 
 #include <errno.h>

@@ -1,4 +1,9 @@
 /* SPDX-License-Identifier: MIT */
+/*
+ * statement.c - all SQL that is known in advance, prepared when it is first
+ * used and kept with its connection; SQL made from queries is kept for the last
+ * few. SQLite's codes become errno here, and damage is noted here.
+ */
 #include "catalogue/catalogue_internal.h"
 
 #include <errno.h>

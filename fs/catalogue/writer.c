@@ -1,4 +1,15 @@
 /* SPDX-License-Identifier: MIT */
+/*
+ * writer.c - transactions, and what they write.
+ *
+ * A put looks its row up by id. A new id becomes a row, with a folder name
+ * where one may be given already (folder.c). A known one is compared byte by
+ * byte: the same object writes nothing, one with renewed signatures writes the
+ * row but doesn't change its mtime, any other difference is a change. Each row
+ * is noted in changes.c before it is first touched, so that the commit can tell
+ * what it changed. The first error spoils the transaction: then it can only be
+ * rolled back.
+ */
 #include "catalogue/catalogue_internal.h"
 
 #include <assert.h>
@@ -15,7 +26,7 @@
 #include "json/metadata.h"
 #include "json/renewal.h"
 
-#define FETCHED_STALE_S 600 /* a younger fetched_s isn't written anew */
+#define FETCHED_STALE_S 600 /* a younger fetched_s isn't written again */
 #define DEFER_ROWS      4096
 #define DEFER_MS        500
 #define FOLD_GROWTH     4 /* case folding makes a byte at most three */

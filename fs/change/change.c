@@ -185,7 +185,7 @@ static void change_on_synced(void *ctx, int err)
     (void)pthread_cond_signal(&o->change->wake);
 }
 
-/* Who is gone is taken out of the catalogue; who changed is read anew, and so
+/* Who is gone is taken out of the catalogue; who changed is read again, and so
  * is who may have. */
 static int sync_operation(struct operation *o)
 {

@@ -1,4 +1,12 @@
 /* SPDX-License-Identifier: MIT */
+/*
+ * name.c - names are encoded character by character.
+ *
+ * What must be escaped is decided for each character: by itself, by what stands
+ * before it (an '=' after a key's syntax), or by its position (the '@' of a
+ * suffix). A name that gets too long is encoded again, cut, with every '=' and
+ * '@' escaped, since cutting may move one to where it has a meaning.
+ */
 #include "grammar/name.h"
 
 #include <errno.h>

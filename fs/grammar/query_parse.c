@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: MIT */
+/*
+ * query_parse.c - a path segment to a term. A table of keys tells how a value
+ * is parsed; any other key is a field.
+ */
 #include "grammar/query.h"
 
 #include <errno.h>

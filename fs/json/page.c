@@ -1,4 +1,12 @@
 /* SPDX-License-Identifier: MIT */
+/*
+ * page.c - a list answer to records.
+ *
+ * Each element is read in one pass (object.c). One that isn't well formed is
+ * read again with its control characters escaped; where that doesn't help it is
+ * passed over by its brackets alone and counted, so that one bad asset never
+ * costs its page.
+ */
 #include "json/page.h"
 
 #include <errno.h>

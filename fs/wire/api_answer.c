@@ -1,4 +1,11 @@
 /* SPDX-License-Identifier: MIT */
+/*
+ * api_answer.c - what an attempt's answer means for its call.
+ *
+ * An answer counts for the host, for the limits, for status.json and for the
+ * log, in that order, all under the lock. Then the call waits for another
+ * attempt or its callback gets the result.
+ */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>

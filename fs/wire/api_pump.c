@@ -1,4 +1,11 @@
 /* SPDX-License-Identifier: MIT */
+/*
+ * api_pump.c - which call goes when.
+ *
+ * The pump runs on the http thread whenever something may have changed. It
+ * first ends the calls that can't or needn't wait any longer, then sends those
+ * that may go, in the order of lanes, and says when it wants to run again.
+ */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>

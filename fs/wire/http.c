@@ -1,4 +1,13 @@
 /* SPDX-License-Identifier: MIT */
+/*
+ * http.c - one thread that drives one curl multi handle.
+ *
+ * A request is a job: submitted into `inbox` by any thread, started from there
+ * by the http thread, then in `active` until it ends by an answer, its deadline
+ * or a cancellation. The thread sleeps in curl_multi_poll until a socket is
+ * ready, a deadline comes, the tick is due, or curl_multi_wakeup is called for
+ * a new job.
+ */
 #include "wire/http.h"
 
 #include <assert.h>

@@ -1,4 +1,11 @@
 /* SPDX-License-Identifier: MIT */
+/*
+ * http_transfer.c - one request as curl sees it.
+ *
+ * Redirects are followed here and not by curl: each target is checked before a
+ * connection is made to it, and the addresses that a name has are checked in
+ * the socket callback, after DNS.
+ */
 #include "wire/http_internal.h"
 
 #include <arpa/inet.h>
