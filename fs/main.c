@@ -187,7 +187,7 @@ static void describe_mount(struct service *service, struct buf *line)
     struct service_progress p;
     bool reading = service_progress(service, &p);
     (void)buf_append_str(line, reading ? "mounted; reading " : "mounted; ");
-    (void)progress_append_count(line, p.total >= 0 ? p.total : p.read);
+    (void)buf_append_count(line, p.total >= 0 ? p.total : p.read);
     (void)buf_append_str(line,
                          p.total < 0 && reading ? " assets so far" : " assets");
 }

@@ -155,6 +155,16 @@ static int option_parse_umask(const char *text, const char *base, void *field)
     return err;
 }
 
+/* Which of the names it is; -EINVAL for none. */
+static int option_parse_name(const char *text, const char *const *names,
+                             int count)
+{
+    for (int i = 0; i < count; i++)
+        if (strcmp(text, names[i]) == 0)
+            return i;
+    return -EINVAL;
+}
+
 static int option_parse_level(const char *text, const char *base, void *field)
 {
     static const char *const names[] = {
@@ -163,13 +173,10 @@ static int option_parse_level(const char *text, const char *base, void *field)
         [LOG_LEVEL_INFO] = "info",
         [LOG_LEVEL_DEBUG] = "debug",
     };
-    for (size_t i = 0; i < array_count(names); i++) {
-        if (strcmp(text, names[i]) != 0)
-            continue;
-        *(enum log_level *)field = (enum log_level)i;
-        return 0;
-    }
-    return -EINVAL;
+    int level = option_parse_name(text, names, array_count(names));
+    if (level >= 0)
+        *(enum log_level *)field = (enum log_level)level;
+    return level < 0 ? level : 0;
 }
 
 static int option_parse_deletion(const char *text, const char *base,
@@ -180,13 +187,10 @@ static int option_parse_deletion(const char *text, const char *base,
         [DELETION_SAFE] = "safe",
         [DELETION_FORCED] = "force",
     };
-    for (size_t i = 0; i < array_count(names); i++) {
-        if (strcmp(text, names[i]) != 0)
-            continue;
-        *(enum deletion *)field = (enum deletion)i;
-        return 0;
-    }
-    return -EINVAL;
+    int deletion = option_parse_name(text, names, array_count(names));
+    if (deletion >= 0)
+        *(enum deletion *)field = (enum deletion)deletion;
+    return deletion < 0 ? deletion : 0;
 }
 
 static int option_parse_path(const char *text, const char *base, void *field)

@@ -40,6 +40,7 @@
  *         an object or array as a value '{' or '[' of its own
  *   link(link INTEGER PRIMARY KEY AUTOINCREMENT, place TEXT, name TEXT, target
  *         TEXT, created_s INT, UNIQUE (place, name))
+ *         place: the path of the directory that it stands in
  *   state(name TEXT PRIMARY KEY, value)
  *   picture(row INTEGER PRIMARY KEY, label INT, size_bytes INT, checksum INT)
  *         what a picture's bytes were when they were last seen; label: of the
@@ -170,10 +171,11 @@ int catalogue_unmarked(struct catalogue *c, int64_t *rows, size_t max,
 int catalogue_fields_index_step(struct catalogue *c, const char *const *names,
                                 size_t count, int64_t max_rows, bool *ret_done);
 
-/* Saved links. -EEXIST, -ENOENT. Own transaction. */
-int catalogue_link_add(struct catalogue *c, const char *place, const char *name,
+/* Saved links, each in a directory by its path from the root ("", "video").
+ * -EEXIST, -ENOENT. Own transaction. */
+int catalogue_link_add(struct catalogue *c, const char *path, const char *name,
                        const char *target, int64_t now_s, int64_t *ret_link);
-int catalogue_link_remove(struct catalogue *c, const char *place,
+int catalogue_link_remove(struct catalogue *c, const char *path,
                           const char *name);
 
 /* What a picture's bytes are, as long as its URL (without query) has this
@@ -267,9 +269,9 @@ struct catalogue_link {
     const char *name, *target;
 };
 typedef bool catalogue_link_fn(void *ctx, const struct catalogue_link *l);
-int catalogue_links(struct catalogue_reader *r, const char *place,
-                    int64_t after, catalogue_link_fn *fn, void *ctx);
-int catalogue_link_get(struct catalogue_reader *r, const char *place,
+int catalogue_links(struct catalogue_reader *r, const char *path, int64_t after,
+                    catalogue_link_fn *fn, void *ctx);
+int catalogue_link_get(struct catalogue_reader *r, const char *path,
                        const char *name, struct catalogue_link *ret_link);
 int catalogue_link_by_number(struct catalogue_reader *r, int64_t link,
                              struct catalogue_link *ret_link);

@@ -149,10 +149,11 @@ struct value text_value(const char *text);
 int db_fail(struct db *d, int code, const char *what);
 int db_exec(struct db *d, const char *sql);
 
-/* Resets, binds. 0 with the statement, or a negative errno. */
-int db_bind(struct db *d, enum statement which, const struct value *values,
-            size_t count, sqlite3_stmt **ret_statement);
-/* 1 for a row, 0 at the end (the statement is reset), or a negative errno. */
+/* Binds and runs to the first row: 1 with the statement, 0 when there is none
+ * (the statement is reset), or a negative errno. */
+int db_first(struct db *d, enum statement which, const struct value *values,
+             size_t count, sqlite3_stmt **ret_statement);
+/* To the next row, with the same answers. */
 int db_step(struct db *d, sqlite3_stmt *statement);
 /* Whether the texts just read from a row are what it holds: 0, or -ENOMEM when
  * one is NULL for want of memory alone. */
@@ -394,11 +395,11 @@ struct catalogue {
     _Atomic uint64_t stored_bytes;
 };
 
-/* Binds for a reader; the row it had lent is taken back. reader_row lends the
- * first row until the reader's next call: 0, -ENOENT, or another errno. */
-int reader_bind(struct catalogue_reader *r, enum statement which,
-                const struct value *values, size_t count,
-                sqlite3_stmt **ret_statement);
+/* db_first for a reader; the row it had lent is taken back. reader_row lends
+ * the first row until the reader's next call: 0, -ENOENT, or another errno. */
+int reader_first(struct catalogue_reader *r, enum statement which,
+                 const struct value *values, size_t count,
+                 sqlite3_stmt **ret_statement);
 int reader_row(struct catalogue_reader *r, enum statement which,
                const struct value *values, size_t count,
                sqlite3_stmt **ret_statement);

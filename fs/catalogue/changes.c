@@ -96,11 +96,8 @@ static bool column_is_set(sqlite3_stmt *s, int column)
 static int standing(struct catalogue *c, int64_t row, struct touched *t)
 {
     sqlite3_stmt *s;
-    int step = db_bind(&c->db, S_STANDING, VALUES(INT(row)), &s);
+    int step = db_first(&c->db, S_STANDING, VALUES(INT(row)), &s);
 
-    if (step < 0)
-        return step;
-    step = db_step(&c->db, s);
     if (step <= 0)
         return step;
     t->existed = true;

@@ -68,10 +68,8 @@ int fields_load(struct catalogue *c)
     struct field_names names = {0};
     sqlite3_stmt *s;
     int err = 0;
-    int step = db_bind(&c->db, S_KEYS, VALUES(), &s);
+    int step = db_first(&c->db, S_KEYS, VALUES(), &s);
 
-    if (step >= 0)
-        step = db_step(&c->db, s);
     while (step > 0 && !err) {
         const char *name = (const char *)sqlite3_column_text(s, 0);
         err = name ? field_keep(&names, names.count, name,
@@ -387,11 +385,9 @@ static int index_rows(struct catalogue *c, int64_t max_rows, int64_t *ret_count)
     sqlite3_stmt *s;
     int64_t count = 0;
     int err = 0;
-    int step =
-        db_bind(&c->db, S_BODIES, VALUES(INT(b->after_row), INT(max_rows)), &s);
+    int step = db_first(&c->db, S_BODIES,
+                        VALUES(INT(b->after_row), INT(max_rows)), &s);
 
-    if (step >= 0)
-        step = db_step(&c->db, s);
     while (step > 0 && !err) {
         const char *json = sqlite3_column_blob(s, 1);
         b->after_row = sqlite3_column_int64(s, 0);

@@ -92,10 +92,8 @@ static int collect(struct catalogue_reader *r, enum statement which,
 {
     sqlite3_stmt *s;
     int err = 0;
-    int step = reader_bind(r, which, values, count, &s);
+    int step = reader_first(r, which, values, count, &s);
 
-    if (step >= 0)
-        step = db_step(r->db, s);
     while (step > 0 && !err) {
         err = append(p, s);
         if (err)

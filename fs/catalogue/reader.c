@@ -178,12 +178,12 @@ void readers_close(struct catalogue *c)
 
 /* One row. */
 
-int reader_bind(struct catalogue_reader *r, enum statement which,
-                const struct value *values, size_t count,
-                sqlite3_stmt **ret_statement)
+int reader_first(struct catalogue_reader *r, enum statement which,
+                 const struct value *values, size_t count,
+                 sqlite3_stmt **ret_statement)
 {
     drop_pending(r);
-    return db_bind(r->db, which, values, count, ret_statement);
+    return db_first(r->db, which, values, count, ret_statement);
 }
 
 int reader_row(struct catalogue_reader *r, enum statement which,
@@ -191,11 +191,8 @@ int reader_row(struct catalogue_reader *r, enum statement which,
                sqlite3_stmt **ret_statement)
 {
     sqlite3_stmt *s;
-    int step = reader_bind(r, which, values, count, &s);
+    int step = reader_first(r, which, values, count, &s);
 
-    if (step < 0)
-        return step;
-    step = db_step(r->db, s);
     if (step <= 0)
         return step < 0 ? step : -ENOENT;
     r->pending = s;
@@ -291,11 +288,9 @@ int catalogue_list(struct catalogue_reader *r, enum asset_type type,
     sqlite3_stmt *s;
     int step =
         type == ASSET_TYPE_COUNT
-            ? reader_bind(r, S_LIST, VALUES(INT(after)), &s)
-            : reader_bind(r, S_LIST_TYPE, VALUES(INT(type), INT(after)), &s);
+            ? reader_first(r, S_LIST, VALUES(INT(after)), &s)
+            : reader_first(r, S_LIST_TYPE, VALUES(INT(type), INT(after)), &s);
 
-    if (step >= 0)
-        step = db_step(r->db, s);
     while (step > 0) {
         struct catalogue_entry e = {
             .row = sqlite3_column_int64(s, 0),

@@ -227,8 +227,9 @@ static int bind(sqlite3_stmt *statement, int at, const struct value *v)
     }
 }
 
-int db_bind(struct db *d, enum statement which, const struct value *values,
-            size_t count, sqlite3_stmt **ret_statement)
+static int db_bind(struct db *d, enum statement which,
+                   const struct value *values, size_t count,
+                   sqlite3_stmt **ret_statement)
 {
     sqlite3_stmt **statement = &d->statements[which];
     int code = SQLITE_OK;
@@ -264,6 +265,14 @@ int db_step(struct db *d, sqlite3_stmt *statement)
     return err;
 }
 
+int db_first(struct db *d, enum statement which, const struct value *values,
+             size_t count, sqlite3_stmt **ret_statement)
+{
+    int err = db_bind(d, which, values, count, ret_statement);
+
+    return err ? err : db_step(d, *ret_statement);
+}
+
 int db_texts(struct db *d)
 {
     int code = sqlite3_errcode(d->handle);
@@ -275,13 +284,10 @@ int db_run(struct db *d, enum statement which, const struct value *values,
            size_t count)
 {
     sqlite3_stmt *statement;
-    int step = db_bind(d, which, values, count, &statement);
+    int step = db_first(d, which, values, count, &statement);
 
-    if (step < 0)
-        return step;
-    do
+    while (step > 0)
         step = db_step(d, statement);
-    while (step > 0);
     return step;
 }
 
@@ -289,11 +295,8 @@ int db_integer(struct db *d, enum statement which, const struct value *values,
                size_t count, int64_t *ret_integer)
 {
     sqlite3_stmt *statement = NULL;
-    int step = db_bind(d, which, values, count, &statement);
+    int step = db_first(d, which, values, count, &statement);
 
-    if (step < 0)
-        return step;
-    step = db_step(d, statement);
     if (step <= 0)
         return step < 0 ? step : -ENOENT;
     *ret_integer = sqlite3_column_int64(statement, 0);

@@ -250,11 +250,8 @@ struct known {
 static int writer_find(struct catalogue *c, const char *id, struct known *k)
 {
     sqlite3_stmt *s;
-    int step = db_bind(&c->db, S_KNOWN, VALUES(TEXT(id)), &s);
+    int step = db_first(&c->db, S_KNOWN, VALUES(TEXT(id)), &s);
 
-    if (step < 0)
-        return step;
-    step = db_step(&c->db, s);
     if (step <= 0)
         return step < 0 ? step : -ENOENT;
     k->row = sqlite3_column_int64(s, 0);
@@ -374,11 +371,8 @@ static int writer_compare(struct catalogue *c, const struct asset *a,
                           const struct known *k, enum sameness *ret_sameness)
 {
     sqlite3_stmt *s;
-    int step = db_bind(&c->db, S_BODY, VALUES(INT(k->row)), &s);
+    int step = db_first(&c->db, S_BODY, VALUES(INT(k->row)), &s);
 
-    if (step < 0)
-        return step;
-    step = db_step(&c->db, s);
     if (step <= 0) {
         *ret_sameness = DIFFERENT;
         return step;
@@ -472,11 +466,8 @@ static int name_next(struct catalogue *c, int64_t *after)
 {
     char safe[NAME_SIZE];
     sqlite3_stmt *s;
-    int step = db_bind(&c->db, S_UNNAMED_NEXT, VALUES(INT(*after)), &s);
+    int step = db_first(&c->db, S_UNNAMED_NEXT, VALUES(INT(*after)), &s);
 
-    if (step < 0)
-        return step;
-    step = db_step(&c->db, s);
     if (step <= 0)
         return step < 0 ? step : -ENOENT;
     *after = sqlite3_column_int64(s, 0);
@@ -507,9 +498,7 @@ static int remove_row(struct catalogue *c, int64_t row)
     if (err)
         return err;
     sqlite3_stmt *s;
-    int step = db_bind(&c->db, S_STANDING, VALUES(INT(row)), &s);
-    if (step >= 0)
-        step = db_step(&c->db, s);
+    int step = db_first(&c->db, S_STANDING, VALUES(INT(row)), &s);
     if (step <= 0)
         return step < 0 ? step : -ENOENT;
     const char *name = (const char *)sqlite3_column_text(s, 3);
@@ -556,10 +545,8 @@ int catalogue_unmarked(struct catalogue *c, int64_t *rows, size_t max,
 {
     size_t count = 0;
     sqlite3_stmt *s;
-    int step = db_bind(&c->db, S_UNMARKED, VALUES(INT((int64_t)max)), &s);
+    int step = db_first(&c->db, S_UNMARKED, VALUES(INT((int64_t)max)), &s);
 
-    if (step >= 0)
-        step = db_step(&c->db, s);
     while (step > 0 && count < max) {
         rows[count++] = sqlite3_column_int64(s, 0);
         step = db_step(&c->db, s);
