@@ -17,7 +17,9 @@ static inline bool ascii_is_digit(char c)
 
 static inline char ascii_lower(char c)
 {
-    return c >= 'A' && c <= 'Z' ? (char)(c | 0x20) : c;
+    if (c < 'A' || c > 'Z')
+        return c;
+    return (char)(c | 0x20);
 }
 
 static inline bool ascii_is_letter(char c)
