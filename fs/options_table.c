@@ -373,7 +373,7 @@ struct guess {
     size_t slips; /* fewer than these make a better one */
 };
 
-static void consider(struct guess *g, const char *name)
+static void options_consider(struct guess *g, const char *name)
 {
     size_t len = strcspn(name, "=");
     if (len > GUESSED_MAX)
@@ -393,9 +393,9 @@ void options_append_unknown(const char *word, bool mount_words,
     struct guess g = {.word = word, .len = len, .slips = len / 3 + 1};
     if (len <= GUESSED_MAX) {
         for (size_t i = 0; options_own_name(i); i++)
-            consider(&g, options_own_name(i));
+            options_consider(&g, options_own_name(i));
         for (size_t i = 0; mount_words && options_mount_name(i); i++)
-            consider(&g, options_mount_name(i));
+            options_consider(&g, options_mount_name(i));
     }
     (void)buf_appendf(error, "unknown option '%.*s'",
                       (int)(len < SHOWN_MAX ? len : SHOWN_MAX), word);

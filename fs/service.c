@@ -238,7 +238,8 @@ static int make_mount(struct service *s, const struct options *o)
                      s->change, &s->mount);
 }
 
-static enum exit_status stopped(const struct options *o, struct buf *error)
+static enum exit_status service_is_stopped(const struct options *o,
+                                           struct buf *error)
 {
     (void)buf_appendf(error, "stopped by a signal before %s was usable",
                       o->mountpoint);
@@ -254,12 +255,12 @@ static enum exit_status wait_ready(struct service *s, const struct options *o,
     const struct sync_question question = {.want = SYNC_READY};
     err = sync_wait(s->sync, &question, clock_mono_ms() + o->timeout_ms);
     if (err == -ESHUTDOWN)
-        return stopped(o, error);
+        return service_is_stopped(o, error);
     return err ? explain_api(s->api, err, o, error) : EXIT_MOUNTED;
 }
 
-static enum exit_status wire(struct service *s, const struct options *o,
-                             const char *key, struct buf *error)
+static enum exit_status service_wire(struct service *s, const struct options *o,
+                                     const char *key, struct buf *error)
 {
     int err = options_account_directory(o, key, &s->directory);
     if (err)
@@ -272,7 +273,7 @@ static enum exit_status wire(struct service *s, const struct options *o,
     struct directory_fault fault = {.what = NULL};
     err = open_catalogue(s, &fault);
     if (err == -EINTR)
-        return stopped(o, error);
+        return service_is_stopped(o, error);
     if (err)
         return explain_cache(err, s->directory, &fault, error);
     if (s->temporary && o->deletion != DELETION_REFUSED) {
@@ -302,7 +303,7 @@ enum exit_status service_new(const struct options *o, const char *key,
     cleanup(free_service) struct service *s = calloc(1, sizeof(*s));
     if (!s)
         return explain_internal(-ENOMEM, error);
-    enum exit_status status = wire(s, o, key, error);
+    enum exit_status status = service_wire(s, o, key, error);
     if (status == EXIT_MOUNTED)
         *ret_service = steal_ptr(s);
     return status;
@@ -319,7 +320,7 @@ enum exit_status service_start(struct service *s, const struct options *o,
     if (!err)
         holder_note(s->directory, o->mountpoint);
     if (err == -ESHUTDOWN)
-        return stopped(o, error);
+        return service_is_stopped(o, error);
     return err ? explain_mount(err, buf_str(&why), o, error) : EXIT_MOUNTED;
 }
 
@@ -356,7 +357,7 @@ enum exit_status service_wait_complete(struct service *s,
     const struct sync_question question = {.want = SYNC_COMPLETE};
     int err = sync_wait(s->sync, &question, CLOCK_NEVER_MS);
     if (err == -ESHUTDOWN)
-        return stopped(o, error);
+        return service_is_stopped(o, error);
     return err ? explain_api(s->api, err, o, error) : EXIT_MOUNTED;
 }
 

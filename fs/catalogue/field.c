@@ -26,8 +26,8 @@ void fields_done(struct field_names *names)
 }
 
 /* Where a name stands, or belongs. */
-static size_t position(const struct field_names *names, const char *name,
-                       bool *ret_found)
+static size_t field_position(const struct field_names *names, const char *name,
+                             bool *ret_found)
 {
     size_t low = 0, high = names->count;
 
@@ -185,7 +185,7 @@ static int put_leaf(struct catalogue *c, int64_t row, const struct leaves *w,
                     const struct scan_token *t)
 {
     bool found;
-    size_t at = position(&c->fields, w->path, &found);
+    size_t at = field_position(&c->fields, w->path, &found);
 
     if (found && has_values(&c->fields.items[at]))
         return add_value(c, c->fields.items[at].key, row, t);
@@ -290,7 +290,7 @@ static int start_field(struct catalogue *c, const char *name)
 {
     struct field_build *b = &c->fields.build;
     bool found;
-    size_t at = position(&c->fields, name, &found);
+    size_t at = field_position(&c->fields, name, &found);
 
     if (found && has_values(&c->fields.items[at]))
         return 0;
@@ -316,7 +316,7 @@ static bool is_building(const struct catalogue *c, const char *const *names,
 
     for (size_t i = 0; all && i < count; i++) {
         bool found;
-        size_t at = position(&c->fields, names[i], &found);
+        size_t at = field_position(&c->fields, names[i], &found);
         all = found && has_values(&c->fields.items[at]);
     }
     return all;

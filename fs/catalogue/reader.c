@@ -208,9 +208,9 @@ static enum asset_type type_of(sqlite3_stmt *s, int column)
                                                 : ASSET_OTHER;
 }
 
-static int entry(struct catalogue_reader *r, enum statement which,
-                 const struct value *values, size_t count,
-                 struct catalogue_entry *ret_entry)
+static int reader_entry(struct catalogue_reader *r, enum statement which,
+                        const struct value *values, size_t count,
+                        struct catalogue_entry *ret_entry)
 {
     sqlite3_stmt *s;
     int err = reader_row(r, which, values, count, &s);
@@ -240,13 +240,13 @@ static int entry(struct catalogue_reader *r, enum statement which,
 int catalogue_get(struct catalogue_reader *r, int64_t row,
                   struct catalogue_entry *ret_entry)
 {
-    return entry(r, S_GET, VALUES(INT(row)), ret_entry);
+    return reader_entry(r, S_GET, VALUES(INT(row)), ret_entry);
 }
 
 int catalogue_get_by_id(struct catalogue_reader *r, const char *id,
                         struct catalogue_entry *ret_entry)
 {
-    return entry(r, S_GET_BY_ID, VALUES(TEXT(id)), ret_entry);
+    return reader_entry(r, S_GET_BY_ID, VALUES(TEXT(id)), ret_entry);
 }
 
 int catalogue_get_by_folder(struct catalogue_reader *r, const char *folder,
@@ -259,8 +259,9 @@ int catalogue_get_by_folder(struct catalogue_reader *r, const char *folder,
     int err = -ENOENT;
 
     for (; err == -ENOENT && block >= first; block--)
-        err = entry(r, S_GET_BY_FOLDER,
-                    VALUES(INT(block), INT(hash), TEXT(folder)), ret_entry);
+        err = reader_entry(r, S_GET_BY_FOLDER,
+                           VALUES(INT(block), INT(hash), TEXT(folder)),
+                           ret_entry);
     return err;
 }
 

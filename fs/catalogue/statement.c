@@ -209,7 +209,8 @@ int db_exec(struct db *d, const char *sql)
     return code == SQLITE_OK ? 0 : db_fail(d, code, sql);
 }
 
-static int bind(sqlite3_stmt *statement, int at, const struct value *v)
+static int statement_bind(sqlite3_stmt *statement, int at,
+                          const struct value *v)
 {
     switch (v->kind) {
     case VALUE_INT:
@@ -240,7 +241,7 @@ static int db_bind(struct db *d, enum statement which,
         code = sqlite3_prepare_v3(d->handle, texts[which], -1,
                                   SQLITE_PREPARE_PERSISTENT, statement, NULL);
     for (size_t i = 0; code == SQLITE_OK && i < count; i++)
-        code = bind(*statement, (int)i + 1, &values[i]);
+        code = statement_bind(*statement, (int)i + 1, &values[i]);
     if (code != SQLITE_OK)
         return db_fail(d, code, texts[which]);
     *ret_statement = *statement;

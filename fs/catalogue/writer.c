@@ -76,8 +76,8 @@ bool catalogue_lost_steps(struct catalogue *c)
 }
 
 /* number -1: a name without one. */
-static int save(struct catalogue *c, const char *name, int number,
-                int64_t value)
+static int writer_save(struct catalogue *c, const char *name, int number,
+                       int64_t value)
 {
     char text[32];
 
@@ -93,12 +93,12 @@ static int save_counters(struct catalogue *c, const struct counters *now)
     int err = 0;
 
     if (now->total != c->counters.total)
-        err = save(c, "total", -1, now->total);
+        err = writer_save(c, "total", -1, now->total);
     if (!err && now->stored_bytes != c->counters.stored_bytes)
-        err = save(c, "stored", -1, (int64_t)now->stored_bytes);
+        err = writer_save(c, "stored", -1, (int64_t)now->stored_bytes);
     for (int i = 0; !err && i <= ASSET_TYPE_COUNT; i++) {
         if (now->named[i] != c->counters.named[i])
-            err = save(c, "named", i, now->named[i]);
+            err = writer_save(c, "named", i, now->named[i]);
     }
     return err;
 }
@@ -139,17 +139,17 @@ static int prepare_commit(struct catalogue *c, struct commit *m)
     if (!err)
         err = save_counters(c, &m->counters);
     if (!err && m->diff.count > 0)
-        err = save(c, "version", -1, (int64_t)m->diff.version);
+        err = writer_save(c, "version", -1, (int64_t)m->diff.version);
     for (int i = 0; !err && i <= ASSET_TYPE_COUNT; i++) {
         if (is_touched(m, i))
-            err = save(c, "changed", i, m->diff.committed_ns);
+            err = writer_save(c, "changed", i, m->diff.committed_ns);
     }
     return err;
 }
 
 /* After `commits` has moved: who sees a listing's new time gets a reader of
  * the new listing. */
-static void publish(struct catalogue *c, const struct commit *m)
+static void writer_publish(struct catalogue *c, const struct commit *m)
 {
     c->counters = m->counters;
     for (int i = 0; i <= ASSET_TYPE_COUNT; i++) {
@@ -188,7 +188,7 @@ int catalogue_commit(struct catalogue *c, struct catalogue_diff *ret_diff)
     c->in_transaction = false;
     changes_clear(&c->changes);
     writer_written(c);
-    publish(c, &m);
+    writer_publish(c, &m);
     *ret_diff = m.diff;
     return 0;
 }
@@ -225,7 +225,7 @@ static void derived_done(struct derived *d)
     buf_done(&d->fold);
 }
 
-static int derive(const struct asset *a, struct derived *d)
+static int writer_derive(const struct asset *a, struct derived *d)
 {
     d->rendered = a->rendered_bytes;
     d->line = a->line_bytes;
@@ -330,9 +330,9 @@ static int insert_row(struct catalogue *c, const struct asset *a,
     return err;
 }
 
-static int insert(struct catalogue *c, const struct asset *a,
-                  const struct derived *d, bool named, int64_t now_s,
-                  int64_t *ret_row)
+static int writer_insert(struct catalogue *c, const struct asset *a,
+                         const struct derived *d, bool named, int64_t now_s,
+                         int64_t *ret_row)
 {
     struct folder_name name;
     int choice = named ? folder_choose(c, a->id, d->safe, &name) : -EAGAIN;
@@ -408,9 +408,9 @@ static int refresh_row(struct catalogue *c, const struct asset *a,
     return err;
 }
 
-static int update(struct catalogue *c, const struct asset *a,
-                  const struct derived *d, const struct known *k, bool named,
-                  int64_t now_s)
+static int writer_update(struct catalogue *c, const struct asset *a,
+                         const struct derived *d, const struct known *k,
+                         bool named, int64_t now_s)
 {
     struct touched *touched;
     enum sameness sameness;
@@ -444,15 +444,15 @@ int catalogue_put(struct catalogue *c, const struct asset *a, bool named,
     assert(c->in_transaction);
     if (c->failed)
         return c->failed;
-    int err = derive(a, &d);
+    int err = writer_derive(a, &d);
     if (err)
         return err;
     err = writer_find(c, a->id, &known);
     bool is_new = err == -ENOENT;
     if (is_new)
-        err = insert(c, a, &d, named, now_s, &row);
+        err = writer_insert(c, a, &d, named, now_s, &row);
     else if (!err)
-        err = update(c, a, &d, &known, named, now_s);
+        err = writer_update(c, a, &d, &known, named, now_s);
     if (err)
         return changes_spoil(c, err);
     *ret_row = is_new ? row : known.row;

@@ -10,11 +10,6 @@
 
 #define URL_MAX 16384 /* of a token; a longer one is no URL of ours */
 
-struct span {
-    const char *text;
-    size_t len;
-};
-
 static char *renewal_url_of(const struct scan_token *t)
 {
     size_t len;

@@ -90,7 +90,7 @@ static bool foreground_is_busy(const struct api *a, int64_t now_ms)
     return false;
 }
 
-static int64_t later(int64_t a_ms, int64_t b_ms)
+static int64_t pump_later(int64_t a_ms, int64_t b_ms)
 {
     return a_ms > b_ms ? a_ms : b_ms;
 }
@@ -118,13 +118,14 @@ static int64_t when_ms(struct api *a, const struct api_call *c, bool busy,
 {
     if (c->lane != API_FOREGROUND && busy)
         return CLOCK_NEVER_MS;
-    int64_t when = later(c->not_before_ms, api_host_when_ms(c->host, now_ms));
-    return later(when, c->picture
-                           ? picture_when_ms(a, c, now_ms)
-                           : api_budget_when_ms(
-                                 &a->categories[c->category].budget, c->lane,
-                                 a->categories[c->category].in_flight,
-                                 c->deadline_ms, now_ms));
+    int64_t when =
+        pump_later(c->not_before_ms, api_host_when_ms(c->host, now_ms));
+    return pump_later(
+        when, c->picture ? picture_when_ms(a, c, now_ms)
+                         : api_budget_when_ms(
+                               &a->categories[c->category].budget, c->lane,
+                               a->categories[c->category].in_flight,
+                               c->deadline_ms, now_ms));
 }
 
 /* The next call to send, foreground first, each lane in order of asking; NULL
