@@ -286,11 +286,6 @@ static const struct option_kind {
 #undef FIELD
 };
 
-const char *options_own_name(size_t i)
-{
-    return i < array_count(kinds) ? kinds[i].name : NULL;
-}
-
 static void explain_value(const struct option_kind *k, const char *value,
                           int err, struct buf *error)
 {
@@ -392,8 +387,8 @@ void options_append_unknown(const char *word, bool mount_words,
     /* A third of a word's letters may be wrong. */
     struct guess g = {.word = word, .len = len, .slips = len / 3 + 1};
     if (len <= GUESSED_MAX) {
-        for (size_t i = 0; options_own_name(i); i++)
-            options_consider(&g, options_own_name(i));
+        for (size_t i = 0; i < array_count(kinds); i++)
+            options_consider(&g, kinds[i].name);
         for (size_t i = 0; mount_words && options_mount_name(i); i++)
             options_consider(&g, options_mount_name(i));
     }

@@ -29,7 +29,7 @@
 
 #define WALK_PARALLEL      8
 #define MAX_CONNECTIONS    32
-#define LEAST_CONNECTIONS  4
+#define MIN_CONNECTIONS    4
 #define CONNECT_TIMEOUT_MS 10000
 #define WHY_BYTES          1024
 
@@ -164,9 +164,9 @@ static int count_connections(void)
     if (getrlimit(RLIMIT_NOFILE, &limit) < 0 ||
         limit.rlim_cur >= OTHER_DESCRIPTORS + MAX_CONNECTIONS)
         return MAX_CONNECTIONS;
-    return limit.rlim_cur > OTHER_DESCRIPTORS + LEAST_CONNECTIONS
+    return limit.rlim_cur > OTHER_DESCRIPTORS + MIN_CONNECTIONS
                ? (int)limit.rlim_cur - OTHER_DESCRIPTORS
-               : LEAST_CONNECTIONS;
+               : MIN_CONNECTIONS;
 }
 
 static int start_network(struct service *s, const struct options *o,

@@ -83,9 +83,7 @@ static int open_and_load(struct catalogue *c, char left)
     int err = schema_open(c, left);
 
     if (!err)
-        err =
-            db_exec(&c->db, "PRAGMA cache_size = " WRITER_CACHE ";"
-                            "CREATE TABLE temp.mark(row INTEGER PRIMARY KEY)");
+        err = db_exec(&c->db, "PRAGMA cache_size = " WRITER_CACHE);
     if (!err)
         err = load_counters(c);
     if (!err)

@@ -153,13 +153,6 @@ int catalogue_name_all(struct catalogue *c);
 /* -ENOENT when there is no such row. */
 int catalogue_remove(struct catalogue *c, int64_t row);
 
-/* Marks rows that a full walk saw. It removes nothing: the walk asks for the
- * rows that it didn't see (ascending, up to max) and decides itself. */
-int catalogue_mark_begin(struct catalogue *c);
-int catalogue_mark(struct catalogue *c, int64_t row);
-int catalogue_unmarked(struct catalogue *c, int64_t *rows, size_t max,
-                       size_t *ret_count);
-
 /* Completes table field for these fields (of at most CATALOGUE_MAX_INDEXED,
  * the least recently built gives way), all in one pass over the rows, of which
  * a step inside a transaction takes at most max_rows: some microseconds each.

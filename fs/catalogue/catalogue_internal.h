@@ -7,7 +7,7 @@
  * schema.c     the tables; opening a file, or setting it aside
  * vfs.c        SQLite's way to its file: pages with checksums, nothing mapped
  * statement.c  prepared statements, binding, SQLite's codes to errno
- * writer.c     transactions, put, remove, marks, state
+ * writer.c     transactions, put, remove, state
  * folder.c     folder names and who inherits the bare one
  * changes.c    rows touched by a transaction, and its difference
  * condition.c  queries as SQL conditions
@@ -72,8 +72,6 @@ enum statement {
     S_UNNAMED_NEXT,
     S_SET_FOLDER,
     S_STANDING,
-    S_MARK,
-    S_UNMARKED,
     S_KEYS,
     S_KEY_ADD,
     S_KEY_INDEXED,
@@ -189,9 +187,6 @@ bool vfs_header_has_sums(const unsigned char head[HEADER_BYTES]);
 
 /* writer.c */
 
-/* After a commit: readers start again, the log may be cut. Needs
- * changes_before as it was at the begin. */
-void writer_written(struct catalogue *c);
 /* One statement, as its own transaction or within the open one. */
 int writer_run(struct catalogue *c, enum statement which,
                const struct value *values, size_t count);

@@ -62,9 +62,6 @@ static const char *const texts[STATEMENT_COUNT] = {
         "UPDATE asset SET folder = ?, folder_hash = ? WHERE row = ?",
     [S_STANDING] = "SELECT type, size_bytes, id, folder, picture_url, "
                    "manifest_url IS NOT NULL FROM asset WHERE row = ?",
-    [S_MARK] = "INSERT OR IGNORE INTO temp.mark(row) VALUES(?)",
-    [S_UNMARKED] = "SELECT row FROM asset WHERE row NOT IN "
-                   "(SELECT row FROM temp.mark) ORDER BY row LIMIT ?",
     [S_KEYS] = "SELECT name, key, indexed FROM field_key ORDER BY name",
     [S_KEY_ADD] = "INSERT INTO field_key(name, indexed) VALUES(?, 0)",
     [S_KEY_INDEXED] = "UPDATE field_key SET indexed = ? WHERE key = ?",

@@ -161,7 +161,9 @@ static void writer_publish(struct catalogue *c, const struct commit *m)
     atomic_store(&c->version, m->diff.version);
 }
 
-void writer_written(struct catalogue *c)
+/* After a commit: readers start again, the log may be cut. Needs
+ * changes_before as it was at the begin. */
+static void writer_written(struct catalogue *c)
 {
     if (sqlite3_total_changes64(c->db.handle) == c->changes_before)
         return;
@@ -460,7 +462,7 @@ int catalogue_put(struct catalogue *c, const struct asset *a, bool named,
     return 0;
 }
 
-/* Names, removal, marks, state. */
+/* Names, removal, state. */
 
 static int name_next(struct catalogue *c, int64_t *after)
 {
@@ -528,34 +530,6 @@ int catalogue_remove(struct catalogue *c, int64_t row)
         (void)db_exec(&c->db, "UPDATE sqlite_sequence SET seq = "
                               "(SELECT max(row) FROM asset)");
     return err == -ENOENT ? err : changes_spoil(c, err);
-}
-
-int catalogue_mark_begin(struct catalogue *c)
-{
-    return changes_spoil(c, db_exec(&c->db, "DELETE FROM temp.mark"));
-}
-
-int catalogue_mark(struct catalogue *c, int64_t row)
-{
-    return changes_spoil(c, db_run(&c->db, S_MARK, VALUES(INT(row))));
-}
-
-int catalogue_unmarked(struct catalogue *c, int64_t *rows, size_t max,
-                       size_t *ret_count)
-{
-    size_t count = 0;
-    sqlite3_stmt *s;
-    int step = db_first(&c->db, S_UNMARKED, VALUES(INT((int64_t)max)), &s);
-
-    while (step > 0 && count < max) {
-        rows[count++] = sqlite3_column_int64(s, 0);
-        step = db_step(&c->db, s);
-    }
-    if (step < 0)
-        return changes_spoil(c, step);
-    (void)sqlite3_reset(s);
-    *ret_count = count;
-    return 0;
 }
 
 int writer_run(struct catalogue *c, enum statement which,

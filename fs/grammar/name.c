@@ -21,7 +21,6 @@
 #define ID_LIKE_MIN   16
 #define ID_LIKE_MAX   24
 #define EXTENSION_MAX 16
-#define UNIT_MAX      12 /* the longest character, escaped: four bytes */
 
 /* Stand in every directory of ours; no asset's folder may be called so. */
 static const char *const hidden_names[] = {

@@ -22,7 +22,6 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/thread.h"
-#include "wire/address.h"
 #include "wire/http_internal.h"
 
 #define IDLE_HANDLES        16
@@ -465,11 +464,6 @@ void http_call_by(struct http *h, int64_t due_ms)
         h->tick_due_ms = due_ms;
     }
     (void)curl_multi_wakeup(h->multi);
-}
-
-bool http_address_is_private(const struct sockaddr *address)
-{
-    return address_is_private(address);
 }
 
 const char *http_library_version(void)

@@ -31,8 +31,6 @@ static int put_json(const char *json, bool named)
 static int change(void)
 {
     struct catalogue_diff diff;
-    int64_t unmarked[4];
-    size_t n;
     int err = catalogue_begin(cat);
     if (err)
         return err;
@@ -41,12 +39,6 @@ static int change(void)
         err = put_json(ASSET_THREE, true);
     if (!err)
         err = catalogue_name_all(cat);
-    if (!err)
-        err = catalogue_mark_begin(cat);
-    if (!err)
-        err = catalogue_mark(cat, 2);
-    if (!err)
-        err = catalogue_unmarked(cat, unmarked, array_count(unmarked), &n);
     if (!err)
         err = catalogue_remove(cat, 1);
     if (!err)
@@ -58,7 +50,7 @@ static int change(void)
     err = catalogue_commit(cat, &diff);
     if (err)
         return err;
-    n = diff.count;
+    size_t n = diff.count;
     catalogue_diff_done(&diff);
     return n == 3 ? 0 : -EBADMSG;
 }

@@ -353,27 +353,6 @@ static void unfinished_come_newest_first(void **state)
     catalogue_slots_free(places, count);
 }
 
-static void what_was_not_marked_is_told(void **state)
-{
-    int64_t rows[PLACES];
-    size_t count;
-
-    put_places();
-    assert_int_equal(catalogue_mark_begin(cat), 0);
-    for (int64_t row = 1; row <= PLACES; row++)
-        if (row != 10 && row != 150 && row != PLACES)
-            assert_int_equal(catalogue_mark(cat, row), 0);
-    assert_int_equal(catalogue_unmarked(cat, rows, PLACES, &count), 0);
-    assert_int_equal(count, 3);
-    assert_int_equal(rows[0], 10);
-    assert_int_equal(rows[2], PLACES);
-    assert_int_equal(catalogue_unmarked(cat, rows, 2, &count), 0);
-    assert_int_equal(count, 2);
-    assert_int_equal(catalogue_mark_begin(cat), 0);
-    assert_int_equal(catalogue_unmarked(cat, rows, PLACES, &count), 0);
-    assert_int_equal(count, PLACES);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -387,7 +366,6 @@ int main(void)
         CASE(rank_counts_what_is_older),
         CASE(between_walks_the_order_from_the_newer_side),
         CASE(unfinished_come_newest_first),
-        CASE(what_was_not_marked_is_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
