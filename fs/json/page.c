@@ -170,14 +170,9 @@ static int read_elements(struct scan *s, struct page *p)
 static int64_t count_of(struct span info, const char *name)
 {
     struct span value = page_member(info, name);
-    int64_t count = 0;
-    for (size_t i = 0; i < value.len; i++) {
-        if (!ascii_is_digit(value.text[i]) ||
-            __builtin_mul_overflow(count, 10, &count) ||
-            __builtin_add_overflow(count, value.text[i] - '0', &count))
-            return -1;
-    }
-    return value.len ? count : -1;
+    int64_t count = -1;
+    (void)ascii_parse_count(value.text, value.len, INT64_MAX, &count);
+    return count;
 }
 
 /* One member of the envelope; of several with one name the last. */
