@@ -39,10 +39,7 @@ static char *resolve_dead(const char *path)
     return joined;
 }
 
-/* Whether path is "/dev/fd/N": a mount that somebody with more rights has made
- * (mount.fuse3 -o drop_privileges) and whose /dev/fuse is our descriptor N.
- * There is nothing to resolve or to check then. */
-static bool mountpoint_is_descriptor(const char *path)
+bool mountpoint_is_descriptor(const char *path)
 {
     static const char prefix[] = "/dev/fd/";
     return strncmp(path, prefix, sizeof(prefix) - 1) == 0;

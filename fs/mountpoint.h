@@ -21,6 +21,11 @@ int mountpoint_resolve(char **path);
  * line. */
 enum exit_status mountpoint_check(const char *path, struct buf *error);
 
+/* Whether path is "/dev/fd/N": a mount that somebody with more rights has made
+ * (mount.fuse3 -o drop_privileges) and whose /dev/fuse is our descriptor N.
+ * There is nothing to resolve or to check then. */
+bool mountpoint_is_descriptor(const char *path);
+
 /* Changes the kernel's flags (ro, rw, noatime, nodiratime) of a mount of ours:
  * mount -o remount. Root's alone. */
 enum exit_status mountpoint_remount(struct options *o, struct buf *error);

@@ -147,6 +147,9 @@ struct value text_value(const char *text);
 int db_fail(struct db *d, int code, const char *what);
 int db_exec(struct db *d, const char *sql);
 
+/* Resets, binds. 0 with the statement, or a negative errno. */
+int db_bind(struct db *d, enum statement which, const struct value *values,
+            size_t count, sqlite3_stmt **ret_statement);
 /* Binds and runs to the first row: 1 with the statement, 0 when there is none
  * (the statement is reset), or a negative errno. */
 int db_first(struct db *d, enum statement which, const struct value *values,

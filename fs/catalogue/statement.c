@@ -225,9 +225,8 @@ static int statement_bind(sqlite3_stmt *statement, int at,
     }
 }
 
-static int db_bind(struct db *d, enum statement which,
-                   const struct value *values, size_t count,
-                   sqlite3_stmt **ret_statement)
+int db_bind(struct db *d, enum statement which, const struct value *values,
+            size_t count, sqlite3_stmt **ret_statement)
 {
     sqlite3_stmt **statement = &d->statements[which];
     int code = SQLITE_OK;
