@@ -9,6 +9,21 @@
 
 #define BAR_CELLS 30
 
+/* 1,234,567 */
+static int append_count(struct buf *out, int64_t count)
+{
+    char digits[32];
+    int len = snprintf(digits, sizeof(digits), "%" PRId64, count);
+    int err = 0;
+    for (int i = 0; !err && i < len; i++) {
+        if (i > 0 && (len - i) % 3 == 0 && digits[i - 1] != '-')
+            err = buf_append_char(out, ',');
+        if (!err)
+            err = buf_append_char(out, digits[i]);
+    }
+    return err;
+}
+
 static int append_duration(struct buf *out, int64_t seconds)
 {
     if (seconds < 120)
@@ -24,7 +39,7 @@ static int append_assets(struct buf *out, const struct catalogue *c)
 {
     int err = buf_append_str(out, "assets    ");
     if (!err)
-        err = buf_append_count(out, catalogue_count(c, ASSET_TYPE_COUNT));
+        err = append_count(out, catalogue_count(c, ASSET_TYPE_COUNT));
     const char *separator = ": ";
     for (int i = 0; !err && i < ASSET_TYPE_COUNT; i++) {
         enum asset_type type = (enum asset_type)i;
@@ -33,7 +48,7 @@ static int append_assets(struct buf *out, const struct catalogue *c)
             continue;
         err = buf_append_str(out, separator);
         if (!err)
-            err = buf_append_count(out, count);
+            err = append_count(out, count);
         if (!err)
             err = buf_appendf(out, " %s", asset_type_name(type));
         separator = ", ";
@@ -54,11 +69,11 @@ static int append_walk(struct buf *out, const struct sync_status *s)
     bar[BAR_CELLS] = '\0';
     int err = buf_appendf(out, "reading   [%s] ", bar);
     if (!err)
-        err = buf_append_count(out, s->walked);
+        err = append_count(out, s->walked);
     if (!err && s->total >= 0)
         err = buf_append_str(out, " of ");
     if (!err && s->total >= 0)
-        err = buf_append_count(out, s->total);
+        err = append_count(out, s->total);
     return err ? err : buf_append_str(out, " for the first time\n");
 }
 
@@ -93,7 +108,7 @@ static int append_budget(struct buf *out, const struct api_stats *s)
     }
     int err = buf_append_str(out, "requests  ");
     if (!err)
-        err = buf_append_count(out, (int64_t)sent);
+        err = append_count(out, (int64_t)sent);
     if (!err)
         err = buf_appendf(out,
                           " since the start, %" PRIu64 " failed, %" PRIu64
