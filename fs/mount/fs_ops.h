@@ -34,7 +34,7 @@ void fs_push_wanted(struct mount *m);
  * longer after NODE_METADATA. -ENOENT where it has no such file. */
 int fs_file_text(struct catalogue_reader *reader, enum node_kind kind,
                  const struct catalogue_entry *asset, struct buf *out);
-/* fs_ops_link.c */
+/* fs_ops_saved.c */
 /* Whether a listing directory has a name by itself. */
 bool fs_name_is_ours(const struct view *v, const char *name);
 int fs_symlink(struct request *r);

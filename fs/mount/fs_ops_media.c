@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What stands in .media/<id>: the picture itself and the playlist. Their sizes
- * are learnt by fetching and by making them, once; pin.h says how what was
+ * are learnt by fetching and by making them, once; content.h says how what was
  * told and what is read stay one thing.
  */
 #include "mount/fs_ops.h"

@@ -11,7 +11,7 @@
 #include "base/log.h"
 #include "base/plant.h"
 #include "grammar/name.h"
-#include "mount/node.h"
+#include "tree/node.h"
 #include "mount/notify_internal.h"
 
 /* In struct notify's `directories`, beside the fixed views' bits. */

@@ -39,7 +39,7 @@
 #include <stdint.h>
 
 #include "catalogue/catalogue.h"
-#include "mount/view.h"
+#include "tree/view.h"
 
 #define NOTIFY_MAX       65536 /* notifications that wait */
 #define NOTIFY_MAX_VIEWS 1024  /* query directories that are told */

@@ -6,7 +6,7 @@
 
 #include "base/cleanup.h"
 #include "grammar/name.h"
-#include "mount/node.h"
+#include "tree/node.h"
 
 static uint32_t view_of(enum asset_type type)
 {

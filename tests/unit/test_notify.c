@@ -12,7 +12,7 @@
 #include <cmocka.h>
 
 #include "base/cleanup.h"
-#include "mount/node.h"
+#include "tree/node.h"
 
 #define CALL_SIZE 96
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "mount/view.h"
+#include "tree/view.h"
 
 #include <errno.h>
 #include <malloc.h>

@@ -8,16 +8,16 @@
  * itself, for `refresh`. Sizes are exact: OPEN is never asked, so a reader
  * sees what stat said. Pure functions but for the mount they take.
  */
-#ifndef TWELVEFS_MOUNT_ATTR_H
-#define TWELVEFS_MOUNT_ATTR_H
+#ifndef TWELVEFS_TREE_ATTR_H
+#define TWELVEFS_TREE_ATTR_H
 
 #include <stdint.h>
 #include <sys/stat.h>
 
 #include "base/buf.h"
 #include "catalogue/catalogue.h"
-#include "mount/node.h"
-#include "mount/view.h"
+#include "tree/node.h"
+#include "tree/view.h"
 
 #define ATTR_DAY_S 86400.0
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "mount/pin.h"
+#include "mount/content.h"
 
 #include <errno.h>
 #include <pthread.h>

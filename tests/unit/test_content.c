@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "mount/pin.h"
+#include "mount/content.h"
 
 static const struct media_content unknown = {.label = 1, .size_bytes = -1},
                                   one = {1, 100, 7}, other_bytes = {1, 100, 8},

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "mount/view.h"
+#include "tree/view.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -12,7 +12,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/hash.h"
-#include "mount/node.h"
+#include "tree/node.h"
 
 #define BUCKETS_MIN 64
 #define CROWD       1024 /* views between one asking to forget and the next */

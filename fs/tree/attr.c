@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "mount/attr.h"
+#include "tree/attr.h"
 
 #include <errno.h>
 #include <string.h>

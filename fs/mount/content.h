@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * pin.h - what the kernel was told of the pictures and playlists that it knows.
+ * content.h - what the kernel was told of the pictures and playlists that it knows.
  *
  * OPEN is never asked, so a reader goes by the size that LOOKUP or GETATTR
  * told, and reads piece by piece. All pieces must be of what was told:
@@ -17,8 +17,8 @@
  *
  * An entry lives from the first LOOKUP to the last FORGET. Any thread.
  */
-#ifndef TWELVEFS_MOUNT_PIN_H
-#define TWELVEFS_MOUNT_PIN_H
+#ifndef TWELVEFS_MOUNT_CONTENT_H
+#define TWELVEFS_MOUNT_CONTENT_H
 
 #include <stdbool.h>
 #include <stddef.h>

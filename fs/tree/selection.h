@@ -18,15 +18,15 @@
  *
  * Any thread; the table's lock isn't held while the catalogue works.
  */
-#ifndef TWELVEFS_MOUNT_SELECTION_H
-#define TWELVEFS_MOUNT_SELECTION_H
+#ifndef TWELVEFS_TREE_SELECTION_H
+#define TWELVEFS_TREE_SELECTION_H
 
 #include <stddef.h>
 #include <stdint.h>
 
 #include "base/buf.h"
 #include "catalogue/catalogue.h"
-#include "mount/view.h"
+#include "tree/view.h"
 
 #define SELECTIONS_MAX       256      /* kept at once */
 #define SELECTIONS_MAX_BYTES 33554432 /* … together, the newest one apart */

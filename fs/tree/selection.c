@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "mount/selection.h"
+#include "tree/selection.h"
 
 #include <errno.h>
 #include <pthread.h>

@@ -10,8 +10,8 @@
  * (view_remember, view_forget), and while a child view lives; the others live
  * always. A struct view doesn't change once it is made. Any thread.
  */
-#ifndef TWELVEFS_MOUNT_VIEW_H
-#define TWELVEFS_MOUNT_VIEW_H
+#ifndef TWELVEFS_TREE_VIEW_H
+#define TWELVEFS_TREE_VIEW_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -17,8 +17,8 @@
  * files of an asset have view 0 in every view, so that their pages are cached
  * once. Pure functions.
  */
-#ifndef TWELVEFS_MOUNT_NODE_H
-#define TWELVEFS_MOUNT_NODE_H
+#ifndef TWELVEFS_TREE_NODE_H
+#define TWELVEFS_TREE_NODE_H
 
 #include <stdbool.h>
 #include <stdint.h>

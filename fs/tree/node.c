@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "mount/node.h"
+#include "tree/node.h"
 
 #include <assert.h>
 
