@@ -6,234 +6,179 @@
 #include <search.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/queue.h>
 
 #include "base/cleanup.h"
 #include "base/plant.h"
 
-struct held_text {
-    struct pin_text text; /* first: the face */
-    unsigned references;  /* under the table's lock */
-    char *url, *bytes;
-};
-
-struct pin {
-    uint64_t number; /* first: tsearch's key */
+struct content {
+    uint64_t ino; /* first: tsearch's key */
     uint64_t lookups;
     uint32_t others; /* contents of one URL that were told before */
     struct media_content told;
-    struct held_text *text;
-    TAILQ_ENTRY(pin) link; /* while it holds a text */
-};
-TAILQ_HEAD(pin_list, pin);
-
-struct pin_table {
-    pthread_mutex_t lock;  /* guards everything below */
-    void *by_number;       /* tsearch tree of struct pin */
-    struct pin_list texts; /* the least recently used first */
-    size_t text_count;
 };
 
-int pin_table_new(struct pin_table **ret_table)
+struct content_table {
+    pthread_mutex_t lock; /* guards by_ino, and what is in there */
+    void *by_ino;         /* tsearch tree of struct content */
+    struct lru texts;     /* of those in by_ino */
+};
+
+static void content_destroy_text(struct lru_entry *e)
 {
-    struct pin_table *t = calloc(1, sizeof(*t));
+    struct content_text *text = (struct content_text *)e;
+    free(text->url);
+    free(text->bytes);
+    free(text);
+}
+
+int content_table_new(struct content_table **ret_table)
+{
+    struct content_table *t = calloc(1, sizeof(*t));
     if (!t)
         return -ENOMEM;
     (void)pthread_mutex_init(&t->lock, NULL);
-    TAILQ_INIT(&t->texts);
+    lru_init(&t->texts, CONTENT_TEXTS, SIZE_MAX, content_destroy_text);
     *ret_table = t;
     return 0;
 }
 
-/* ---- under the lock ------------------------------------------------------ */
+/* These four under the lock. */
 
-static int pin_compare(const void *a, const void *b)
+static int content_compare(const void *a, const void *b)
 {
     uint64_t x = *(const uint64_t *)a;
     uint64_t y = *(const uint64_t *)b;
     return (x > y) - (x < y);
 }
 
-static struct pin *pin_find(const struct pin_table *t, uint64_t number)
+static struct content *content_find(const struct content_table *t, uint64_t ino)
 {
-    struct pin **found = tfind(&number, &t->by_number, pin_compare);
+    struct content **found = tfind(&ino, &t->by_ino, content_compare);
     return found ? *found : NULL;
 }
 
-static struct pin *pin_make(struct pin_table *t, uint64_t number)
+static struct content *content_make(struct content_table *t, uint64_t ino)
 {
-    struct pin *p = calloc(1, sizeof(*p));
-    if (!p)
+    struct content *c = calloc(1, sizeof(*c));
+    if (!c)
         return NULL;
-    p->number = number;
-    p->told.size_bytes = -1;
-    if (!tsearch(p, &t->by_number, pin_compare)) {
-        free(p);
+    c->ino = ino;
+    c->told.size_bytes = -1;
+    if (!tsearch(c, &t->by_ino, content_compare)) {
+        free(c);
         return NULL;
     }
-    return p;
+    return c;
 }
 
-static void text_unref(struct held_text *h)
+static void content_free(struct content_table *t, struct content *c)
 {
-    if (!h || --h->references > 0)
-        return;
-    free(h->url);
-    free(h->bytes);
-    free(h);
+    lru_drop(&t->texts, c->ino, 0);
+    (void)tdelete(c, &t->by_ino, content_compare);
+    free(c);
 }
 
-static void pin_drop_text(struct pin_table *t, struct pin *p)
-{
-    if (!p->text)
-        return;
-    TAILQ_REMOVE(&t->texts, p, link);
-    t->text_count--;
-    text_unref(p->text);
-    p->text = NULL;
-}
-
-static void pin_free(struct pin_table *t, struct pin *p)
-{
-    pin_drop_text(t, p);
-    (void)tdelete(p, &t->by_number, pin_compare);
-    free(p);
-}
-
-/* ---- what was told ------------------------------------------------------- */
-
-void pin_table_free(struct pin_table *t)
+void content_table_free(struct content_table *t)
 {
     if (!t)
         return;
-    while (t->by_number)
-        pin_free(t, *(struct pin **)t->by_number);
+    while (t->by_ino)
+        content_free(t, *(struct content **)t->by_ino);
+    lru_done(&t->texts);
     (void)pthread_mutex_destroy(&t->lock);
     free(t);
 }
 
 /* The kernel has 32 bits for it. The same for the same URL, so that file
  * handles live longer than the inode does. */
-static uint32_t pin_generation(const struct pin *p)
+static uint32_t content_generation(const struct content *c)
 {
-    return (uint32_t)(p->told.label ^ p->told.label >> 32) + p->others;
+    return (uint32_t)(c->told.label ^ c->told.label >> 32) + c->others;
 }
 
-int pin_tell(struct pin_table *t, uint64_t number,
-             const struct media_content *content, uint64_t *ret_generation)
+int content_tell(struct content_table *t, uint64_t ino,
+                 const struct media_content *content, uint64_t *ret_generation)
 {
     guard_mutex(&t->lock);
-    struct pin *p = pin_find(t, number);
-    bool fresh = !p;
-    if (!p)
-        p = pin_make(t, number);
-    if (!p)
+    struct content *c = content_find(t, ino);
+    bool fresh = !c;
+    if (!c)
+        c = content_make(t, ino);
+    if (!c)
         return -ENOMEM;
-    bool settled = media_content_is_known(&p->told);
-    bool another = settled && media_content_differs(&p->told, content);
-    if (another && p->told.label == content->label)
-        p->others++;
+    bool settled = media_content_is_known(&c->told);
+    bool another = settled && media_content_differs(&c->told, content);
+    if (another && c->told.label == content->label)
+        c->others++;
     if (fresh || another || !settled)
-        p->told = *content;
-    p->lookups++;
-    *ret_generation = pin_generation(p);
+        c->told = *content;
+    c->lookups++;
+    *ret_generation = content_generation(c);
     return 0;
 }
 
-void pin_forget(struct pin_table *t, uint64_t number, uint64_t count)
+void content_forget(struct content_table *t, uint64_t ino, uint64_t count)
 {
     guard_mutex(&t->lock);
-    struct pin *p = pin_find(t, number);
-    if (!p)
+    struct content *c = content_find(t, ino);
+    if (!c)
         return;
-    p->lookups -= count < p->lookups ? count : p->lookups;
-    if (p->lookups == 0)
-        pin_free(t, p);
+    c->lookups -= count < c->lookups ? count : c->lookups;
+    if (c->lookups == 0)
+        content_free(t, c);
 }
 
-bool pin_is_known(struct pin_table *t, uint64_t number)
+bool content_is_known(struct content_table *t, uint64_t ino)
 {
     guard_mutex(&t->lock);
-    return pin_find(t, number);
+    return content_find(t, ino);
 }
 
-int pin_check(struct pin_table *t, uint64_t number,
-              const struct media_content *content)
+int content_check(struct content_table *t, uint64_t ino,
+                  const struct media_content *content)
 {
     guard_mutex(&t->lock);
-    struct pin *p = pin_find(t, number);
-    if (!p)
+    struct content *c = content_find(t, ino);
+    if (!c)
         return 0;
-    if (!media_content_is_known(&p->told)) {
-        p->told = *content;
+    if (!media_content_is_known(&c->told)) {
+        c->told = *content;
         return 0;
     }
-    if (planted("pin_mixture"))
+    if (planted("content_mixture"))
         return 0;
-    return media_content_differs(&p->told, content) ? -ESTALE : 0;
+    return media_content_differs(&c->told, content) ? -ESTALE : 0;
 }
 
-/* ---- texts --------------------------------------------------------------- */
-
-static struct held_text *make_text(const char *url, char *bytes, size_t len)
+int content_put_text(struct content_table *t, uint64_t ino, const char *url,
+                     char *bytes, size_t len, struct content_text **ret_text)
 {
-    struct held_text *h = calloc(1, sizeof(*h));
+    struct content_text *text = calloc(1, sizeof(*text));
     char *copy = strdup(url);
-    if (!h || !copy) {
+    if (!text || !copy) {
         free(bytes);
         free(copy);
-        free(h);
-        return NULL;
-    }
-    h->url = copy;
-    h->bytes = bytes;
-    h->text = (struct pin_text){.len = len, .url = copy, .bytes = bytes};
-    h->references = 1;
-    return h;
-}
-
-static void pin_hold_text(struct pin_table *t, struct pin *p,
-                          struct held_text *h)
-{
-    pin_drop_text(t, p);
-    if (t->text_count == PIN_TEXTS)
-        pin_drop_text(t, TAILQ_FIRST(&t->texts));
-    p->text = h;
-    h->references++;
-    TAILQ_INSERT_TAIL(&t->texts, p, link);
-    t->text_count++;
-}
-
-int pin_put_text(struct pin_table *t, uint64_t number, const char *url,
-                 char *bytes, size_t len, struct pin_text **ret_text)
-{
-    struct held_text *h = make_text(url, bytes, len);
-    if (!h)
+        free(text);
         return -ENOMEM;
+    }
+    *text = (struct content_text){.kept = {.key = {ino, 0}, .refs = 1},
+                                  .len = len,
+                                  .url = copy,
+                                  .bytes = bytes};
     guard_mutex(&t->lock);
-    struct pin *p = pin_find(t, number);
-    if (p)
-        pin_hold_text(t, p, h);
-    *ret_text = &h->text;
+    lru_drop(&t->texts, ino, 0);
+    *ret_text = text;
+    if (content_find(t, ino))
+        *ret_text = (struct content_text *)lru_put(&t->texts, &text->kept);
     return 0;
 }
 
-struct pin_text *pin_get_text(struct pin_table *t, uint64_t number)
+struct content_text *content_get_text(struct content_table *t, uint64_t ino)
 {
-    guard_mutex(&t->lock);
-    struct pin *p = pin_find(t, number);
-    if (!p || !p->text)
-        return NULL;
-    TAILQ_REMOVE(&t->texts, p, link);
-    TAILQ_INSERT_TAIL(&t->texts, p, link);
-    p->text->references++;
-    return &p->text->text;
+    return (struct content_text *)lru_get(&t->texts, ino, 0);
 }
 
-void pin_unref_text(struct pin_table *t, struct pin_text *text)
+void content_unref_text(struct content_table *t, struct content_text *text)
 {
-    if (!text)
-        return;
-    guard_mutex(&t->lock);
-    text_unref((struct held_text *)text);
+    lru_unref(&t->texts, text ? &text->kept : NULL);
 }

@@ -70,7 +70,7 @@ void fs_note_refusal(struct mount *m)
     struct caution *c = m->caution;
     int64_t now_ms = clock_mono_ms();
     bool news;
-    if (!m->deletes)
+    if (!m->tree.deletes)
         return;
     {
         guard_mutex(&c->lock);
@@ -176,7 +176,7 @@ static int ask_deletion(struct request *r, const struct view *v)
     err = catalogue_body(reader, asset.row, &body);
     if (err)
         return err;
-    keep_own(m, r->ino, node_number(NODE_FOLDER, v->number, asset.row));
+    keep_own(m, r->ino, node_ino(NODE_FOLDER, v->number, asset.row));
     r->tolerant = true;
     return park_change(r, m->change,
                        &(struct change_question){.kind = CHANGE_DELETE,
@@ -198,9 +198,8 @@ static bool has_assets(const struct node *n, const struct view *v)
 int fs_rmdir(struct request *r)
 {
     struct mount *m = r->mount;
-    struct node n;
     char quoted[QUOTED_BYTES];
-    cleanup(view_hold_done) struct view_hold hold = {0};
+    cleanup(tree_node_done) struct tree_node n = {0};
     if (r->asked & REQUEST_ASKED_CHANGE && r->answer) {
         give_up_own(m, r->ino, r->name);
         return r->answer;
@@ -212,10 +211,10 @@ int fs_rmdir(struct request *r)
     }
     if (!m->change)
         return -EROFS;
-    int err = fs_node(m, r->ino, &n, &hold);
+    int err = tree_find(&m->tree, r->ino, &n);
     if (err)
         return err;
-    if (!m->deletes || !has_assets(&n, hold.view) || is_on_guard(m))
+    if (!m->tree.deletes || !has_assets(&n.id, n.view) || is_on_guard(m))
         return -EPERM;
     if (has_changed_hands(m, r->name)) {
         log_warning(
@@ -224,5 +223,5 @@ int fs_rmdir(struct request *r)
             log_quote(r->name, strlen(r->name), quoted, sizeof(quoted)));
         return -EBUSY;
     }
-    return ask_deletion(r, hold.view);
+    return ask_deletion(r, n.view);
 }

@@ -184,14 +184,14 @@ void notify_link(struct notify *n, uint32_t view, const char *name)
     guard_mutex(&n->lock);
     if (!n->running)
         return;
-    notify_add(n, ITEM_ENTRY, node_number(NODE_VIEW, view, 1), 0, name);
+    notify_add(n, ITEM_ENTRY, node_ino(NODE_VIEW, view, 1), 0, name);
     notify_add_directory(n, view);
     (void)pthread_cond_signal(&n->more);
 }
 
 static void add_view(void *ctx, const struct view *v)
 {
-    notify_add(ctx, ITEM_ENTRY, node_number(NODE_VIEW, v->parent->number, 1), 0,
+    notify_add(ctx, ITEM_ENTRY, node_ino(NODE_VIEW, v->parent->number, 1), 0,
                v->segment);
 }
 
@@ -217,9 +217,9 @@ void notify_pages(struct notify *n, int64_t row)
     guard_mutex(&n->lock);
     if (!n->running)
         return;
-    notify_add(n, ITEM_PAGES, node_number(NODE_METADATA, 0, row), 0, NULL);
-    notify_add(n, ITEM_PAGES, node_number(NODE_PICTURE_URL, 0, row), 0, NULL);
-    notify_add(n, ITEM_PAGES, node_number(NODE_MANIFEST_URL, 0, row), 0, NULL);
+    notify_add(n, ITEM_PAGES, node_ino(NODE_METADATA, 0, row), 0, NULL);
+    notify_add(n, ITEM_PAGES, node_ino(NODE_PICTURE_URL, 0, row), 0, NULL);
+    notify_add(n, ITEM_PAGES, node_ino(NODE_MANIFEST_URL, 0, row), 0, NULL);
     (void)pthread_cond_signal(&n->more);
 }
 
@@ -307,13 +307,13 @@ static void tell_query_directories(struct notify *n)
     uint32_t views[NOTIFY_MAX_VIEWS];
     size_t count = view_numbers(n->views, views, array_count(views));
     for (size_t i = 0; i < count; i++) {
-        (void)n->kernel.inval_inode(n->ctx, node_number(NODE_VIEW, views[i], 1),
+        (void)n->kernel.inval_inode(n->ctx, node_ino(NODE_VIEW, views[i], 1),
                                     -1);
-        (void)n->kernel.inval_inode(
-            n->ctx, node_number(NODE_PICTURES, views[i], 1), -1);
+        (void)n->kernel.inval_inode(n->ctx,
+                                    node_ino(NODE_PICTURES, views[i], 1), -1);
     }
     for (uint32_t view = 0; view < VIEW_ID; view++)
-        (void)n->kernel.inval_inode(n->ctx, node_number(NODE_PICTURES, view, 1),
+        (void)n->kernel.inval_inode(n->ctx, node_ino(NODE_PICTURES, view, 1),
                                     -1);
 }
 
@@ -321,7 +321,7 @@ static void tell_directories(struct notify *n, unsigned directories)
 {
     for (uint32_t view = 0; view < VIEW_FIRST_QUERY; view++)
         if (directories >> view & 1)
-            (void)n->kernel.inval_inode(n->ctx, node_number(NODE_VIEW, view, 1),
+            (void)n->kernel.inval_inode(n->ctx, node_ino(NODE_VIEW, view, 1),
                                         -1);
     if (directories & DIRECTORIES_QUERY)
         tell_query_directories(n);

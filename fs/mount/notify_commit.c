@@ -20,7 +20,7 @@ static void add_appeared(struct notify *n, enum asset_type type,
         return;
     notify_add_directory(n, view_of(type));
     if (negatives)
-        notify_add(n, ITEM_ENTRY, node_number(NODE_VIEW, view_of(type), 1), 0,
+        notify_add(n, ITEM_ENTRY, node_ino(NODE_VIEW, view_of(type), 1), 0,
                    folder);
 }
 
@@ -34,18 +34,18 @@ static void add_vanished(struct notify *n, enum asset_type type, int64_t row,
         return;
     notify_add_directory(n, view_of(type));
     notify_add(n, deleted ? ITEM_DELETE : ITEM_ENTRY,
-               node_number(NODE_VIEW, view_of(type), 1),
-               node_number(NODE_FOLDER, view_of(type), row), folder);
+               node_ino(NODE_VIEW, view_of(type), 1),
+               node_ino(NODE_FOLDER, view_of(type), row), folder);
 }
 
 static void add_files(struct notify *n, const struct catalogue_change *c)
 {
-    notify_add(n, ITEM_PAGES, node_number(NODE_METADATA, 0, c->row), 0, NULL);
+    notify_add(n, ITEM_PAGES, node_ino(NODE_METADATA, 0, c->row), 0, NULL);
     if (c->extension[0] || c->old_extension[0])
-        notify_add(n, ITEM_PAGES, node_number(NODE_PICTURE_URL, 0, c->row), 0,
+        notify_add(n, ITEM_PAGES, node_ino(NODE_PICTURE_URL, 0, c->row), 0,
                    NULL);
     if (c->manifest || c->old_manifest)
-        notify_add(n, ITEM_PAGES, node_number(NODE_MANIFEST_URL, 0, c->row), 0,
+        notify_add(n, ITEM_PAGES, node_ino(NODE_MANIFEST_URL, 0, c->row), 0,
                    NULL);
 }
 
@@ -72,7 +72,7 @@ static void add_links(struct notify *n, const struct catalogue_change *c,
     bool manifests = c->manifest != c->old_manifest;
     if (!pictures && !manifests)
         return;
-    uint64_t folder = node_number(NODE_FOLDER, view, c->row);
+    uint64_t folder = node_ino(NODE_FOLDER, view, c->row);
     if (pictures)
         notify_add(n, ITEM_ENTRY, folder, 0, "thumbnail.url");
     if (manifests)
@@ -89,7 +89,7 @@ static void add_media(struct notify *n, const struct catalogue_change *c)
     bool pictures = strcmp(c->extension, c->old_extension) != 0;
     if (!pictures && c->manifest == c->old_manifest)
         return;
-    uint64_t media = node_number(NODE_MEDIA, 0, c->row);
+    uint64_t media = node_ino(NODE_MEDIA, 0, c->row);
     if (pictures) {
         add_picture_name(n, media, c->old_extension);
         add_picture_name(n, media, c->extension);
@@ -107,10 +107,9 @@ static void add_id(struct notify *n, const struct catalogue_change *c,
     if (name_of_id(c->id, component))
         return;
     notify_add(n, deleted ? ITEM_DELETE : ITEM_ENTRY,
-               node_number(NODE_VIEW, VIEW_ID, 1),
-               node_number(NODE_FOLDER, VIEW_ID, c->row), component);
-    notify_add(n, ITEM_ENTRY, node_number(NODE_FIXED, 0, NODE_FIXED_MEDIA), 0,
-               component);
+               node_ino(NODE_VIEW, VIEW_ID, 1),
+               node_ino(NODE_FOLDER, VIEW_ID, c->row), component);
+    notify_add(n, ITEM_ENTRY, node_ino(NODE_ALL_MEDIA, 0, 1), 0, component);
 }
 
 static void add_change(struct notify *n, const struct catalogue_change *c,
@@ -151,7 +150,7 @@ static void add_change(struct notify *n, const struct catalogue_change *c,
 static void add_to_query(struct notify *n, const struct catalogue_change *c,
                          uint32_t view)
 {
-    uint64_t directory = node_number(NODE_VIEW, view, 1);
+    uint64_t directory = node_ino(NODE_VIEW, view, 1);
     if (c->kind == CATALOGUE_RENEWED)
         return;
     if (c->old_folder)

@@ -12,10 +12,8 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
-#include "base/clock.h"
 #include "base/log.h"
 #include "mount/device.h"
-#include "mount/entry.h"
 #include "mount/fs_ops.h"
 #include "mount/kernel.h"
 #include "mount/mount.h"
@@ -125,24 +123,41 @@ static int make_tables(struct mount *m)
         .expire_entry = tell_expiry,
         .delete_entry = tell_deletion,
     };
-    int err = view_table_new(&m->views);
+    int err = tree_init(&m->tree);
     if (!err)
-        err = selection_table_new(&m->selections);
-    if (!err)
-        err = pin_table_new(&m->pins);
+        err = content_table_new(&m->contents);
     if (!err)
         err = caution_new(&m->caution);
     if (!err)
         err = history_new(&m->history);
     if (!err)
-        err = status_table_new(&m->statuses);
-    if (!err)
         err = park_new(m->sync, m->media, wake, m, &m->park);
     if (!err)
         err = device_new(has_ready, m, &m->device);
     if (!err)
-        err = notify_new(&kernel, m, m->views, &m->notify);
+        err = notify_new(&kernel, m, m->tree.views, &m->notify);
     return err;
+}
+
+static int append_status(void *ctx, struct buf *out)
+{
+    return status_json(ctx, out);
+}
+
+static void fill_tree(struct mount *m, const struct mount_config *config)
+{
+    struct tree *t = &m->tree;
+    t->catalogue = m->catalogue;
+    t->sync = m->sync;
+    t->uid = config->uid;
+    t->gid = config->gid;
+    t->umask = config->umask;
+    t->saves = config->read_write;
+    t->tags = m->change;
+    t->deletes = m->change && config->deletes;
+    t->refresh_s = (double)config->refresh_ms / 1000;
+    t->status = append_status;
+    t->ctx = m;
 }
 
 static int fill(struct mount *m, const struct mount_config *config)
@@ -150,15 +165,10 @@ static int fill(struct mount *m, const struct mount_config *config)
     m->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (m->stop_fd < 0)
         return -errno;
-    m->owner = (struct attr_owner){config->uid, config->gid, config->umask};
-    m->refresh_s = (double)config->refresh_ms / 1000;
     m->timeout_ms = config->timeout_ms;
-    m->started_ns = clock_wall_ns();
-    m->root_changed_ns = m->started_ns;
-    m->other_shown = catalogue_count(m->catalogue, ASSET_OTHER) > 0;
     m->read_write = config->read_write;
     m->no_pictures = config->no_pictures;
-    m->deletes = m->change && config->deletes;
+    fill_tree(m, config);
     m->wants_rings = config->io_uring;
     m->mountpoint = strdup(config->mountpoint);
     m->source = strdup(config->source);
@@ -200,12 +210,10 @@ void mount_free(struct mount *m)
         fuse_session_destroy(m->session);
     park_free(m->park);
     device_free(m->device);
-    status_table_free(m->statuses);
     history_free(m->history);
-    pin_table_free(m->pins);
+    content_table_free(m->contents);
     caution_free(m->caution);
-    selection_table_free(m->selections);
-    view_table_free(m->views);
+    tree_done(&m->tree);
     (void)pthread_mutex_destroy(&m->push_lock);
     close_fd(&m->stop_fd);
     free(m->mountpoint);
@@ -219,13 +227,13 @@ static void tell_pictures(struct mount *m, const struct catalogue_diff *diff)
 {
     for (size_t i = 0; i < diff->count; i++) {
         const struct catalogue_change *c = &diff->changes[i];
-        char name[ENTRY_PICTURE_SIZE];
+        char name[NAME_SIZE];
         if (c->kind == CATALOGUE_ADDED || c->kind == CATALOGUE_RENEWED ||
             !c->old_extension[0] ||
-            !pin_is_known(m->pins, node_number(NODE_PICTURE, 0, c->row)))
+            !content_is_known(m->contents, node_ino(NODE_PICTURE, 0, c->row)))
             continue;
-        (void)snprintf(name, sizeof(name), "thumbnail.%s", c->old_extension);
-        notify_name(m->notify, node_number(NODE_MEDIA, 0, c->row), name);
+        tree_child_name(NODE_PICTURE, c->old_extension, name);
+        notify_name(m->notify, node_ino(NODE_MEDIA, 0, c->row), name);
     }
 }
 
@@ -233,9 +241,9 @@ void mount_committed(void *ctx, const struct catalogue_diff *diff)
 {
     struct mount *m = ctx;
     bool other = catalogue_count(m->catalogue, ASSET_OTHER) > 0;
-    if (other != m->other_shown) {
-        m->root_changed_ns = diff->committed_ns;
-        m->other_shown = other;
+    if (other != m->tree.other_shown) {
+        m->tree.root_changed_ns = diff->committed_ns;
+        m->tree.other_shown = other;
         notify_other(m->notify, other, m->long_negatives);
     }
     history_add(m->history, diff);

@@ -5,6 +5,7 @@
 #include <limits.h>
 #include <malloc.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,41 +16,43 @@
 #include "tree/node.h"
 
 #define BUCKETS_MIN 64
-#define CROWD       1024 /* views between one asking to forget and the next */
-#define NS_PER_MS   1000000
+#define CROWDED_EVERY                                                          \
+    1024 /* views between one asking to forget and the next                    \
+          */
+#define NS_PER_MS 1000000
 
 _Static_assert(VIEW_MAX + VIEW_FIRST_QUERY < NODE_VIEW_END, "numbers suffice");
-#define PLACE_MAX ((size_t)QUERY_MAX_TERMS * (NAME_MAX + 1))
+#define PATH_LEN_MAX ((size_t)QUERY_MAX_TERMS * (NAME_MAX + 1))
 
 /* A view as the table keeps it; the public part comes first. */
-struct entry {
+struct slot {
     struct view view;
     uint64_t refs;       /* callers' and children's */
     uint64_t remembered; /* the kernel's */
     uint64_t hash;       /* of (parent's number, segment) */
-    struct entry *next_by_number;
-    struct entry *next_by_name;
-    char text[]; /* place; the segment is its end */
+    struct slot *next_by_number;
+    struct slot *next_by_name;
+    char text[]; /* path; the segment is its end */
 };
 
 struct view_table {
     pthread_mutex_t lock; /* guards everything below */
-    struct entry *fixed[VIEW_FIRST_QUERY];
-    struct entry **by_number;
-    struct entry **by_name;
-    size_t buckets; /* a power of two */
-    size_t count;   /* query views */
-    bool crowded;   /* since view_is_crowded said so */
+    struct slot *fixed[VIEW_FIRST_QUERY];
+    struct slot **by_number;
+    struct slot **by_name;
+    size_t buckets;       /* a power of two */
+    size_t count;         /* query views */
+    _Atomic bool crowded; /* since view_is_crowded said so; no lock */
     uint32_t next_number;
     uint64_t next_serial;
 };
 
-static uint64_t hash_name(uint32_t parent, const char *segment)
+static uint64_t view_hash(uint32_t parent, const char *segment)
 {
     return hash_bytes(segment, strlen(segment), parent);
 }
 
-static void entry_free(struct entry *e)
+static void view_free(struct slot *e)
 {
     if (!e)
         return;
@@ -57,19 +60,19 @@ static void entry_free(struct entry *e)
     free(e);
 }
 
-DEFINE_CLEANUP(free_entry, struct entry *, entry_free)
+DEFINE_CLEANUP(free_view, struct slot *, view_free)
 
-static struct entry *entry_new(struct view *parent, const char *segment)
+static struct slot *view_new(struct view *parent, const char *segment)
 {
-    bool nested = parent && parent->place[0];
-    size_t head = nested ? strlen(parent->place) + 1 : 0;
+    bool nested = parent && parent->path[0];
+    size_t head = nested ? strlen(parent->path) + 1 : 0;
     size_t size = head + strlen(segment) + 1;
-    struct entry *e = calloc(1, sizeof(*e) + size);
+    struct slot *e = calloc(1, sizeof(*e) + size);
     if (!e)
         return NULL;
-    (void)snprintf(e->text, size, "%s%s%s", nested ? parent->place : "",
+    (void)snprintf(e->text, size, "%s%s%s", nested ? parent->path : "",
                    nested ? "/" : "", segment);
-    e->view.place = e->text;
+    e->view.path = e->text;
     e->view.segment = e->text + head;
     e->view.parent = parent;
     e->view.depth = parent ? parent->depth + 1 : 0;
@@ -77,12 +80,12 @@ static struct entry *entry_new(struct view *parent, const char *segment)
     return e;
 }
 
-static int add_fixed(struct view_table *t, uint32_t number, const char *name,
-                     enum asset_type type)
+static int view_add_fixed(struct view_table *t, uint32_t number,
+                          const char *name, enum asset_type type)
 {
-    struct entry *root = t->fixed[VIEW_ROOT];
-    cleanup(free_entry) struct entry *e =
-        entry_new(root ? &root->view : NULL, name);
+    struct slot *root = t->fixed[VIEW_ROOT];
+    cleanup(free_view) struct slot *e =
+        view_new(root ? &root->view : NULL, name);
     if (!e)
         return -ENOMEM;
     e->view.number = number;
@@ -98,20 +101,20 @@ static int add_fixed(struct view_table *t, uint32_t number, const char *name,
     return 0;
 }
 
-static int allocate_buckets(struct view_table *t, size_t buckets)
+static int view_allocate_buckets(struct view_table *t, size_t buckets)
 {
-    struct entry **by_number = calloc(buckets, sizeof(struct entry *));
-    struct entry **by_name = calloc(buckets, sizeof(struct entry *));
+    struct slot **by_number = calloc(buckets, sizeof(struct slot *));
+    struct slot **by_name = calloc(buckets, sizeof(struct slot *));
     if (!by_number || !by_name) {
         free(by_number);
         free(by_name);
         return -ENOMEM;
     }
     for (size_t i = 0; i < t->buckets; i++) {
-        for (struct entry *e = t->by_number[i]; e;) {
-            struct entry *next = e->next_by_number;
-            struct entry **number = &by_number[e->view.number & (buckets - 1)];
-            struct entry **name = &by_name[e->hash & (buckets - 1)];
+        for (struct slot *e = t->by_number[i]; e;) {
+            struct slot *next = e->next_by_number;
+            struct slot **number = &by_number[e->view.number & (buckets - 1)];
+            struct slot **name = &by_name[e->hash & (buckets - 1)];
             e->next_by_number = *number;
             *number = e;
             e->next_by_name = *name;
@@ -136,15 +139,15 @@ int view_table_new(struct view_table **ret_table)
     t->next_number = VIEW_FIRST_QUERY;
     /* Past those of an earlier mount: a handle may outlive it. */
     t->next_serial = (uint64_t)clock_wall_ns() / NS_PER_MS;
-    int err = allocate_buckets(t, BUCKETS_MIN);
+    int err = view_allocate_buckets(t, BUCKETS_MIN);
     if (!err)
-        err = add_fixed(t, VIEW_ROOT, "", ASSET_TYPE_COUNT);
+        err = view_add_fixed(t, VIEW_ROOT, "", ASSET_TYPE_COUNT);
     for (int i = 0; !err && i < ASSET_TYPE_COUNT; i++)
-        err =
-            add_fixed(t, VIEW_FIRST_TYPE + (uint32_t)i,
-                      asset_type_name((enum asset_type)i), (enum asset_type)i);
+        err = view_add_fixed(t, VIEW_FIRST_TYPE + (uint32_t)i,
+                             asset_type_name((enum asset_type)i),
+                             (enum asset_type)i);
     if (!err)
-        err = add_fixed(t, VIEW_ID, ".id", ASSET_TYPE_COUNT);
+        err = view_add_fixed(t, VIEW_ID, ".id", ASSET_TYPE_COUNT);
     if (err) {
         view_table_free(t);
         return err;
@@ -158,34 +161,35 @@ void view_table_free(struct view_table *t)
     if (!t)
         return;
     for (size_t i = 0; i < t->buckets; i++) {
-        for (struct entry *e = t->by_number[i]; e;) {
-            struct entry *next = e->next_by_number;
-            entry_free(e);
+        for (struct slot *e = t->by_number[i]; e;) {
+            struct slot *next = e->next_by_number;
+            view_free(e);
             e = next;
         }
     }
     for (size_t i = 0; i < array_count(t->fixed); i++)
-        entry_free(t->fixed[i]);
+        view_free(t->fixed[i]);
     free(t->by_number);
     free(t->by_name);
     (void)pthread_mutex_destroy(&t->lock);
     free(t);
 }
 
-static struct entry *find_number(struct view_table *t, uint32_t number)
+static struct slot *view_find_number(struct view_table *t, uint32_t number)
 {
     if (number < VIEW_FIRST_QUERY)
         return t->fixed[number];
-    struct entry *e = t->by_number[number & (t->buckets - 1)];
+    struct slot *e = t->by_number[number & (t->buckets - 1)];
     while (e && e->view.number != number)
         e = e->next_by_number;
     return e;
 }
 
-static struct entry *find_name(struct view_table *t, const struct view *parent,
-                               const char *segment, uint64_t hash)
+static struct slot *view_find_name(struct view_table *t,
+                                   const struct view *parent,
+                                   const char *segment, uint64_t hash)
 {
-    struct entry *e = t->by_name[hash & (t->buckets - 1)];
+    struct slot *e = t->by_name[hash & (t->buckets - 1)];
     while (e && (e->hash != hash || e->view.parent != parent ||
                  strcmp(e->view.segment, segment) != 0))
         e = e->next_by_name;
@@ -195,16 +199,25 @@ static struct entry *find_name(struct view_table *t, const struct view *parent,
 struct view *view_get(struct view_table *t, uint32_t number)
 {
     guard_mutex(&t->lock);
-    struct entry *e = find_number(t, number);
+    struct slot *e = view_find_number(t, number);
     if (!e)
         return NULL;
     e->refs++;
     return &e->view;
 }
 
-static void unlink_entry(struct view_table *t, struct entry *e)
+uint32_t view_named(const struct view_table *t, const char *name)
 {
-    struct entry **at = &t->by_number[e->view.number & (t->buckets - 1)];
+    uint32_t number = VIEW_ID; /* fixed views don't change: no lock */
+    while (number > VIEW_ROOT &&
+           strcmp(t->fixed[number]->view.segment, name) != 0)
+        number--;
+    return number;
+}
+
+static void view_unlink(struct view_table *t, struct slot *e)
+{
+    struct slot **at = &t->by_number[e->view.number & (t->buckets - 1)];
     while (*at != e)
         at = &(*at)->next_by_number;
     *at = e->next_by_number;
@@ -217,12 +230,13 @@ static void unlink_entry(struct view_table *t, struct entry *e)
 
 /* Many views that were entered once should leave neither buckets nor, in the
  * C library's keeping, the pages that they were on. */
-static void shrink(struct view_table *t)
+static void view_shrink(struct view_table *t)
 {
     if (t->buckets == BUCKETS_MIN || t->count >= t->buckets / 8)
         return;
     size_t buckets = t->buckets / 4;
-    (void)allocate_buckets(t, buckets > BUCKETS_MIN ? buckets : BUCKETS_MIN);
+    (void)view_allocate_buckets(t,
+                                buckets > BUCKETS_MIN ? buckets : BUCKETS_MIN);
 #ifdef __GLIBC__
     (void)malloc_trim(0);
 #endif
@@ -230,45 +244,45 @@ static void shrink(struct view_table *t)
 
 /* Frees a view that nobody needs, and its parents as far as it was the last
  * to need them. */
-static void settle(struct view_table *t, struct entry *e)
+static void view_settle(struct view_table *t, struct slot *e)
 {
     while (e && view_is_query(&e->view) && !e->refs && !e->remembered) {
-        struct entry *parent = (struct entry *)e->view.parent;
-        unlink_entry(t, e);
-        entry_free(e);
+        struct slot *parent = (struct slot *)e->view.parent;
+        view_unlink(t, e);
+        view_free(e);
         parent->refs--;
         e = parent;
     }
-    shrink(t);
+    view_shrink(t);
 }
 
 /* Numbers go round, so that one that was forgotten stays unused for long. */
-static uint32_t take_number(struct view_table *t)
+static uint32_t view_take_number(struct view_table *t)
 {
     uint32_t number;
     do {
         number = t->next_number++;
         if (t->next_number == NODE_VIEW_END)
             t->next_number = VIEW_FIRST_QUERY;
-    } while (find_number(t, number));
+    } while (view_find_number(t, number));
     return number;
 }
 
-static void link_entry(struct view_table *t, struct entry *e)
+static void view_link(struct view_table *t, struct slot *e)
 {
-    e->view.number = take_number(t);
+    e->view.number = view_take_number(t);
     e->view.serial = t->next_serial++;
     e->view.generation = (uint32_t)e->view.serial;
-    struct entry **number = &t->by_number[e->view.number & (t->buckets - 1)];
-    struct entry **name = &t->by_name[e->hash & (t->buckets - 1)];
+    struct slot **number = &t->by_number[e->view.number & (t->buckets - 1)];
+    struct slot **name = &t->by_name[e->hash & (t->buckets - 1)];
     e->next_by_number = *number;
     *number = e;
     e->next_by_name = *name;
     *name = e;
     t->count++;
-    if (t->count >= VIEW_MAX / 2 && t->count % CROWD == 0)
+    if (t->count >= VIEW_MAX / 2 && t->count % CROWDED_EVERY == 0)
         t->crowded = true;
-    ((struct entry *)e->view.parent)->refs++;
+    ((struct slot *)e->view.parent)->refs++;
 }
 
 int view_enter(struct view_table *t, struct view *parent, const char *segment,
@@ -277,12 +291,12 @@ int view_enter(struct view_table *t, struct view *parent, const char *segment,
     if (!view_is_listing(parent) || parent->depth >= QUERY_MAX_TERMS)
         return -ENOENT;
     if (strlen(segment) > NAME_MAX ||
-        strlen(parent->place) + strlen(segment) > PLACE_MAX)
+        strlen(parent->path) + strlen(segment) > PATH_LEN_MAX)
         return -ENAMETOOLONG;
-    uint64_t hash = hash_name(parent->number, segment);
+    uint64_t hash = view_hash(parent->number, segment);
     {
         guard_mutex(&t->lock);
-        struct entry *found = find_name(t, parent, segment, hash);
+        struct slot *found = view_find_name(t, parent, segment, hash);
         if (found) {
             found->refs++;
             *ret_view = &found->view;
@@ -291,7 +305,7 @@ int view_enter(struct view_table *t, struct view *parent, const char *segment,
     }
 
     /* Made without the lock: known() asks the catalogue. */
-    cleanup(free_entry) struct entry *e = entry_new(parent, segment);
+    cleanup(free_view) struct slot *e = view_new(parent, segment);
     if (!e)
         return -ENOMEM;
     e->hash = hash;
@@ -302,13 +316,14 @@ int view_enter(struct view_table *t, struct view *parent, const char *segment,
         return err;
 
     guard_mutex(&t->lock);
-    struct entry *found = find_name(t, parent, segment, hash);
+    struct slot *found = view_find_name(t, parent, segment, hash);
     if (!found && t->count >= VIEW_MAX)
         return -ENFILE;
     if (!found && t->count >= t->buckets)
-        (void)allocate_buckets(t, t->buckets * 2); /* else it is but slower */
+        (void)view_allocate_buckets(t,
+                                    t->buckets * 2); /* else it is but slower */
     if (!found) {
-        link_entry(t, e);
+        view_link(t, e);
         found = steal_ptr(e);
     }
     found->refs++;
@@ -321,9 +336,9 @@ void view_unref(struct view_table *t, struct view *v)
     if (!v)
         return;
     guard_mutex(&t->lock);
-    struct entry *e = (struct entry *)v;
+    struct slot *e = (struct slot *)v;
     e->refs--;
-    settle(t, e);
+    view_settle(t, e);
 }
 
 void view_remember(struct view_table *t, uint32_t number, uint64_t count)
@@ -331,7 +346,7 @@ void view_remember(struct view_table *t, uint32_t number, uint64_t count)
     if (number < VIEW_FIRST_QUERY)
         return;
     guard_mutex(&t->lock);
-    struct entry *e = find_number(t, number);
+    struct slot *e = view_find_number(t, number);
     if (e)
         e->remembered += count;
 }
@@ -341,11 +356,11 @@ void view_forget(struct view_table *t, uint32_t number, uint64_t count)
     if (number < VIEW_FIRST_QUERY)
         return;
     guard_mutex(&t->lock);
-    struct entry *e = find_number(t, number);
+    struct slot *e = view_find_number(t, number);
     if (!e)
         return;
     e->remembered -= count < e->remembered ? count : e->remembered;
-    settle(t, e);
+    view_settle(t, e);
 }
 
 size_t view_count(struct view_table *t)
@@ -359,7 +374,7 @@ size_t view_numbers(struct view_table *t, uint32_t *numbers, size_t max)
     size_t count = 0;
     guard_mutex(&t->lock);
     for (size_t i = 0; i < t->buckets && count < max; i++)
-        for (struct entry *e = t->by_number[i]; e && count < max;
+        for (struct slot *e = t->by_number[i]; e && count < max;
              e = e->next_by_number)
             numbers[count++] = e->view.number;
     return count;
@@ -367,16 +382,13 @@ size_t view_numbers(struct view_table *t, uint32_t *numbers, size_t max)
 
 bool view_is_crowded(struct view_table *t)
 {
-    guard_mutex(&t->lock);
-    bool crowded = t->crowded;
-    t->crowded = false;
-    return crowded;
+    return t->crowded && atomic_exchange(&t->crowded, false);
 }
 
 void view_each(struct view_table *t, view_each_fn *fn, void *ctx)
 {
     guard_mutex(&t->lock);
     for (size_t i = 0; i < t->buckets; i++)
-        for (struct entry *e = t->by_number[i]; e; e = e->next_by_number)
+        for (struct slot *e = t->by_number[i]; e; e = e->next_by_number)
             fn(ctx, &e->view);
 }

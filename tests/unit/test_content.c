@@ -18,106 +18,106 @@ static const struct media_content unknown = {.label = 1, .size_bytes = -1},
                                   other_size = {1, 99, 7},
                                   other_url = {2, -1, 0};
 
-static struct pin_table *make_table(void)
+static struct content_table *make_table(void)
 {
-    struct pin_table *t = NULL;
-    assert_int_equal(pin_table_new(&t), 0);
+    struct content_table *t = NULL;
+    assert_int_equal(content_table_new(&t), 0);
     return t;
 }
 
-static uint64_t tell(struct pin_table *t, uint64_t number,
+static uint64_t tell(struct content_table *t, uint64_t number,
                      const struct media_content *c)
 {
     uint64_t generation = 0;
-    assert_int_equal(pin_tell(t, number, c, &generation), 0);
+    assert_int_equal(content_tell(t, number, c, &generation), 0);
     return generation;
 }
 
 static void a_size_once_told_settles_what_it_is(void **state)
 {
-    struct pin_table *t = make_table();
+    struct content_table *t = make_table();
     uint64_t generation = tell(t, 5, &unknown);
-    assert_int_equal(pin_check(t, 5, &unknown), 0);
-    assert_int_equal(pin_check(t, 5, &one), 0);
-    assert_int_equal(pin_check(t, 5, &one), 0);
-    assert_int_equal(pin_check(t, 5, &unknown), 0);
-    assert_int_equal(pin_check(t, 5, &other_bytes), -ESTALE);
-    assert_int_equal(pin_check(t, 5, &other_size), -ESTALE);
-    assert_int_equal(pin_check(t, 5, &other_url), -ESTALE);
-    assert_int_equal(pin_check(t, 5, &one), 0);
+    assert_int_equal(content_check(t, 5, &unknown), 0);
+    assert_int_equal(content_check(t, 5, &one), 0);
+    assert_int_equal(content_check(t, 5, &one), 0);
+    assert_int_equal(content_check(t, 5, &unknown), 0);
+    assert_int_equal(content_check(t, 5, &other_bytes), -ESTALE);
+    assert_int_equal(content_check(t, 5, &other_size), -ESTALE);
+    assert_int_equal(content_check(t, 5, &other_url), -ESTALE);
+    assert_int_equal(content_check(t, 5, &one), 0);
     assert_true(tell(t, 5, &one) == generation);
     assert_true(tell(t, 5, &unknown) == generation);
-    pin_table_free(t);
+    content_table_free(t);
 }
 
 static void what_a_lookup_tells_anew_is_another_generation(void **state)
 {
     const struct media_content others[] = {other_bytes, other_size, other_url};
     for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
-        struct pin_table *t = make_table();
+        struct content_table *t = make_table();
         uint64_t before = tell(t, 5, &one);
         uint64_t after = tell(t, 5, &others[i]);
         assert_true(before != after);
-        assert_int_equal(pin_check(t, 5, &others[i]), 0);
-        assert_int_equal(pin_check(t, 5, &one),
+        assert_int_equal(content_check(t, 5, &others[i]), 0);
+        assert_int_equal(content_check(t, 5, &one),
                          others[i].label == other_url.label ? 0 : -ESTALE);
-        pin_table_free(t);
+        content_table_free(t);
     }
 }
 
 static void an_entry_lives_as_long_as_the_kernel_knows_it(void **state)
 {
-    struct pin_table *t = make_table();
+    struct content_table *t = make_table();
     uint64_t before = tell(t, 5, &one);
     (void)tell(t, 5, &one);
     (void)tell(t, 6, &one);
-    pin_forget(t, 5, 1);
-    assert_true(pin_is_known(t, 5));
-    assert_int_equal(pin_check(t, 5, &other_bytes), -ESTALE);
-    pin_forget(t, 5, 1);
-    assert_false(pin_is_known(t, 5));
-    assert_true(pin_is_known(t, 6));
-    assert_int_equal(pin_check(t, 5, &other_bytes), 0);
+    content_forget(t, 5, 1);
+    assert_true(content_is_known(t, 5));
+    assert_int_equal(content_check(t, 5, &other_bytes), -ESTALE);
+    content_forget(t, 5, 1);
+    assert_false(content_is_known(t, 5));
+    assert_true(content_is_known(t, 6));
+    assert_int_equal(content_check(t, 5, &other_bytes), 0);
     assert_true(tell(t, 5, &other_bytes) == before); /* a handle is good */
-    pin_forget(t, 6, 100);
-    pin_forget(t, 6, 1);
-    assert_false(pin_is_known(t, 6));
-    pin_table_free(t);
+    content_forget(t, 6, 100);
+    content_forget(t, 6, 1);
+    assert_false(content_is_known(t, 6));
+    content_table_free(t);
 }
 
-static struct pin_text *put_text(struct pin_table *t, uint64_t number,
+static struct content_text *put_text(struct content_table *t, uint64_t number,
                                  const char *text)
 {
-    struct pin_text *held = NULL;
+    struct content_text *held = NULL;
     char *copy = strdup(text);
     assert_int_equal(
-        pin_put_text(t, number, "https://c/m", copy, strlen(text), &held), 0);
+        content_put_text(t, number, "https://c/m", copy, strlen(text), &held), 0);
     assert_string_equal(held->url, "https://c/m");
     return held;
 }
 
 static void texts_are_bounded_and_outlive_their_place(void **state)
 {
-    struct pin_table *t = make_table();
+    struct content_table *t = make_table();
     (void)tell(t, 1, &unknown);
-    struct pin_text *first = put_text(t, 1, "first");
-    for (uint64_t i = 2; i < 2 + PIN_TEXTS; i++) {
+    struct content_text *first = put_text(t, 1, "first");
+    for (uint64_t i = 2; i < 2 + CONTENT_TEXTS; i++) {
         (void)tell(t, i, &unknown);
-        pin_unref_text(t, put_text(t, i, "another"));
+        content_unref_text(t, put_text(t, i, "another"));
     }
-    assert_null(pin_get_text(t, 1));
+    assert_null(content_get_text(t, 1));
     assert_memory_equal(first->bytes, "first", first->len);
-    pin_unref_text(t, first);
-    struct pin_text *last = pin_get_text(t, 1 + PIN_TEXTS);
+    content_unref_text(t, first);
+    struct content_text *last = content_get_text(t, 1 + CONTENT_TEXTS);
     assert_memory_equal(last->bytes, "another", last->len);
-    pin_forget(t, 1 + PIN_TEXTS, 1);
-    assert_null(pin_get_text(t, 1 + PIN_TEXTS));
+    content_forget(t, 1 + CONTENT_TEXTS, 1);
+    assert_null(content_get_text(t, 1 + CONTENT_TEXTS));
     assert_memory_equal(last->bytes, "another", last->len);
-    pin_unref_text(t, last);
-    struct pin_text *loose = put_text(t, 9999, "of what the kernel forgot");
-    assert_null(pin_get_text(t, 9999));
-    pin_unref_text(t, loose);
-    pin_table_free(t);
+    content_unref_text(t, last);
+    struct content_text *loose = put_text(t, 9999, "of what the kernel forgot");
+    assert_null(content_get_text(t, 9999));
+    content_unref_text(t, loose);
+    content_table_free(t);
 }
 
 int main(void)

@@ -434,7 +434,7 @@ static void test_a_name_in_a_directory_that_is_held_is_put_off(void **state)
     struct fixture *f = *state;
     struct catalogue_change c = change(CATALOGUE_MOVED, 9);
     c.old_type = ASSET_OTHER;
-    f->kernel.held = node_number(NODE_VIEW, 1, 1);
+    f->kernel.held = node_ino(NODE_VIEW, 1, 1);
     hold(f); /* until all is queued */
     commit(f, &c, 1, true);
     await_held(f);

@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * kind.c - the table of node kinds: what there is, where it stands, and which
+ * functions say the rest.
+ *
+ * A row says in which directory its kind stands and under which name; the
+ * directory's row says by `find` and `list` what it has beside such names.
+ * Listings follow the table's order. A generated file in an asset's folder is a
+ * row at the end (its inode numbers are its place) and a function that appends
+ * its text; where the text's length is known without making it, `size` tells.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "tree/tree_internal.h"
+
+const struct tree_kind tree_kinds[] = {
+    [NODE_VIEW] = {.type = S_IFDIR,
+                   .from = FROM_NOTHING,
+                   .entry = entry_view,
+                   .find = lookup_in_view,
+                   .list = list_view},
+    [NODE_PICTURES] = {.name = ".pictures",
+                       .parent = NODE_VIEW,
+                       .type = S_IFDIR,
+                       .from = FROM_NOTHING,
+                       .hidden = true,
+                       .entry = entry_pictures,
+                       .find = lookup_contact,
+                       .list = list_contacts},
+    [NODE_FOLDER] = {.parent = NODE_VIEW,
+                     .type = S_IFDIR,
+                     .entry = entry_folder},
+    [NODE_MEDIA_LINK] = {.name = "media",
+                         .parent = NODE_FOLDER,
+                         .type = S_IFLNK,
+                         .needs = NEEDS_PICTURE | NEEDS_MANIFEST,
+                         .last = true,
+                         .entry = entry_link,
+                         .text = text_media_target},
+    [NODE_CONTACT] = {.parent = NODE_PICTURES,
+                      .type = S_IFLNK,
+                      .needs = NEEDS_PICTURE,
+                      .entry = entry_link,
+                      .text = text_contact_target},
+    [NODE_METADATA] = {.name = "metadata.json",
+                       .parent = NODE_FOLDER,
+                       .type = S_IFREG,
+                       .size = text_metadata_size,
+                       .text = text_metadata},
+    [NODE_PICTURE_URL] = {.name = "thumbnail.url",
+                          .parent = NODE_FOLDER,
+                          .type = S_IFREG,
+                          .needs = NEEDS_PICTURE,
+                          .size = text_picture_url_size,
+                          .text = text_picture_url},
+    [NODE_MANIFEST_URL] = {.name = "manifest.url",
+                           .parent = NODE_FOLDER,
+                           .type = S_IFREG,
+                           .needs = NEEDS_MANIFEST,
+                           .size = text_manifest_url_size,
+                           .text = text_manifest_url},
+    [NODE_SAVED] = {.parent = NODE_VIEW,
+                    .type = S_IFLNK,
+                    .from = FROM_SAVED,
+                    .entry = entry_saved,
+                    .text = text_saved_target},
+    [NODE_LINES] = {.name = ".assets.ndjson",
+                    .parent = NODE_VIEW,
+                    .type = S_IFREG,
+                    .from = FROM_SELECTION,
+                    .hidden = true,
+                    .entry = entry_lines},
+    [NODE_MEDIA] = {.parent = NODE_ALL_MEDIA,
+                    .type = S_IFDIR,
+                    .entry = entry_media},
+    [NODE_PICTURE] = {.name = "thumbnail",
+                      .parent = NODE_MEDIA,
+                      .type = S_IFREG,
+                      .needs = NEEDS_PICTURE,
+                      .is_picture = true,
+                      .late = true,
+                      .entry = entry_late},
+    [NODE_PLAYLIST] = {.name = "manifest.m3u8",
+                       .parent = NODE_MEDIA,
+                       .type = S_IFREG,
+                       .needs = NEEDS_MANIFEST,
+                       .late = true,
+                       .entry = entry_late},
+    [NODE_STATUS] = {.name = "status.json",
+                     .parent = NODE_CONTROL,
+                     .type = S_IFREG,
+                     .from = FROM_STATUS,
+                     .entry = entry_status,
+                     .text = text_status},
+    [NODE_ALL_MEDIA] = {.name = ".media",
+                        .parent = NODE_VIEW,
+                        .type = S_IFDIR,
+                        .from = FROM_NOTHING,
+                        .in_root = true,
+                        .hidden = true,
+                        .entry = entry_single,
+                        .find = lookup_id},
+    [NODE_CONTROL] = {.name = ".twelvefs",
+                      .parent = NODE_VIEW,
+                      .type = S_IFDIR,
+                      .from = FROM_NOTHING,
+                      .in_root = true,
+                      .hidden = true,
+                      .entry = entry_single},
+    [NODE_SHEET] = {.name = "pictures",
+                    .parent = NODE_VIEW,
+                    .type = S_IFLNK,
+                    .from = FROM_NOTHING,
+                    .in_root = true,
+                    .entry = entry_single,
+                    .text = text_sheet_target},
+    /* More generated files: a row each, here. Numbers are places: none goes. */
+};
+
+const int tree_kind_count = array_count(tree_kinds);
+
+bool tree_is_late(enum node_kind kind)
+{
+    return tree_kinds[kind].late;
+}
+
+bool tree_is_file(int kind)
+{
+    return tree_kinds[kind].parent == NODE_FOLDER &&
+           S_ISREG(tree_kinds[kind].type);
+}
+
+bool tree_file_keeps_asset(int kind)
+{
+    return tree_kinds[kind].needs;
+}
+
+int tree_next_child(enum node_kind dir, int kind)
+{
+    do
+        kind++;
+    while (kind < tree_kind_count &&
+           (!tree_kinds[kind].name || tree_kinds[kind].parent != dir));
+    return kind < tree_kind_count ? kind : -1;
+}
+
+bool tree_child_is_there(int kind, const char *extension, bool manifest)
+{
+    unsigned needs = tree_kinds[kind].needs;
+    return !needs || (needs & NEEDS_PICTURE && extension[0]) ||
+           (needs & NEEDS_MANIFEST && manifest);
+}
+
+void tree_child_name(int kind, const char *extension, char out[NAME_SIZE])
+{
+    const struct tree_kind *k = &tree_kinds[kind];
+    (void)snprintf(out, NAME_SIZE, "%s%s%s", k->name, k->is_picture ? "." : "",
+                   k->is_picture ? extension : "");
+}
+
+bool kind_is_there(const struct tree_kind *k,
+                   const struct catalogue_entry *asset)
+{
+    return !k->needs || (k->needs & NEEDS_PICTURE && asset->picture_url) ||
+           (k->needs & NEEDS_MANIFEST && asset->manifest_url);
+}
+
+void kind_name(const struct tree_kind *k, const struct catalogue_entry *asset,
+               char out[NAME_SIZE])
+{
+    char extension[ASSET_EXT_SIZE] = "";
+    if (k->is_picture && asset->picture_url)
+        asset_picture_extension(asset->picture_url, extension);
+    tree_child_name((int)(k - tree_kinds), extension, out);
+}
+
+_Static_assert(NAME_SAFE_MAX + NAME_SUFFIX_MAX + ASSET_EXT_SIZE < NAME_SIZE,
+               "each folder name can take an extension, with its dot");
+
+int contact_name(const struct catalogue_entry *asset, char out[NAME_SIZE])
+{
+    char component[NAME_SIZE], extension[ASSET_EXT_SIZE];
+    if (!asset->picture_url || !asset->folder ||
+        name_of_id(asset->id, component))
+        return -ENOENT;
+    asset_picture_extension(asset->picture_url, extension);
+    int len = snprintf(out, NAME_SIZE, "%s.%s", asset->folder, extension);
+    return len < NAME_SIZE ? 0 : -ENOENT;
+}
