@@ -11,7 +11,7 @@
 #include "base/log.h"
 #include "base/plant.h"
 #include "grammar/name.h"
-#include "tree/node.h"
+#include "tree/tree.h"
 #include "mount/notify_internal.h"
 
 /* In struct notify's `directories`, beside the fixed views' bits. */
@@ -217,9 +217,10 @@ void notify_pages(struct notify *n, int64_t row)
     guard_mutex(&n->lock);
     if (!n->running)
         return;
-    notify_add(n, ITEM_PAGES, node_ino(NODE_METADATA, 0, row), 0, NULL);
-    notify_add(n, ITEM_PAGES, node_ino(NODE_PICTURE_URL, 0, row), 0, NULL);
-    notify_add(n, ITEM_PAGES, node_ino(NODE_MANIFEST_URL, 0, row), 0, NULL);
+    for (int kind = 0; kind < tree_kind_count; kind++)
+        if (tree_is_file(kind))
+            notify_add(n, ITEM_PAGES, node_ino((enum node_kind)kind, 0, row), 0,
+                       NULL);
     (void)pthread_cond_signal(&n->more);
 }
 
@@ -247,7 +248,9 @@ void notify_written(struct notify *n, uint64_t file)
  * of the listing are dropped, and the attributes, whose mtime is another. */
 static void reset_listing(struct notify *n, uint64_t folder)
 {
-    int err = n->kernel.inval_entry(n->ctx, folder, "metadata.json");
+    char name[NAME_SIZE];
+    tree_child_name(NODE_METADATA, "", name);
+    int err = n->kernel.inval_entry(n->ctx, folder, name);
     if (err)
         (void)n->kernel.inval_inode(n->ctx, folder, 0);
 }
@@ -292,11 +295,14 @@ static void tell_everything(struct notify *n)
 {
     cleanup(buf_done) struct buf names = {.max = (size_t)VIEW_MAX * NAME_SIZE};
     log_warning("too many changes at once: the kernel's cache begins anew");
-    for (int i = 0; i < ASSET_TYPE_COUNT; i++)
-        (void)n->kernel.inval_entry(n->ctx, NODE_ROOT,
-                                    asset_type_name((enum asset_type)i));
-    (void)n->kernel.inval_entry(n->ctx, NODE_ROOT, ".id");
-    (void)n->kernel.inval_entry(n->ctx, NODE_ROOT, ".media");
+    for (uint32_t number = VIEW_FIRST_TYPE; number <= VIEW_ID; number++) {
+        struct view *v = view_get(n->views, number);
+        (void)n->kernel.inval_entry(n->ctx, NODE_ROOT, v->segment);
+        view_unref(n->views, v);
+    }
+    char name[NAME_SIZE];
+    tree_child_name(NODE_ALL_MEDIA, "", name);
+    (void)n->kernel.inval_entry(n->ctx, NODE_ROOT, name);
     view_each(n->views, collect_name, &names);
     for (size_t at = 0; at < names.len; at += strlen(names.data + at) + 1)
         (void)n->kernel.inval_entry(n->ctx, NODE_ROOT, names.data + at);

@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 #include "mount/notify_internal.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #include "base/cleanup.h"
 #include "grammar/name.h"
-#include "tree/node.h"
+#include "tree/tree.h"
 
 static uint32_t view_of(enum asset_type type)
 {
@@ -38,65 +37,48 @@ static void add_vanished(struct notify *n, enum asset_type type, int64_t row,
                node_ino(NODE_FOLDER, view_of(type), row), folder);
 }
 
+/* Whether the asset has what a kind stands for, before and now. */
+static bool was_there(int kind, const struct catalogue_change *c)
+{
+    return tree_child_is_there(kind, c->old_extension, c->old_manifest);
+}
+
+static bool is_there(int kind, const struct catalogue_change *c)
+{
+    return tree_child_is_there(kind, c->extension, c->manifest);
+}
+
 static void add_files(struct notify *n, const struct catalogue_change *c)
 {
-    notify_add(n, ITEM_PAGES, node_ino(NODE_METADATA, 0, c->row), 0, NULL);
-    if (c->extension[0] || c->old_extension[0])
-        notify_add(n, ITEM_PAGES, node_ino(NODE_PICTURE_URL, 0, c->row), 0,
-                   NULL);
-    if (c->manifest || c->old_manifest)
-        notify_add(n, ITEM_PAGES, node_ino(NODE_MANIFEST_URL, 0, c->row), 0,
-                   NULL);
+    for (int kind = 0; kind < tree_kind_count; kind++)
+        if (tree_is_file(kind) && (was_there(kind, c) || is_there(kind, c)))
+            notify_add(n, ITEM_PAGES, node_ino((enum node_kind)kind, 0, c->row),
+                       0, NULL);
 }
 
-static void add_picture_name(struct notify *n, uint64_t directory,
-                             const char *extension)
+/* The names that came or went in one of the asset's directories. */
+static void add_names(struct notify *n, const struct catalogue_change *c,
+                      enum node_kind dir, uint32_t view)
 {
-    if (!extension[0])
-        return;
-    char name[32];
-    (void)snprintf(name, sizeof(name), "thumbnail.%s", extension);
-    notify_add(n, ITEM_ENTRY, directory, 0, name);
-}
-
-static bool has_media(bool manifest, const char *extension)
-{
-    return manifest || extension[0];
-}
-
-/* The names that came or went in the folder of a view. */
-static void add_links(struct notify *n, const struct catalogue_change *c,
-                      uint32_t view)
-{
-    bool pictures = !c->extension[0] != !c->old_extension[0];
-    bool manifests = c->manifest != c->old_manifest;
-    if (!pictures && !manifests)
-        return;
-    uint64_t folder = node_ino(NODE_FOLDER, view, c->row);
-    if (pictures)
-        notify_add(n, ITEM_ENTRY, folder, 0, "thumbnail.url");
-    if (manifests)
-        notify_add(n, ITEM_ENTRY, folder, 0, "manifest.url");
-    if (has_media(c->manifest, c->extension) !=
-        has_media(c->old_manifest, c->old_extension))
-        notify_add(n, ITEM_ENTRY, folder, 0, "media");
-    notify_add(n, ITEM_LISTING, folder, 0, NULL);
-}
-
-/* Likewise in .media/<id>, of which there is one. */
-static void add_media(struct notify *n, const struct catalogue_change *c)
-{
-    bool pictures = strcmp(c->extension, c->old_extension) != 0;
-    if (!pictures && c->manifest == c->old_manifest)
-        return;
-    uint64_t media = node_ino(NODE_MEDIA, 0, c->row);
-    if (pictures) {
-        add_picture_name(n, media, c->old_extension);
-        add_picture_name(n, media, c->extension);
+    uint64_t ino = node_ino(dir, view, c->row);
+    bool differs = false;
+    int kind = -1;
+    while ((kind = tree_next_child(dir, kind)) >= 0) {
+        char before[NAME_SIZE] = "", now[NAME_SIZE] = "";
+        if (was_there(kind, c))
+            tree_child_name(kind, c->old_extension, before);
+        if (is_there(kind, c))
+            tree_child_name(kind, c->extension, now);
+        if (strcmp(before, now) == 0)
+            continue;
+        differs = true;
+        if (before[0])
+            notify_add(n, ITEM_ENTRY, ino, 0, before);
+        if (now[0])
+            notify_add(n, ITEM_ENTRY, ino, 0, now);
     }
-    if (c->manifest != c->old_manifest)
-        notify_add(n, ITEM_ENTRY, media, 0, "manifest.m3u8");
-    notify_add(n, ITEM_LISTING, media, 0, NULL);
+    if (differs)
+        notify_add(n, ITEM_LISTING, ino, 0, NULL);
 }
 
 /* Its names in .id and .media. */
@@ -130,15 +112,15 @@ static void add_change(struct notify *n, const struct catalogue_change *c,
         add_vanished(n, c->old_type, c->row, c->old_folder, false);
         add_appeared(n, c->type, c->folder, negatives);
         add_files(n, c);
-        add_links(n, c, view_of(c->type));
-        add_links(n, c, VIEW_ID);
-        add_media(n, c);
+        add_names(n, c, NODE_FOLDER, view_of(c->type));
+        add_names(n, c, NODE_FOLDER, VIEW_ID);
+        add_names(n, c, NODE_MEDIA, 0);
         break;
     case CATALOGUE_CHANGED:
         add_files(n, c);
-        add_links(n, c, view_of(c->type));
-        add_links(n, c, VIEW_ID);
-        add_media(n, c);
+        add_names(n, c, NODE_FOLDER, view_of(c->type));
+        add_names(n, c, NODE_FOLDER, VIEW_ID);
+        add_names(n, c, NODE_MEDIA, 0);
         break;
     case CATALOGUE_RENEWED:
         add_files(n, c);
@@ -158,7 +140,7 @@ static void add_to_query(struct notify *n, const struct catalogue_change *c,
     if (c->folder && (!c->old_folder || strcmp(c->folder, c->old_folder) != 0))
         notify_add(n, ITEM_EXPIRE, directory, 0, c->folder);
     if (c->kind == CATALOGUE_CHANGED || c->kind == CATALOGUE_MOVED)
-        add_links(n, c, view);
+        add_names(n, c, NODE_FOLDER, view);
 }
 
 /* Only where absences are settled: before that LOOKUPs are parked in query

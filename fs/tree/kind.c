@@ -139,11 +139,18 @@ bool tree_file_keeps_asset(int kind)
 
 int tree_next_child(enum node_kind dir, int kind)
 {
-    do
-        kind++;
-    while (kind < tree_kind_count &&
-           (!tree_kinds[kind].name || tree_kinds[kind].parent != dir));
-    return kind < tree_kind_count ? kind : -1;
+    bool last = kind >= 0 && tree_kinds[kind].last;
+    for (;;) {
+        while (++kind < tree_kind_count) {
+            const struct tree_kind *k = &tree_kinds[kind];
+            if (k->name && k->parent == dir && k->last == last)
+                return kind;
+        }
+        if (last)
+            return -1;
+        last = true;
+        kind = -1;
+    }
 }
 
 bool tree_child_is_there(int kind, const char *extension, bool manifest)

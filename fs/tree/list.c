@@ -130,18 +130,15 @@ static int list_child(struct tree_listing *l, int kind, int64_t ordinal,
 static int list_children(struct tree_listing *l, int64_t ordinal,
                          const struct catalogue_entry *asset)
 {
-    const struct view *v = l->dir->view;
-    for (int last = 0; last < 2; last++) {
-        int kind = -1;
-        while ((kind = tree_next_child(l->dir->id.kind, kind)) >= 0) {
-            const struct tree_kind *k = &tree_kinds[kind];
-            if (k->hidden || k->last != last ||
-                (k->in_root && v->number != VIEW_ROOT))
-                continue;
-            int err = list_child(l, kind, ordinal++, asset);
-            if (err || l->full)
-                return err;
-        }
+    bool root = l->dir->view->number == VIEW_ROOT;
+    int kind = -1;
+    while ((kind = tree_next_child(l->dir->id.kind, kind)) >= 0) {
+        const struct tree_kind *k = &tree_kinds[kind];
+        if (k->hidden || (k->in_root && !root))
+            continue;
+        int err = list_child(l, kind, ordinal++, asset);
+        if (err || l->full)
+            return err;
     }
     return 0;
 }

@@ -193,7 +193,7 @@ extern const int tree_kind_count;
  * in each view. */
 bool tree_is_file(int kind);
 /* What stands in a kind of directory under a name of its own: each kind in
- * turn, from -1 on; -1 after the last. */
+ * turn, as they are listed, from -1 on; -1 after the last. */
 int tree_next_child(enum node_kind dir, int kind);
 /* A child's name there, with the extension of the asset's picture where it has
  * that. */
