@@ -31,12 +31,12 @@ const struct tree_kind tree_kinds[] = {
                        .list = list_contacts},
     [NODE_FOLDER] = {.parent = NODE_VIEW,
                      .type = S_IFDIR,
+                     .last = NODE_MEDIA_LINK,
                      .entry = entry_folder},
     [NODE_MEDIA_LINK] = {.name = "media",
                          .parent = NODE_FOLDER,
                          .type = S_IFLNK,
                          .needs = NEEDS_PICTURE | NEEDS_MANIFEST,
-                         .last = true,
                          .entry = entry_link,
                          .text = text_media_target},
     [NODE_CONTACT] = {.parent = NODE_PICTURES,
@@ -139,18 +139,14 @@ bool tree_file_keeps_asset(int kind)
 
 int tree_next_child(enum node_kind dir, int kind)
 {
-    bool last = kind >= 0 && tree_kinds[kind].last;
-    for (;;) {
-        while (++kind < tree_kind_count) {
-            const struct tree_kind *k = &tree_kinds[kind];
-            if (k->name && k->parent == dir && k->last == last)
-                return kind;
-        }
-        if (last)
-            return -1;
-        last = true;
-        kind = -1;
-    }
+    int last = (int)tree_kinds[dir].last;
+    if (last && kind == last)
+        return -1;
+    while (++kind < tree_kind_count)
+        if (tree_kinds[kind].parent == dir && tree_kinds[kind].name &&
+            kind != last)
+            return kind;
+    return last ? last : -1;
 }
 
 bool tree_child_is_there(int kind, const char *extension, bool manifest)
@@ -174,13 +170,17 @@ bool kind_is_there(const struct tree_kind *k,
            (k->needs & NEEDS_MANIFEST && asset->manifest_url);
 }
 
-void kind_name(const struct tree_kind *k, const struct catalogue_entry *asset,
-               char out[NAME_SIZE])
+const char *kind_name(const struct tree_kind *k,
+                      const struct catalogue_entry *asset,
+                      char space[NAME_SIZE])
 {
     char extension[ASSET_EXT_SIZE] = "";
-    if (k->is_picture && asset->picture_url)
+    if (!k->is_picture)
+        return k->name;
+    if (asset->picture_url)
         asset_picture_extension(asset->picture_url, extension);
-    tree_child_name((int)(k - tree_kinds), extension, out);
+    tree_child_name((int)(k - tree_kinds), extension, space);
+    return space;
 }
 
 _Static_assert(NAME_SAFE_MAX + NAME_SUFFIX_MAX + ASSET_EXT_SIZE < NAME_SIZE,

@@ -104,7 +104,7 @@ static int list_child(struct tree_listing *l, int kind, int64_t ordinal,
 {
     const struct tree_kind *k = &tree_kinds[kind];
     struct tree_entry e;
-    char name[NAME_SIZE];
+    char space[NAME_SIZE];
     const struct tree_source s = {.tree = l->tree,
                                   .reader = l->reader,
                                   .kind = (enum node_kind)kind,
@@ -120,8 +120,7 @@ static int list_child(struct tree_listing *l, int kind, int64_t ordinal,
      * of its own: no number, no lookup. */
     if (k->late || k->from == FROM_STATUS)
         e.ino = 0;
-    kind_name(k, asset, name);
-    list_fixed(l, ordinal, name, &e);
+    list_fixed(l, ordinal, kind_name(k, asset, space), &e);
     return 0;
 }
 

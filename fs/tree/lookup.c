@@ -138,7 +138,7 @@ static int lookup_in_asset(struct tree *t, const struct tree_node *dir,
 {
     bool per_view = node_is_per_view(dir->id.kind);
     struct catalogue_entry asset;
-    char name[NAME_SIZE];
+    char space[NAME_SIZE];
     cleanup(tree_release) struct catalogue_reader *reader =
         catalogue_reader_acquire(t->catalogue);
     if (!reader)
@@ -155,8 +155,7 @@ static int lookup_in_asset(struct tree *t, const struct tree_node *dir,
     int kind = -1;
     while ((kind = tree_next_child(dir->id.kind, kind)) >= 0) {
         s.kind = (enum node_kind)kind;
-        kind_name(&tree_kinds[kind], &asset, name);
-        if (strcmp(name, l->name) == 0) {
+        if (strcmp(kind_name(&tree_kinds[kind], &asset, space), l->name) == 0) {
             answer = lookup_found(l, &s);
             break;
         }

@@ -91,9 +91,11 @@ static int text_media_path(const struct tree_source *s, struct buf *out)
     int err = 0;
     for (unsigned i = 0; !err && i <= s->view->depth; i++)
         err = buf_append_str(out, "../");
-    return err ? err
-               : buf_appendf(out, "%s/%s", tree_kinds[NODE_ALL_MEDIA].name,
-                             component);
+    if (!err)
+        err = buf_append_str(out, tree_kinds[NODE_ALL_MEDIA].name);
+    if (!err)
+        err = buf_append_char(out, '/');
+    return err ? err : buf_append_str(out, component);
 }
 
 int text_media_target(const struct tree_source *s, struct buf *out)
@@ -103,10 +105,12 @@ int text_media_target(const struct tree_source *s, struct buf *out)
 
 int text_contact_target(const struct tree_source *s, struct buf *out)
 {
-    char name[NAME_SIZE];
-    kind_name(&tree_kinds[NODE_PICTURE], s->asset, name);
+    char space[NAME_SIZE];
+    const char *name = kind_name(&tree_kinds[NODE_PICTURE], s->asset, space);
     int err = text_media_path(s, out);
-    return err ? err : buf_appendf(out, "/%s", name);
+    if (!err)
+        err = buf_append_char(out, '/');
+    return err ? err : buf_append_str(out, name);
 }
 
 int text_saved_target(const struct tree_source *s, struct buf *out)

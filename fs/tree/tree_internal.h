@@ -58,10 +58,10 @@ struct tree_kind {
     enum node_kind parent;
     mode_t type;           /* S_IFREG … */
     enum tree_origin from; /* an asset, where nothing else is said */
+    enum node_kind last;   /* of its children, in a listing; 0: as they are */
     unsigned needs;        /* 0: it is always there */
     bool in_root;          /* and in no other listing */
     bool hidden;           /* found by its name, and not listed */
-    bool last;             /* listed after those that aren't */
     bool is_picture;       /* its name has the picture's extension */
     bool late;             /* tree_is_late */
     tree_entry_fn *entry;  /* NULL: a generated file's */
@@ -77,9 +77,10 @@ extern const struct tree_kind tree_kinds[];
 /* Whether the asset has that child. */
 bool kind_is_there(const struct tree_kind *k,
                    const struct catalogue_entry *asset);
-/* A child's name in an asset's directory. */
-void kind_name(const struct tree_kind *k, const struct catalogue_entry *asset,
-               char out[NAME_SIZE]);
+/* A child's name in an asset's directory, in space where it must be made. */
+const char *kind_name(const struct tree_kind *k,
+                      const struct catalogue_entry *asset,
+                      char space[NAME_SIZE]);
 /* What is told of a node that is made from s; -ENOENT as above. */
 int tree_make_entry(const struct tree_source *s, struct tree_entry *e);
 /* Its text, likewise. */
