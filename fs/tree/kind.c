@@ -6,14 +6,68 @@
  * A row says in which directory its kind stands and under which name; the
  * directory's row says by `find` and `list` what it has beside such names.
  * Listings follow the table's order. A generated file in an asset's folder is a
- * row at the end (its inode numbers are its place) and a function that appends
- * its text; where the text's length is known without making it, `size` tells.
+ * row at the end (its inode numbers are its place) and a function here that
+ * appends its text; where its length is known without making it, `size`
+ * tells.
  */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "json/metadata.h"
 #include "tree/tree_internal.h"
+
+#define URL_HEAD "[InternetShortcut]\r\nURL="
+#define URL_TAIL "\r\n"
+
+static int64_t file_metadata_size(const struct catalogue_entry *asset)
+{
+    return asset->metadata_bytes;
+}
+
+static int file_metadata(const struct tree_source *s, struct buf *out)
+{
+    cleanup(buf_done) struct buf body = {.max = TREE_TEXT_MAX};
+    size_t size = (size_t)s->asset->metadata_bytes;
+    int err = catalogue_body(s->reader, s->row, &body);
+    if (!err)
+        err = buf_reserve(out, size);
+    return err ? err : metadata_render(buf_str(&body), body.len, out);
+}
+
+/* An Internet shortcut. */
+static int file_url(const char *url, struct buf *out)
+{
+    int err = buf_append_str(out, URL_HEAD);
+    if (!err)
+        err = buf_append_str(out, url);
+    return err ? err : buf_append_str(out, URL_TAIL);
+}
+
+static int64_t file_url_size(const char *url)
+{
+    return (int64_t)(strlen(url) + sizeof(URL_HEAD) - 1 + sizeof(URL_TAIL) - 1);
+}
+
+static int file_picture_url(const struct tree_source *s, struct buf *out)
+{
+    return file_url(s->asset->picture_url, out);
+}
+
+static int64_t file_picture_url_size(const struct catalogue_entry *asset)
+{
+    return file_url_size(asset->picture_url);
+}
+
+static int file_manifest_url(const struct tree_source *s, struct buf *out)
+{
+    return file_url(s->asset->manifest_url, out);
+}
+
+static int64_t file_manifest_url_size(const struct catalogue_entry *asset)
+{
+    return file_url_size(asset->manifest_url);
+}
 
 const struct tree_kind tree_kinds[] = {
     [NODE_VIEW] = {.type = S_IFDIR,
@@ -47,20 +101,20 @@ const struct tree_kind tree_kinds[] = {
     [NODE_METADATA] = {.name = "metadata.json",
                        .parent = NODE_FOLDER,
                        .type = S_IFREG,
-                       .size = text_metadata_size,
-                       .text = text_metadata},
+                       .size = file_metadata_size,
+                       .text = file_metadata},
     [NODE_PICTURE_URL] = {.name = "thumbnail.url",
                           .parent = NODE_FOLDER,
                           .type = S_IFREG,
                           .needs = NEEDS_PICTURE,
-                          .size = text_picture_url_size,
-                          .text = text_picture_url},
+                          .size = file_picture_url_size,
+                          .text = file_picture_url},
     [NODE_MANIFEST_URL] = {.name = "manifest.url",
                            .parent = NODE_FOLDER,
                            .type = S_IFREG,
                            .needs = NEEDS_MANIFEST,
-                           .size = text_manifest_url_size,
-                           .text = text_manifest_url},
+                           .size = file_manifest_url_size,
+                           .text = file_manifest_url},
     [NODE_SAVED] = {.parent = NODE_VIEW,
                     .type = S_IFLNK,
                     .from = FROM_SAVED,

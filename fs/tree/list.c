@@ -127,7 +127,7 @@ static int list_child(struct tree_listing *l, int kind, int64_t ordinal,
 /* The table's names, from an ordinal on; asset NULL: the directory is none's.
  */
 static int list_children(struct tree_listing *l, int64_t ordinal,
-                         const struct catalogue_entry *asset)
+                         struct catalogue_entry *asset)
 {
     bool root = l->dir->view->number == VIEW_ROOT;
     int kind = -1;
@@ -136,6 +136,9 @@ static int list_children(struct tree_listing *l, int64_t ordinal,
         if (k->hidden || (k->in_root && !root))
             continue;
         int err = list_child(l, kind, ordinal++, asset);
+        if (!err && tree_is_file(kind) &&
+            !k->size) /* it was made, to measure */
+            err = tree_get_row(l->reader, asset->row, asset);
         if (err || l->full)
             return err;
     }

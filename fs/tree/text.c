@@ -1,17 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * text.c - what generated files hold, and where links lead.
+ * text.c - where links lead, and the texts of status.json.
  */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "grammar/name.h"
-#include "json/metadata.h"
 #include "tree/tree_internal.h"
 
-#define URL_HEAD         "[InternetShortcut]\r\nURL="
-#define URL_TAIL         "\r\n"
 #define STATUS_MAX_BYTES 16000
 #define STATUS_KEPT      64
 
@@ -30,55 +27,6 @@ int tree_file_text(struct tree *t, struct catalogue_reader *reader, int kind,
                                   .row = asset->row,
                                   .asset = asset};
     return tree_make_text(&s, out);
-}
-
-int64_t text_metadata_size(const struct catalogue_entry *asset)
-{
-    return asset->metadata_bytes;
-}
-
-int text_metadata(const struct tree_source *s, struct buf *out)
-{
-    cleanup(buf_done) struct buf body = {.max = TREE_TEXT_MAX};
-    size_t size = (size_t)s->asset->metadata_bytes;
-    int err = catalogue_body(s->reader, s->row, &body);
-    if (!err)
-        err = buf_reserve(out, size);
-    return err ? err : metadata_render(buf_str(&body), body.len, out);
-}
-
-/* An Internet shortcut. */
-static int text_url(const char *url, struct buf *out)
-{
-    int err = buf_append_str(out, URL_HEAD);
-    if (!err)
-        err = buf_append_str(out, url);
-    return err ? err : buf_append_str(out, URL_TAIL);
-}
-
-static int64_t text_url_size(const char *url)
-{
-    return (int64_t)(strlen(url) + sizeof(URL_HEAD) - 1 + sizeof(URL_TAIL) - 1);
-}
-
-int text_picture_url(const struct tree_source *s, struct buf *out)
-{
-    return text_url(s->asset->picture_url, out);
-}
-
-int64_t text_picture_url_size(const struct catalogue_entry *asset)
-{
-    return text_url_size(asset->picture_url);
-}
-
-int text_manifest_url(const struct tree_source *s, struct buf *out)
-{
-    return text_url(s->asset->manifest_url, out);
-}
-
-int64_t text_manifest_url_size(const struct catalogue_entry *asset)
-{
-    return text_url_size(asset->manifest_url);
 }
 
 /* The asset's .media/<id>, from a directory one below the view's. -ENOENT for

@@ -93,13 +93,9 @@ tree_entry_fn entry_view, entry_pictures, entry_folder, entry_file, entry_link,
 /* Seconds that names in a view may be believed. */
 double entry_timeout(const struct tree *t, const struct view *v);
 
-/* text.c: what files hold, and where links lead */
-tree_text_fn text_metadata, text_picture_url, text_manifest_url, text_status,
-    text_media_target, text_contact_target, text_saved_target,
-    text_sheet_target;
-int64_t text_metadata_size(const struct catalogue_entry *asset);
-int64_t text_picture_url_size(const struct catalogue_entry *asset);
-int64_t text_manifest_url_size(const struct catalogue_entry *asset);
+/* text.c: where links lead, and what status.json holds */
+tree_text_fn text_status, text_media_target, text_contact_target,
+    text_saved_target, text_sheet_target;
 /* A new status.json, kept under a number of its own. */
 int text_make_status(struct tree *t, struct tree_status **ret_status);
 void text_status_init(struct lru *kept);
