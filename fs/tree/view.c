@@ -9,13 +9,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/queue.h>
 
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/hash.h"
 #include "tree/node.h"
 
-#define BUCKETS_MIN 64
+#define BUCKETS 4096 /* by name; a chain has a dozen at the most */
 #define CROWDED_EVERY                                                          \
     1024 /* views between one asking to forget and the next                    \
           */
@@ -30,18 +31,19 @@ struct slot {
     uint64_t refs;       /* callers' and children's */
     uint64_t remembered; /* the kernel's */
     uint64_t hash;       /* of (parent's number, segment) */
-    struct slot *next_by_number;
-    struct slot *next_by_name;
+    LIST_ENTRY(slot) of_name;
+    LIST_ENTRY(slot) of_all;
     char text[]; /* path; the segment is its end */
 };
+LIST_HEAD(slot_list, slot);
 
 struct view_table {
     pthread_mutex_t lock; /* guards everything below */
-    struct slot *fixed[VIEW_FIRST_QUERY];
-    struct slot **by_number;
-    struct slot **by_name;
-    size_t buckets;       /* a power of two */
-    size_t count;         /* query views */
+    struct slot *by_number[NODE_VIEW_END];
+    struct slot_list by_name[BUCKETS];
+    struct slot_list all; /* query views */
+    size_t count;         /* of them */
+    size_t peak;          /* since memory was last given back */
     _Atomic bool crowded; /* since view_is_crowded said so; no lock */
     uint32_t next_number;
     uint64_t next_serial;
@@ -83,7 +85,7 @@ static struct slot *view_new(struct view *parent, const char *segment)
 static int view_add_fixed(struct view_table *t, uint32_t number,
                           const char *name, enum asset_type type)
 {
-    struct slot *root = t->fixed[VIEW_ROOT];
+    struct slot *root = t->by_number[VIEW_ROOT];
     cleanup(free_view) struct slot *e =
         view_new(root ? &root->view : NULL, name);
     if (!e)
@@ -97,36 +99,7 @@ static int view_add_fixed(struct view_table *t, uint32_t number,
         if (err)
             return err;
     }
-    t->fixed[number] = steal_ptr(e);
-    return 0;
-}
-
-static int view_allocate_buckets(struct view_table *t, size_t buckets)
-{
-    struct slot **by_number = calloc(buckets, sizeof(struct slot *));
-    struct slot **by_name = calloc(buckets, sizeof(struct slot *));
-    if (!by_number || !by_name) {
-        free(by_number);
-        free(by_name);
-        return -ENOMEM;
-    }
-    for (size_t i = 0; i < t->buckets; i++) {
-        for (struct slot *e = t->by_number[i]; e;) {
-            struct slot *next = e->next_by_number;
-            struct slot **number = &by_number[e->view.number & (buckets - 1)];
-            struct slot **name = &by_name[e->hash & (buckets - 1)];
-            e->next_by_number = *number;
-            *number = e;
-            e->next_by_name = *name;
-            *name = e;
-            e = next;
-        }
-    }
-    free(t->by_number);
-    free(t->by_name);
-    t->by_number = by_number;
-    t->by_name = by_name;
-    t->buckets = buckets;
+    t->by_number[number] = steal_ptr(e);
     return 0;
 }
 
@@ -139,9 +112,7 @@ int view_table_new(struct view_table **ret_table)
     t->next_number = VIEW_FIRST_QUERY;
     /* Past those of an earlier mount: a handle may outlive it. */
     t->next_serial = (uint64_t)clock_wall_ns() / NS_PER_MS;
-    int err = view_allocate_buckets(t, BUCKETS_MIN);
-    if (!err)
-        err = view_add_fixed(t, VIEW_ROOT, "", ASSET_TYPE_COUNT);
+    int err = view_add_fixed(t, VIEW_ROOT, "", ASSET_TYPE_COUNT);
     for (int i = 0; !err && i < ASSET_TYPE_COUNT; i++)
         err = view_add_fixed(t, VIEW_FIRST_TYPE + (uint32_t)i,
                              asset_type_name((enum asset_type)i),
@@ -160,46 +131,33 @@ void view_table_free(struct view_table *t)
 {
     if (!t)
         return;
-    for (size_t i = 0; i < t->buckets; i++) {
-        for (struct slot *e = t->by_number[i]; e;) {
-            struct slot *next = e->next_by_number;
-            view_free(e);
-            e = next;
-        }
+    for (uint32_t number = 0; number < VIEW_FIRST_QUERY; number++)
+        view_free(t->by_number[number]);
+    while (!LIST_EMPTY(&t->all)) {
+        struct slot *e = LIST_FIRST(&t->all);
+        LIST_REMOVE(e, of_all);
+        view_free(e);
     }
-    for (size_t i = 0; i < array_count(t->fixed); i++)
-        view_free(t->fixed[i]);
-    free(t->by_number);
-    free(t->by_name);
     (void)pthread_mutex_destroy(&t->lock);
     free(t);
-}
-
-static struct slot *view_find_number(struct view_table *t, uint32_t number)
-{
-    if (number < VIEW_FIRST_QUERY)
-        return t->fixed[number];
-    struct slot *e = t->by_number[number & (t->buckets - 1)];
-    while (e && e->view.number != number)
-        e = e->next_by_number;
-    return e;
 }
 
 static struct slot *view_find_name(struct view_table *t,
                                    const struct view *parent,
                                    const char *segment, uint64_t hash)
 {
-    struct slot *e = t->by_name[hash & (t->buckets - 1)];
-    while (e && (e->hash != hash || e->view.parent != parent ||
-                 strcmp(e->view.segment, segment) != 0))
-        e = e->next_by_name;
-    return e;
+    struct slot *e;
+    LIST_FOREACH(e, &t->by_name[hash % BUCKETS], of_name)
+    if (e->hash == hash && e->view.parent == parent &&
+        strcmp(e->view.segment, segment) == 0)
+        return e;
+    return NULL;
 }
 
 struct view *view_get(struct view_table *t, uint32_t number)
 {
     guard_mutex(&t->lock);
-    struct slot *e = view_find_number(t, number);
+    struct slot *e = t->by_number[number];
     if (!e)
         return NULL;
     e->refs++;
@@ -210,33 +168,18 @@ uint32_t view_named(const struct view_table *t, const char *name)
 {
     uint32_t number = VIEW_ID; /* fixed views don't change: no lock */
     while (number > VIEW_ROOT &&
-           strcmp(t->fixed[number]->view.segment, name) != 0)
+           strcmp(t->by_number[number]->view.segment, name) != 0)
         number--;
     return number;
 }
 
-static void view_unlink(struct view_table *t, struct slot *e)
+/* Many views that were entered once should not leave the pages that they were
+ * on in the C library's keeping. */
+static void view_give_back(struct view_table *t)
 {
-    struct slot **at = &t->by_number[e->view.number & (t->buckets - 1)];
-    while (*at != e)
-        at = &(*at)->next_by_number;
-    *at = e->next_by_number;
-    at = &t->by_name[e->hash & (t->buckets - 1)];
-    while (*at != e)
-        at = &(*at)->next_by_name;
-    *at = e->next_by_name;
-    t->count--;
-}
-
-/* Many views that were entered once should leave neither buckets nor, in the
- * C library's keeping, the pages that they were on. */
-static void view_shrink(struct view_table *t)
-{
-    if (t->buckets == BUCKETS_MIN || t->count >= t->buckets / 8)
+    if (t->peak < 64 || t->count >= t->peak / 8)
         return;
-    size_t buckets = t->buckets / 4;
-    (void)view_allocate_buckets(t,
-                                buckets > BUCKETS_MIN ? buckets : BUCKETS_MIN);
+    t->peak = t->count;
 #ifdef __GLIBC__
     (void)malloc_trim(0);
 #endif
@@ -248,12 +191,15 @@ static void view_settle(struct view_table *t, struct slot *e)
 {
     while (e && view_is_query(&e->view) && !e->refs && !e->remembered) {
         struct slot *parent = (struct slot *)e->view.parent;
-        view_unlink(t, e);
+        LIST_REMOVE(e, of_name);
+        LIST_REMOVE(e, of_all);
+        t->by_number[e->view.number] = NULL;
+        t->count--;
         view_free(e);
         parent->refs--;
         e = parent;
     }
-    view_shrink(t);
+    view_give_back(t);
 }
 
 /* Numbers go round, so that one that was forgotten stays unused for long. */
@@ -264,7 +210,7 @@ static uint32_t view_take_number(struct view_table *t)
         number = t->next_number++;
         if (t->next_number == NODE_VIEW_END)
             t->next_number = VIEW_FIRST_QUERY;
-    } while (view_find_number(t, number));
+    } while (t->by_number[number]);
     return number;
 }
 
@@ -273,13 +219,12 @@ static void view_link(struct view_table *t, struct slot *e)
     e->view.number = view_take_number(t);
     e->view.serial = t->next_serial++;
     e->view.generation = (uint32_t)e->view.serial;
-    struct slot **number = &t->by_number[e->view.number & (t->buckets - 1)];
-    struct slot **name = &t->by_name[e->hash & (t->buckets - 1)];
-    e->next_by_number = *number;
-    *number = e;
-    e->next_by_name = *name;
-    *name = e;
+    t->by_number[e->view.number] = e;
+    LIST_INSERT_HEAD(&t->by_name[e->hash % BUCKETS], e, of_name);
+    LIST_INSERT_HEAD(&t->all, e, of_all);
     t->count++;
+    if (t->count > t->peak)
+        t->peak = t->count;
     if (t->count >= VIEW_MAX / 2 && t->count % CROWDED_EVERY == 0)
         t->crowded = true;
     ((struct slot *)e->view.parent)->refs++;
@@ -319,9 +264,6 @@ int view_enter(struct view_table *t, struct view *parent, const char *segment,
     struct slot *found = view_find_name(t, parent, segment, hash);
     if (!found && t->count >= VIEW_MAX)
         return -ENFILE;
-    if (!found && t->count >= t->buckets)
-        (void)view_allocate_buckets(t,
-                                    t->buckets * 2); /* else it is but slower */
     if (!found) {
         view_link(t, e);
         found = steal_ptr(e);
@@ -346,7 +288,7 @@ void view_remember(struct view_table *t, uint32_t number, uint64_t count)
     if (number < VIEW_FIRST_QUERY)
         return;
     guard_mutex(&t->lock);
-    struct slot *e = view_find_number(t, number);
+    struct slot *e = t->by_number[number];
     if (e)
         e->remembered += count;
 }
@@ -356,7 +298,7 @@ void view_forget(struct view_table *t, uint32_t number, uint64_t count)
     if (number < VIEW_FIRST_QUERY)
         return;
     guard_mutex(&t->lock);
-    struct slot *e = view_find_number(t, number);
+    struct slot *e = t->by_number[number];
     if (!e)
         return;
     e->remembered -= count < e->remembered ? count : e->remembered;
@@ -373,10 +315,10 @@ size_t view_numbers(struct view_table *t, uint32_t *numbers, size_t max)
 {
     size_t count = 0;
     guard_mutex(&t->lock);
-    for (size_t i = 0; i < t->buckets && count < max; i++)
-        for (struct slot *e = t->by_number[i]; e && count < max;
-             e = e->next_by_number)
-            numbers[count++] = e->view.number;
+    struct slot *e;
+    LIST_FOREACH(e, &t->all, of_all)
+    if (count < max)
+        numbers[count++] = e->view.number;
     return count;
 }
 
@@ -388,7 +330,7 @@ bool view_is_crowded(struct view_table *t)
 void view_each(struct view_table *t, view_each_fn *fn, void *ctx)
 {
     guard_mutex(&t->lock);
-    for (size_t i = 0; i < t->buckets; i++)
-        for (struct slot *e = t->by_number[i]; e; e = e->next_by_number)
-            fn(ctx, &e->view);
+    struct slot *e;
+    LIST_FOREACH(e, &t->all, of_all)
+    fn(ctx, &e->view);
 }
