@@ -101,7 +101,7 @@ int content_tell(struct content_table *t, uint64_t ino,
 {
     guard_mutex(&t->lock);
     struct content *c = content_find(t, ino);
-    bool fresh = !c;
+    bool is_new = !c;
     if (!c)
         c = content_make(t, ino);
     if (!c)
@@ -110,7 +110,7 @@ int content_tell(struct content_table *t, uint64_t ino,
     bool another = settled && media_content_differs(&c->told, content);
     if (another && c->told.label == content->label)
         c->others++;
-    if (fresh || another || !settled)
+    if (is_new || another || !settled)
         c->told = *content;
     c->lookups++;
     *ret_generation = content_generation(c);

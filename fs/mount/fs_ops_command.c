@@ -15,7 +15,7 @@
 #include "mount/command.h"
 #include "mount/status.h"
 
-static int command_reply(struct request *r, int error, const char *text,
+static int command_reply(struct request *r, int err, const char *text,
                          size_t len)
 {
     cleanup(free_ptr) struct command *answer = calloc(1, sizeof(*answer));
@@ -24,16 +24,16 @@ static int command_reply(struct request *r, int error, const char *text,
     if (len > sizeof(answer->text))
         len = sizeof(answer->text);
     answer->version = COMMAND_VERSION;
-    answer->error = -error;
+    answer->error = -err;
     answer->length = (uint32_t)len;
     memcpy(answer->text, text, len);
     (void)fuse_reply_ioctl(r->req, 0, answer, sizeof(*answer));
     return 0;
 }
 
-static int command_refuse(struct request *r, int error, const char *why)
+static int command_refuse(struct request *r, int err, const char *why)
 {
-    return command_reply(r, error, why, strlen(why));
+    return command_reply(r, err, why, strlen(why));
 }
 
 static int command_reply_text(struct request *r,
@@ -96,7 +96,7 @@ static int command_finish_change(struct request *r, const struct view *v)
     if (r->asked & REQUEST_ASKED_FLUSH)
         return command_reply(r, 0, "", 0);
     tree_saved_changed(&r->mount->tree, v);
-    notify_link(r->mount->notify, v->number, r->name);
+    notify_saved(r->mount->notify, v->number, r->name);
     return park_flush(r);
 }
 

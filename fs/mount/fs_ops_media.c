@@ -68,7 +68,7 @@ static int source_read(struct mount *m, const struct node *n,
     return 0;
 }
 
-/* -ESTALE when the kernel was told of another one; it is to look anew. */
+/* -ESTALE when the kernel was told of another one; it is to look again. */
 static int picture_settle(struct request *r, const struct node *n,
                           const struct source *s)
 {

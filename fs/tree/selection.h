@@ -6,7 +6,7 @@
  * A query over fields costs a scan, and a directory or a file is read in
  * pieces; so a selection is kept while it was used lately, by (view, version).
  * It is always whole: what covers a part has no place in here. Whoever goes on
- * after his selection gave way selects anew, at the version of that moment,
+ * after his selection gave way selects again, at the version of that moment,
  * and begins after the last row that he was shown. That loses no asset and
  * repeats none, since rows only ascend and versions too; an older version's
  * rows, which may lack some, he is never given.
