@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
-#include "base/plant.h"
+#include "base/failpoint.h"
 
 struct content {
     uint64_t ino; /* first: tsearch's key */
@@ -145,7 +145,7 @@ int content_check(struct content_table *t, uint64_t ino,
         c->told = *content;
         return 0;
     }
-    if (planted("content_mixture"))
+    if (failpoint("content_mixture"))
         return 0;
     return media_content_differs(&c->told, content) ? -ESTALE : 0;
 }

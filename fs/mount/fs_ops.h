@@ -69,6 +69,7 @@ static inline struct fuse_entry_param fs_entry_param(const struct tree_entry *e)
                                      .entry_timeout = e->entry_timeout_s};
 }
 
+/* request.c */
 /* Replies a name's node, counting it to its view. 0. */
 int fs_reply_entry(struct request *r, const struct tree_entry *e);
 /* Replies as much of a text as a READ asks for, from skip on. 0. */

@@ -5,14 +5,6 @@
 
 #define TARGET_MAX_BYTES 4096
 
-int fs_reply_part(struct request *r, const char *text, size_t len, size_t skip)
-{
-    size_t begin = skip < len ? skip : len;
-    size_t size = len - begin < r->size ? len - begin : r->size;
-    (void)fuse_reply_buf(r->req, text + begin, size);
-    return 0;
-}
-
 int fs_read(struct request *r)
 {
     struct mount *m = r->mount;

@@ -9,7 +9,6 @@
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/log.h"
-#include "base/plant.h"
 #include "grammar/name.h"
 #include "tree/tree.h"
 #include "mount/notify_internal.h"
@@ -138,14 +137,24 @@ void notify_add_directory(struct notify *n, uint32_t view)
     n->directories |= view < VIEW_FIRST_QUERY ? 1u << view : DIRECTORIES_QUERY;
 }
 
-void notify_commit(struct notify *n, const struct catalogue_diff *diff,
-                   bool negatives)
+bool notify_begin(struct notify *n)
 {
-    guard_mutex(&n->lock);
-    if (!n->running || planted("dropped_notification"))
-        return;
-    notify_add_diff(n, n->views, diff, negatives);
+    (void)pthread_mutex_lock(&n->lock);
+    if (n->running)
+        return true;
+    (void)pthread_mutex_unlock(&n->lock);
+    return false;
+}
+
+void notify_end(struct notify *n)
+{
     (void)pthread_cond_signal(&n->more);
+    (void)pthread_mutex_unlock(&n->lock);
+}
+
+struct view_table *notify_views_of(const struct notify *n)
+{
+    return n->views;
 }
 
 int notify_after(struct notify *n, void (*fn)(void *ctx), void *ctx)
@@ -170,23 +179,21 @@ int notify_after(struct notify *n, void (*fn)(void *ctx), void *ctx)
 
 void notify_other(struct notify *n, bool shown, bool negatives)
 {
-    guard_mutex(&n->lock);
-    if (!n->running)
+    if (!notify_begin(n))
         return;
     if (!shown || negatives)
         notify_add(n, ITEM_ENTRY, NODE_ROOT, 0, asset_type_name(ASSET_OTHER));
     notify_add_directory(n, VIEW_ROOT);
-    (void)pthread_cond_signal(&n->more);
+    notify_end(n);
 }
 
 void notify_saved(struct notify *n, uint32_t view, const char *name)
 {
-    guard_mutex(&n->lock);
-    if (!n->running)
+    if (!notify_begin(n))
         return;
     notify_add(n, ITEM_ENTRY, node_ino(NODE_VIEW, view, 1), 0, name);
     notify_add_directory(n, view);
-    (void)pthread_cond_signal(&n->more);
+    notify_end(n);
 }
 
 static void notify_add_view(void *ctx, const struct view *v)
@@ -197,11 +204,10 @@ static void notify_add_view(void *ctx, const struct view *v)
 
 void notify_views(struct notify *n)
 {
-    guard_mutex(&n->lock);
-    if (!n->running)
+    if (!notify_begin(n))
         return;
     view_each(n->views, notify_add_view, n);
-    (void)pthread_cond_signal(&n->more);
+    notify_end(n);
 }
 
 void notify_go_on(struct notify *n)
@@ -214,32 +220,29 @@ void notify_go_on(struct notify *n)
 
 void notify_pages(struct notify *n, int64_t row)
 {
-    guard_mutex(&n->lock);
-    if (!n->running)
+    if (!notify_begin(n))
         return;
     for (int kind = 0; kind < tree_kind_count; kind++)
         if (tree_is_file(kind))
             notify_add(n, ITEM_PAGES, node_ino((enum node_kind)kind, 0, row), 0,
                        NULL);
-    (void)pthread_cond_signal(&n->more);
+    notify_end(n);
 }
 
 void notify_name(struct notify *n, uint64_t directory, const char *name)
 {
-    guard_mutex(&n->lock);
-    if (!n->running)
+    if (!notify_begin(n))
         return;
     notify_add(n, ITEM_ENTRY, directory, 0, name);
-    (void)pthread_cond_signal(&n->more);
+    notify_end(n);
 }
 
 void notify_written(struct notify *n, uint64_t file)
 {
-    guard_mutex(&n->lock);
-    if (!n->running)
+    if (!notify_begin(n))
         return;
     notify_add(n, ITEM_PAGES, file, 0, NULL);
-    (void)pthread_cond_signal(&n->more);
+    notify_end(n);
 }
 
 /* The kernel resets a cached listing when a name that it knows goes. The link

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/failpoint.h"
 #include "grammar/name.h"
 #include "tree/tree.h"
 
@@ -158,13 +159,16 @@ static void commit_add_to_queries(struct notify *n, struct view_table *table,
             commit_add_to_query(n, &diff->changes[i], views[v]);
 }
 
-void notify_add_diff(struct notify *n, struct view_table *views,
-                     const struct catalogue_diff *diff, bool negatives)
+void notify_commit(struct notify *n, const struct catalogue_diff *diff,
+                   bool negatives)
 {
+    if (failpoint("dropped_notification") || !notify_begin(n))
+        return;
     for (size_t i = 0; i < diff->count; i++)
         commit_add_change(n, &diff->changes[i], negatives);
     if (negatives)
-        commit_add_to_queries(n, views, diff);
+        commit_add_to_queries(n, notify_views_of(n), diff);
     if (diff->count)
         notify_add_directory(n, VIEW_FIRST_QUERY);
+    notify_end(n);
 }

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 
 #include "base/cleanup.h"
-#include "base/plant.h"
+#include "base/failpoint.h"
 #include "json/metadata.h"
 
 #define BODY_MAX (64u << 20) /* of one object; far above what a page holds */
@@ -37,7 +37,7 @@ static int selection_fill(struct selection *s, const struct view *v,
     uint64_t end = 0;
     for (size_t i = 0; i < s->count; i++)
         s->ends[i] = end += bytes[i];
-    if (s->count && planted("part_as_whole"))
+    if (s->count && failpoint("part_as_whole"))
         s->count--;
     return 0;
 }
@@ -45,7 +45,7 @@ static int selection_fill(struct selection *s, const struct view *v,
 /* A version's key; a planted fault takes one for the other. */
 static uint64_t selection_key(uint64_t version)
 {
-    return planted("older_selection") ? 0 : version;
+    return failpoint("older_selection") ? 0 : version;
 }
 
 static int selection_make(struct lru *kept, const struct view *v,
@@ -121,7 +121,7 @@ size_t selection_after(const struct selection *s, int64_t after)
         else
             low = middle + 1;
     }
-    if (after && low < s->count && planted("row_skipped"))
+    if (after && low < s->count && failpoint("row_skipped"))
         low++;
     return low;
 }
