@@ -224,31 +224,28 @@ static int playlist_read(struct request *r, const struct node *n,
     return err;
 }
 
-/* Why a picture that was waited for didn't come. */
-static int source_failure(const struct request *r)
+/* Unless the picture that was waited for didn't come: then why. */
+static int source_begin(const struct request *r, const struct node *n,
+                        struct source *ret)
 {
-    return r->fetches ? r->answer : 0;
+    return r->fetches && r->answer ? r->answer : source_read(r->mount, n, ret);
 }
 
 int fs_media_getattr(struct request *r, const struct node *n,
-                     struct tree_entry *e)
+                     struct tree_entry *ret_entry)
 {
     cleanup(source_done) struct source s = {0};
-    int err = source_failure(r);
-    if (!err)
-        err = source_read(r->mount, n, &s);
+    int err = source_begin(r, n, &s);
     if (err)
         return err;
-    return n->kind == NODE_PICTURE ? picture_getattr(r, n, &s, e)
-                                   : playlist_getattr(r, n, &s, e);
+    return n->kind == NODE_PICTURE ? picture_getattr(r, n, &s, ret_entry)
+                                   : playlist_getattr(r, n, &s, ret_entry);
 }
 
 int fs_media_read(struct request *r, const struct node *n)
 {
     cleanup(source_done) struct source s = {0};
-    int err = source_failure(r);
-    if (!err)
-        err = source_read(r->mount, n, &s);
+    int err = source_begin(r, n, &s);
     if (err)
         return err;
     return n->kind == NODE_PICTURE ? picture_read(r, n, &s)

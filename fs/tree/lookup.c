@@ -41,6 +41,17 @@ static int lookup_found(struct tree_lookup *l, const struct tree_source *s)
     return err ? err : TREE_FOUND;
 }
 
+static int lookup_found_asset(struct tree *t, struct tree_lookup *l,
+                              enum node_kind kind, const struct view *v,
+                              const struct catalogue_entry *asset)
+{
+    return lookup_found(l, &(struct tree_source){.tree = t,
+                                                 .kind = kind,
+                                                 .row = asset->row,
+                                                 .view = v,
+                                                 .asset = asset});
+}
+
 static int lookup_fields(struct tree_lookup *l, const struct view *v,
                          struct catalogue_reader *reader)
 {
@@ -262,11 +273,7 @@ static int lookup_asset(struct tree *t, const struct view *v,
                   ? -ENODATA
                   : lookup_asset_named(l, v, reader, l->name, &asset);
     if (!err)
-        return lookup_found(l, &(struct tree_source){.tree = t,
-                                                     .kind = NODE_FOLDER,
-                                                     .row = asset.row,
-                                                     .view = v,
-                                                     .asset = &asset});
+        return lookup_found_asset(t, l, NODE_FOLDER, v, &asset);
     if (err != -ENOENT && err != -ENODATA)
         return err;
     int saved_err = catalogue_link_get(reader, v->path, l->name, &saved);
@@ -327,11 +334,7 @@ int lookup_contact(struct tree *t, const struct tree_node *dir,
     if (!answer && (contact_name(&asset, name) || strcmp(name, l->name) != 0))
         answer = -ENODATA;
     if (!answer)
-        answer = lookup_found(l, &(struct tree_source){.tree = t,
-                                                       .kind = NODE_CONTACT,
-                                                       .row = asset.row,
-                                                       .view = v,
-                                                       .asset = &asset});
+        answer = lookup_found_asset(t, l, NODE_CONTACT, v, &asset);
     return answer == -ENOENT || answer == -ENODATA
                ? lookup_settle(l, v, answer, settled, l->text,
                                l->complete ? t->refresh_s : TREE_MOMENT_S)
@@ -352,12 +355,8 @@ int lookup_id(struct tree *t, const struct tree_node *dir,
     int err = catalogue_get_by_id(reader, l->text, &asset);
     if (!err) {
         bool media = dir->id.kind == NODE_ALL_MEDIA;
-        return lookup_found(
-            l, &(struct tree_source){.tree = t,
-                                     .kind = media ? NODE_MEDIA : NODE_FOLDER,
-                                     .row = asset.row,
-                                     .view = media ? NULL : dir->view,
-                                     .asset = &asset});
+        return lookup_found_asset(t, l, media ? NODE_MEDIA : NODE_FOLDER,
+                                  media ? NULL : dir->view, &asset);
     }
     if (err != -ENOENT)
         return err;

@@ -111,38 +111,31 @@ void selection_close(struct lru *kept, struct selection *s)
     lru_unref(kept, s ? &s->kept : NULL);
 }
 
-size_t selection_after(const struct selection *s, int64_t after)
+/* The index of the first that is above a value, of ascending ones. */
+static size_t selection_above(const uint64_t *values, size_t count,
+                              uint64_t value)
 {
-    size_t low = 0, high = s->count;
+    size_t low = 0, high = count;
     while (low < high) {
         size_t middle = low + (high - low) / 2;
-        if (s->rows[middle] > after)
+        if (values[middle] > value)
             high = middle;
         else
             low = middle + 1;
     }
-    if (after && low < s->count && failpoint("row_skipped"))
-        low++;
     return low;
+}
+
+size_t selection_after(const struct selection *s, int64_t after)
+{
+    size_t at =
+        selection_above((const uint64_t *)s->rows, s->count, (uint64_t)after);
+    return after && at < s->count && failpoint("row_skipped") ? at + 1 : at;
 }
 
 int64_t selection_bytes(const struct selection *s)
 {
     return s->count ? (int64_t)s->ends[s->count - 1] : 0;
-}
-
-/* The index of the line that holds the byte at off. */
-static size_t selection_line_at(const struct selection *s, uint64_t off)
-{
-    size_t low = 0, high = s->count;
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if (s->ends[middle] > off)
-            high = middle;
-        else
-            low = middle + 1;
-    }
-    return low;
 }
 
 static int selection_render(const struct selection *s, size_t at,
@@ -172,7 +165,8 @@ int selection_lines(const struct selection *s, struct catalogue_reader *reader,
         return -EINVAL;
     uint64_t at = (uint64_t)off;
     uint64_t end = at + size;
-    for (size_t i = selection_line_at(s, at); i < s->count && at < end; i++) {
+    for (size_t i = selection_above(s->ends, s->count, at);
+         i < s->count && at < end; i++) {
         int err = selection_render(s, i, reader, &line);
         if (err)
             return err;
