@@ -398,7 +398,8 @@ bool park_holds(struct park *p, uint64_t directory)
 {
     guard_mutex(&p->lock);
     const struct parked *k = TAILQ_FIRST(&p->waiting);
-    while (k && k->request.ino != directory)
+    while (k &&
+           (k->request.ino != directory || k->request.operation == FS_COMMAND))
         k = TAILQ_NEXT(k, link);
     return k;
 }
