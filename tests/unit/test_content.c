@@ -86,12 +86,13 @@ static void an_entry_lives_as_long_as_the_kernel_knows_it(void **state)
 }
 
 static struct content_text *put_text(struct content_table *t, uint64_t number,
-                                 const char *text)
+                                     const char *text)
 {
     struct content_text *held = NULL;
     char *copy = strdup(text);
     assert_int_equal(
-        content_put_text(t, number, "https://c/m", copy, strlen(text), &held), 0);
+        content_put_text(t, number, "https://c/m", copy, strlen(text), &held),
+        0);
     assert_string_equal(held->url, "https://c/m");
     return held;
 }
