@@ -3,6 +3,7 @@
  * entry.c - how each kind of node looks: attributes, and how long the kernel
  * may believe them. tree_make_entry fills in what all have in common.
  */
+#include <assert.h>
 #include <errno.h>
 #include <string.h>
 
@@ -180,6 +181,7 @@ int entry_folder(const struct tree_source *s, struct tree_entry *e)
 int entry_file(const struct tree_source *s, struct tree_entry *e)
 {
     const struct tree_kind *k = &tree_kinds[s->kind];
+    assert(s->asset);
     entry_believe(e, s->view ? entry_timeout(s->tree, s->view) : 0, TREE_DAY_S);
     e->attr.st_mtim.tv_sec = s->asset->changed_s;
     if (k->size) {
