@@ -136,8 +136,8 @@ static int list_children(struct tree_listing *l, int64_t ordinal,
         if (k->hidden || (k->in_root && !root))
             continue;
         int err = list_child(l, kind, ordinal++, asset);
-        if (!err && tree_is_file(kind) &&
-            !k->size) /* it was made, to measure */
+        bool made = asset && tree_is_file(kind) && !k->size; /* to measure */
+        if (!err && made)
             err = tree_get_row(l->reader, asset->row, asset);
         if (err || l->full)
             return err;
