@@ -9,7 +9,7 @@
 
 bool tree_is_late(enum node_kind kind)
 {
-    return tree_kinds[kind].late;
+    return (int)kind < tree_kind_count && tree_kinds[kind].late;
 }
 
 bool tree_is_file(int kind)

@@ -64,6 +64,7 @@ struct tree {
     _Atomic bool other_offered; /* it was listed while it might yet come */
 };
 
+/* 0 or -ENOMEM; then tree_done all the same. */
 int tree_init(struct tree *t);
 /* Fine for a zeroed struct. */
 void tree_done(struct tree *t);
