@@ -10,6 +10,7 @@ import subprocess
 import pytest
 
 from mounting import BINARY, Mount, PATIENCE_S, SAVE
+from waiting import within as wait_for
 
 
 def call(*words, within=()):
@@ -80,6 +81,27 @@ def test_queries_are_saved_and_forgotten(standin, tmp_path, mode):
             assert not (place / name).is_symlink()
             names.remove(name)
             assert sorted(os.listdir(place)) == sorted(names)
+
+
+def test_a_command_that_waits_hides_no_change(standin, mount):
+    """A command holds no directory's lock, so what it waits for puts no
+    notification off."""
+    server = standin(assets=60)
+    m = mount(server, refresh=600)
+    m.wait_complete()
+    m.save("", "mine", "status=ready")
+    assert (m.path / "mine").is_symlink()
+    server.suspend()
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        polled = pool.submit(told, "refresh", m.path)
+        try:
+            wait_for(PATIENCE_S,
+                     lambda: m.status()["fuse"]["waiting"] == 1)
+            m.forget("", "mine")
+            assert not (m.path / "mine").is_symlink()
+        finally:
+            server.resume()
+        assert polled.result() == "nothing changed\n"
 
 
 def test_what_cannot_be_saved_is_told_why(standin, mount):

@@ -21,7 +21,7 @@ FAULTS = {
     "part_as_whole": READERS,
     "older_selection": READERS,
     "row_skipped": READERS,
-    "pin_mixture": [
+    "content_mixture": [
         "test_media.py::test_nobody_reads_half_of_one_picture_and_half_of_"
         "another", "test_media.py::test_bytes_that_changed_under_their_url_"
         "are_no_mixture"],

@@ -70,7 +70,7 @@ void fs_note_refusal(struct mount *m)
     struct caution *c = m->caution;
     int64_t now_ms = clock_mono_ms();
     bool news;
-    if (!m->deletes)
+    if (!m->tree.deletes)
         return;
     {
         guard_mutex(&c->lock);
@@ -83,7 +83,7 @@ void fs_note_refusal(struct mount *m)
 }
 
 /* Whether a tree is being deleted; then it goes on being refused. */
-static bool is_on_guard(struct mount *m)
+static bool delete_is_on_guard(struct mount *m)
 {
     struct caution *c = m->caution;
     int64_t now_ms = clock_mono_ms();
@@ -94,7 +94,7 @@ static bool is_on_guard(struct mount *m)
     return true;
 }
 
-static void keep_name(struct mount *m, const char *name)
+static void delete_keep_name(struct mount *m, const char *name)
 {
     struct caution *c = m->caution;
     guard_mutex(&c->lock);
@@ -102,7 +102,7 @@ static void keep_name(struct mount *m, const char *name)
     c->names[c->next++ % NAMES_KEPT].until_ms = clock_mono_ms() + CAUTION_MS;
 }
 
-static bool has_changed_hands(struct mount *m, const char *name)
+static bool delete_has_changed_hands(struct mount *m, const char *name)
 {
     struct caution *c = m->caution;
     uint64_t hash = hash_bytes(name, strlen(name), 0);
@@ -115,7 +115,8 @@ static bool has_changed_hands(struct mount *m, const char *name)
 }
 
 /* A folder goes by rmdir; or it didn't. */
-static void keep_own(struct mount *m, uint64_t directory, uint64_t folder)
+static void delete_keep_own(struct mount *m, uint64_t directory,
+                            uint64_t folder)
 {
     struct caution *c = m->caution;
     guard_mutex(&c->lock);
@@ -124,7 +125,8 @@ static void keep_own(struct mount *m, uint64_t directory, uint64_t folder)
 }
 
 /* The kernel may have been told nothing of it, and must be. */
-static void give_up_own(struct mount *m, uint64_t directory, const char *name)
+static void delete_give_up_own(struct mount *m, uint64_t directory,
+                               const char *name)
 {
     struct caution *c = m->caution;
     {
@@ -146,8 +148,9 @@ bool caution_has(struct caution *c, uint64_t directory, uint64_t folder)
 }
 
 /* What a name in a directory of assets stands for. */
-static int find_asset(struct catalogue_reader *reader, const struct view *v,
-                      const char *name, struct catalogue_entry *ret)
+static int delete_find_asset(struct catalogue_reader *reader,
+                             const struct view *v, const char *name,
+                             struct catalogue_entry *ret)
 {
     char id[NAME_SIZE];
     if (v->number == VIEW_ID)
@@ -157,7 +160,7 @@ static int find_asset(struct catalogue_reader *reader, const struct view *v,
     return !err && ret->type != v->type ? -ENOENT : err;
 }
 
-static int ask_deletion(struct request *r, const struct view *v)
+static int delete_ask_deletion(struct request *r, const struct view *v)
 {
     struct mount *m = r->mount;
     struct catalogue_entry asset;
@@ -167,7 +170,7 @@ static int ask_deletion(struct request *r, const struct view *v)
         catalogue_reader_acquire(m->catalogue);
     if (!reader)
         return -ENOMEM;
-    int err = find_asset(reader, v, r->name, &asset);
+    int err = delete_find_asset(reader, v, r->name, &asset);
     if (err)
         return err;
     id = strdup(asset.id); /* the entry is borrowed from the reader */
@@ -176,7 +179,7 @@ static int ask_deletion(struct request *r, const struct view *v)
     err = catalogue_body(reader, asset.row, &body);
     if (err)
         return err;
-    keep_own(m, r->ino, node_number(NODE_FOLDER, v->number, asset.row));
+    delete_keep_own(m, r->ino, node_ino(NODE_FOLDER, v->number, asset.row));
     r->tolerant = true;
     return park_change(r, m->change,
                        &(struct change_question){.kind = CHANGE_DELETE,
@@ -188,7 +191,7 @@ static int ask_deletion(struct request *r, const struct view *v)
 
 /* Where a folder is an asset's own place: not in a query, which is a question;
  * nor is anything but folders removed. */
-static bool has_assets(const struct node *n, const struct view *v)
+static bool delete_has_assets(const struct node *n, const struct view *v)
 {
     return n->kind == NODE_VIEW &&
            (v->number == VIEW_ID || v->type != ASSET_TYPE_COUNT) &&
@@ -198,31 +201,31 @@ static bool has_assets(const struct node *n, const struct view *v)
 int fs_rmdir(struct request *r)
 {
     struct mount *m = r->mount;
-    struct node n;
     char quoted[QUOTED_BYTES];
-    cleanup(view_hold_done) struct view_hold hold = {0};
+    cleanup(tree_node_done) struct tree_node n = {0};
     if (r->asked & REQUEST_ASKED_CHANGE && r->answer) {
-        give_up_own(m, r->ino, r->name);
+        delete_give_up_own(m, r->ino, r->name);
         return r->answer;
     }
     if (r->asked & REQUEST_ASKED_CHANGE) {
-        keep_name(m, r->name);
+        delete_keep_name(m, r->name);
         (void)fuse_reply_err(r->req, 0);
         return 0;
     }
     if (!m->change)
         return -EROFS;
-    int err = fs_node(m, r->ino, &n, &hold);
+    int err = tree_find(&m->tree, r->ino, &n);
     if (err)
         return err;
-    if (!m->deletes || !has_assets(&n, hold.view) || is_on_guard(m))
+    if (!m->tree.deletes || !delete_has_assets(&n.id, n.view) ||
+        delete_is_on_guard(m))
         return -EPERM;
-    if (has_changed_hands(m, r->name)) {
+    if (delete_has_changed_hands(m, r->name)) {
         log_warning(
             "%s was deleted a moment ago, and what has its name now "
             "isn't it: try again in a minute",
             log_quote(r->name, strlen(r->name), quoted, sizeof(quoted)));
         return -EBUSY;
     }
-    return ask_deletion(r, hold.view);
+    return delete_ask_deletion(r, n.view);
 }

@@ -59,7 +59,7 @@ void park_close(struct park *p);
 size_t park_count(struct park *p);
 
 /* Whether somebody waits for something in this directory: the kernel holds its
- * lock as long. */
+ * lock as long, but for a command's IOCTL. */
 bool park_holds(struct park *p, uint64_t directory);
 
 #endif

@@ -12,7 +12,7 @@
 #include <cmocka.h>
 
 #include "base/cleanup.h"
-#include "mount/node.h"
+#include "tree/node.h"
 
 #define CALL_SIZE 96
 
@@ -62,9 +62,13 @@ static void describe(uint64_t ino, char *out, size_t size)
                    (long long)n.row);
 }
 
+/* Pages of generated files that come after those in here are no matter. */
 static int inval_inode(void *ctx, uint64_t ino, int64_t off)
 {
     char node[32], call[CALL_SIZE];
+    struct node n;
+    if (node_parse(ino, &n) && n.kind >= NODE_FURTHER)
+        return 0;
     describe(ino, node, sizeof(node));
     (void)snprintf(call, sizeof(call), "inode %s %lld", node, (long long)off);
     write_down(ctx, call);
@@ -434,7 +438,7 @@ static void test_a_name_in_a_directory_that_is_held_is_put_off(void **state)
     struct fixture *f = *state;
     struct catalogue_change c = change(CATALOGUE_MOVED, 9);
     c.old_type = ASSET_OTHER;
-    f->kernel.held = node_number(NODE_VIEW, 1, 1);
+    f->kernel.held = node_ino(NODE_VIEW, 1, 1);
     hold(f); /* until all is queued */
     commit(f, &c, 1, true);
     await_held(f);

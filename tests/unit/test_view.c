@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "mount/view.h"
+#include "tree/view.h"
 
 #include <errno.h>
 #include <malloc.h>
@@ -40,9 +40,9 @@ static void test_types_and_root_are_there_from_the_start(void **state)
     struct view *root = view_get(t, VIEW_ROOT);
     struct view *audio = view_get(t, VIEW_FIRST_TYPE + ASSET_AUDIO);
     assert_non_null(root);
-    assert_string_equal(root->place, "");
+    assert_string_equal(root->path, "");
     assert_int_equal(root->query.count, 0);
-    assert_string_equal(audio->place, "audio");
+    assert_string_equal(audio->path, "audio");
     assert_ptr_equal(audio->parent, root);
     assert_int_equal(audio->query.count, 1);
     view_unref(t, audio);
@@ -60,7 +60,7 @@ static void test_a_path_of_segments_is_one_view_with_its_place(void **state)
     struct view *b = enter(t, a, "status=failed");
     struct view *again = enter(t, a, "status=failed");
     assert_ptr_equal(b, again);
-    assert_string_equal(b->place, "video/filename=x/status=failed");
+    assert_string_equal(b->path, "video/filename=x/status=failed");
     assert_string_equal(b->segment, "status=failed");
     assert_int_equal(b->depth, 3);
     assert_int_equal(b->query.count, 3);

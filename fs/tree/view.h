@@ -10,8 +10,8 @@
  * (view_remember, view_forget), and while a child view lives; the others live
  * always. A struct view doesn't change once it is made. Any thread.
  */
-#ifndef TWELVEFS_MOUNT_VIEW_H
-#define TWELVEFS_MOUNT_VIEW_H
+#ifndef TWELVEFS_TREE_VIEW_H
+#define TWELVEFS_TREE_VIEW_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -39,8 +39,8 @@ struct view {
         generation; /* of its inodes: 1, of a query's the serial number's */
     struct view *parent; /* NULL for the root; a reference */
     const char *segment; /* its name in the parent; "" for the root */
-    const char *place;   /* its path from the root: "", "video", "a=b/c=d" */
-    unsigned depth;      /* components of place */
+    const char *path;    /* from the root: "", "video", "a=b/c=d" */
+    unsigned depth;      /* components of path */
     struct query query;
     enum asset_type type; /* of a type's directory; else ASSET_TYPE_COUNT */
 };
@@ -64,6 +64,10 @@ static inline bool view_is_listing(const struct view *v)
 
 /* A view by its number, with a reference; NULL when there is none. */
 struct view *view_get(struct view_table *t, uint32_t number);
+
+/* The number of the directory that the root has under this name without a
+ * query: a type's, or .id; VIEW_ROOT when it has none. */
+uint32_t view_named(const struct view_table *t, const char *name);
 
 /* The query view `segment` of a parent, made where needed; with a reference.
  * query_add's errors, -ENOENT below .id, -ENAMETOOLONG, -ENFILE, -ENOMEM. */

@@ -6,7 +6,7 @@
  * A query over fields costs a scan, and a directory or a file is read in
  * pieces; so a selection is kept while it was used lately, by (view, version).
  * It is always whole: what covers a part has no place in here. Whoever goes on
- * after his selection gave way selects anew, at the version of that moment,
+ * after his selection gave way selects again, at the version of that moment,
  * and begins after the last row that he was shown. That loses no asset and
  * repeats none, since rows only ascend and versions too; an older version's
  * rows, which may lack some, he is never given.
@@ -16,47 +16,47 @@
  * makes that read fail with -ESTALE, so that nobody ever gets torn lines. The
  * next LOOKUP sees a newer version, which is another inode.
  *
- * Any thread; the table's lock isn't held while the catalogue works.
+ * Any thread; no lock is held while the catalogue works.
  */
-#ifndef TWELVEFS_MOUNT_SELECTION_H
-#define TWELVEFS_MOUNT_SELECTION_H
+#ifndef TWELVEFS_TREE_SELECTION_H
+#define TWELVEFS_TREE_SELECTION_H
 
 #include <stddef.h>
 #include <stdint.h>
 
 #include "base/buf.h"
+#include "base/lru.h"
 #include "catalogue/catalogue.h"
-#include "mount/view.h"
+#include "tree/view.h"
 
 #define SELECTIONS_MAX       256      /* kept at once */
 #define SELECTIONS_MAX_BYTES 33554432 /* … together, the newest one apart */
 
-struct selection_table;
-
 struct selection {
+    struct lru_entry kept;
     uint64_t version;
-    const int64_t *rows;  /* ascending */
-    const uint64_t *ends; /* bytes of the lines up to and with each row's */
+    int64_t *rows;  /* ascending */
+    uint64_t *ends; /* bytes of the lines up to and with each row's */
     size_t count;
 };
 
-int selection_table_new(struct selection_table **ret_table);
-void selection_table_free(struct selection_table *t);
+/* The set that keeps them. lru_done ends it. */
+void selection_init(struct lru *kept);
 
 /* What a view selects in the reader's snapshot; with a reference.
  * catalogue_select's errors, -ENOMEM. */
-int selection_open(struct selection_table *t, const struct view *v,
+int selection_open(struct lru *kept, const struct view *v,
                    struct catalogue_reader *reader,
                    struct selection **ret_selection);
 
 /* That of the version whose low bits are these, not newer than the reader's:
  * -ESTALE where it is neither kept nor the reader's own. */
-int selection_find(struct selection_table *t, const struct view *v,
+int selection_find(struct lru *kept, const struct view *v,
                    struct catalogue_reader *reader, uint64_t low_bits,
                    unsigned bits, struct selection **ret_selection);
 
 /* NULL is fine. */
-void selection_close(struct selection_table *t, struct selection *s);
+void selection_close(struct lru *kept, struct selection *s);
 
 /* The index of the first row past `after`. */
 size_t selection_after(const struct selection *s, int64_t after);
