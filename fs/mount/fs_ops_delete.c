@@ -15,9 +15,9 @@
  *  free. So that name deletes nothing for CAUTION_MS.
  *
  * The kernel holds the directory's lock until we reply, and takes the name out
- * itself. It needn't be told of that, nor may it be: the thread that tells it
- * would wait for the next rmdir in line, which has the lock by then; and were
- * we killed in that moment, the two would wait for each other for good.
+ * itself. It needn't be told of that, and isn't: whoever tells it would wait
+ * for the next rmdir in line, which has the lock by then, and all other
+ * notifications with it.
  */
 #include "mount/fs_ops.h"
 

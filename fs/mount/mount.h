@@ -30,6 +30,7 @@
 #include "mount/fs_errno.h"
 #include "mount/history.h"
 #include "mount/node.h"
+#include "mount/notifier.h"
 #include "mount/notify.h"
 #include "mount/opcount.h"
 #include "mount/park.h"
@@ -70,6 +71,7 @@ struct mount {
     struct pin_table *pins;
     struct park *park;
     struct notify *notify;
+    struct notifier notifier; /* the notify thread's while that runs */
     struct history *history;
     struct status_table *statuses;
     struct device *device;

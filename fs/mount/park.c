@@ -15,6 +15,8 @@
  *     held over I/O, a reply or a notification.
  *  3. Notifications can wait in the kernel for a directory that a request has
  *     locked. They have a thread of their own, and no lock is held over one.
+ * And they are written by a process of its own (notifier.h), so that the thread
+ *     can be killed while one waits.
  *  4. At the end the parked are answered (park_close) and notifications stopped
  *     while there are still threads that reply; then the threads end.
  *  5. When the daemon dies, however, its device closes and the kernel ends all
