@@ -241,3 +241,27 @@ def test_a_mount_that_ends_meanwhile_ends(tagged):
         m.stop()
         assert result.result(PATIENCE_S) in (
             errno.ESHUTDOWN, errno.EINTR, errno.ENOTCONN, errno.ECONNABORTED)
+
+
+def test_an_older_answer_does_not_take_a_tag_back(tagged):
+    """A page that was asked for before the change comes in after it was read
+    anew; what else it brings counts."""
+    server, m, asset, folder = tagged
+    server.fault("late_answer", {"kind": "list", "count": 1}, ms=60000)
+    server.create(fields={"filename": "new.mp4", "file_type": "video/mp4"})
+    lists = server.stats()["requests"]["list"]
+    # A process of its own: Python's ioctl keeps its lock.
+    refresh = subprocess.Popen([BINARY, "refresh", m.path],
+                               stdout=subprocess.DEVNULL)
+    server.wait("list", lists + 1)
+    os.setxattr(folder, TAG + "k", b"v")
+    assert os.getxattr(folder, TAG + "k") == b"v"
+    server.clear_faults()
+    assert refresh.wait(PATIENCE_S) == 0
+    assert "new.mp4" in names(m)
+    assert os.getxattr(folder, TAG + "k") == b"v"
+    assert json.loads((folder / "metadata.json").read_text())[
+        "user_metadata"]["k"] == "v"
+    server.edit(asset, {"user_metadata": {"k": "another's"}})
+    m.refresh()
+    assert os.getxattr(folder, TAG + "k") == b"another's"
