@@ -10,9 +10,10 @@
  *  So after a file was refused no directory goes for CAUTION_MS, and every
  *  further attempt prolongs that: none of them gets through.
  *
- *  Who repeats what failed halfway (a deadline, a lost answer) would meet
- *  another asset: of several with one name the next takes the name that became
- *  free. So that name deletes nothing for CAUTION_MS.
+ *  Who repeats what failed halfway (a deadline, a signal, a lost answer) would
+ *  meet another asset: of several with one name the next takes the name that
+ *  became free. So for CAUTION_MS a name deletes only what it stood for when it
+ *  was first tried.
  *
  * The kernel holds the directory's lock until we reply, and takes the name out
  * itself. It needn't be told of that, and isn't: whoever tells it would wait
@@ -31,6 +32,7 @@
 
 #define CAUTION_MS   60000
 #define NAMES_KEPT   1024
+#define TRIED_KEPT   16384
 #define BODY_MAX     (256u << 20)
 #define QUOTED_BYTES 200
 
@@ -39,8 +41,9 @@ struct caution {
     int64_t until_ms; /* under lock, as is all that follows */
     struct {
         uint64_t hash;
+        int64_t row;
         int64_t until_ms;
-    } names[NAMES_KEPT]; /* a ring */
+    } tried[TRIED_KEPT]; /* a ring: a name, and what it stood for */
     size_t next;
     struct {
         uint64_t directory, folder; /* inode numbers */
@@ -94,23 +97,22 @@ static bool is_on_guard(struct mount *m)
     return true;
 }
 
-static void keep_name(struct mount *m, const char *name)
-{
-    struct caution *c = m->caution;
-    guard_mutex(&c->lock);
-    c->names[c->next % NAMES_KEPT].hash = hash_bytes(name, strlen(name), 0);
-    c->names[c->next++ % NAMES_KEPT].until_ms = clock_mono_ms() + CAUTION_MS;
-}
-
-static bool has_changed_hands(struct mount *m, const char *name)
+/* Whether a name stood for another asset when it was lately tried; else it is
+ * noted that it stands for this one. */
+static bool has_changed_hands(struct mount *m, const char *name, int64_t row)
 {
     struct caution *c = m->caution;
     uint64_t hash = hash_bytes(name, strlen(name), 0);
     int64_t now_ms = clock_mono_ms();
     guard_mutex(&c->lock);
-    for (size_t i = 0; i < NAMES_KEPT; i++)
-        if (c->names[i].hash == hash && c->names[i].until_ms > now_ms)
+    for (size_t i = 0; i < TRIED_KEPT; i++)
+        if (c->tried[i].hash == hash && c->tried[i].until_ms > now_ms &&
+            c->tried[i].row != row)
             return true;
+    size_t at = c->next++ % TRIED_KEPT;
+    c->tried[at].hash = hash;
+    c->tried[at].row = row;
+    c->tried[at].until_ms = now_ms + m->timeout_ms + CAUTION_MS;
     return false;
 }
 
@@ -157,6 +159,15 @@ static int find_asset(struct catalogue_reader *reader, const struct view *v,
     return !err && ret->type != v->type ? -ENOENT : err;
 }
 
+static int refuse_other(const struct request *r)
+{
+    char quoted[QUOTED_BYTES];
+    log_warning("%s was to be deleted a moment ago, and what has its name now "
+                "isn't it: try again in a minute",
+                log_quote(r->name, strlen(r->name), quoted, sizeof(quoted)));
+    return -EBUSY;
+}
+
 static int ask_deletion(struct request *r, const struct view *v)
 {
     struct mount *m = r->mount;
@@ -170,6 +181,8 @@ static int ask_deletion(struct request *r, const struct view *v)
     int err = find_asset(reader, v, r->name, &asset);
     if (err)
         return err;
+    if (has_changed_hands(m, r->name, asset.row))
+        return refuse_other(r);
     id = strdup(asset.id); /* the entry is borrowed from the reader */
     if (!id)
         return -ENOMEM;
@@ -199,14 +212,12 @@ int fs_rmdir(struct request *r)
 {
     struct mount *m = r->mount;
     struct node n;
-    char quoted[QUOTED_BYTES];
     cleanup(view_hold_done) struct view_hold hold = {0};
     if (r->asked & REQUEST_ASKED_CHANGE && r->answer) {
         give_up_own(m, r->ino, r->name);
         return r->answer;
     }
     if (r->asked & REQUEST_ASKED_CHANGE) {
-        keep_name(m, r->name);
         (void)fuse_reply_err(r->req, 0);
         return 0;
     }
@@ -217,12 +228,5 @@ int fs_rmdir(struct request *r)
         return err;
     if (!m->deletes || !has_assets(&n, hold.view) || is_on_guard(m))
         return -EPERM;
-    if (has_changed_hands(m, r->name)) {
-        log_warning(
-            "%s was deleted a moment ago, and what has its name now "
-            "isn't it: try again in a minute",
-            log_quote(r->name, strlen(r->name), quoted, sizeof(quoted)));
-        return -EBUSY;
-    }
     return ask_deletion(r, hold.view);
 }
