@@ -131,7 +131,7 @@ static int places_within(struct sync *s, const struct slice *slice,
 
 bool slice_is_made_id(const char *id)
 {
-    return strncmp(id, "noid-", strlen("noid-")) == 0;
+    return asset_id_is_made(id);
 }
 
 static int remove_absent(struct sync *s, const struct page *page,

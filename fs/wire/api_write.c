@@ -113,7 +113,8 @@ struct api_verdict api_change_judge(struct api_call *c,
 {
     struct api_change *change = c->change;
     struct api_verdict verdict = api_judge(response, API_KIND_CHANGE);
-    if (!verdict.error && is_foreign(response))
+    /* an absence is believed of the API alone: it means that it is deleted */
+    if ((!verdict.error || verdict.error == -ENOENT) && is_foreign(response))
         verdict = api_judge_broken();
     if (verdict.error == -EINVAL && response->status == 400)
         verdict.error = errno_of_code(response);
