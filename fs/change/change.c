@@ -26,12 +26,12 @@
 
 #define PATH_MAX_BYTES 7000
 
-/* A re-read that failed: 1 s later, then twice that each time. */
+/* A re-read that failed: again 1 s later, then twice that each time; after a
+ * quarter of an hour it is the sweep's. */
 #define REST_FIRST_MS 1000
-#define REREADS_MOST  10 /* over a quarter of an hour; then it is the sweep's  \
-                          */
-#define REREAD_MS    60000
-#define RESTING_MOST (CHANGE_MAX / 4)
+#define REREADS_MOST  10
+#define REREAD_MS     60000
+#define RESTING_MOST  (CHANGE_MAX / 4)
 
 enum change_state {
     CHANGE_NEW,
