@@ -39,7 +39,7 @@ struct tagging {
     char *patch;
 };
 
-/* ---- the words ---- */
+/* The words. */
 
 static bool is_directory(const char *path)
 {
@@ -88,11 +88,11 @@ static enum exit_status add_word(struct buf *patch, char *word, bool marked,
     int err = tag_append(patch, word, value, value ? strlen(value) : 0);
     if (err == -EINVAL)
         (void)buf_appendf(error,
-                          "%s: the API can't keep an empty key or value, nor "
-                          "one that isn't UTF-8",
+                          "%s: the API refuses a key or value that is empty "
+                          "or isn't UTF-8",
                           word);
     else if (err)
-        (void)buf_append_str(error, "too much to set at once");
+        (void)buf_append_str(error, "too many changes at once");
     return err ? EXIT_USAGE : EXIT_MOUNTED;
 }
 
@@ -111,7 +111,7 @@ static enum exit_status make_patch(int count, char **words, bool marked,
     return *ret_patch ? EXIT_MOUNTED : options_out_of_memory(error);
 }
 
-/* ---- the folders ---- */
+/* The folders. */
 
 /* A command isn't stopped by what the kernel refuses: by mount -o remount,ro,
  * say, or a bind mount of it that is read-only. */
@@ -164,7 +164,7 @@ static void pause_ms(int64_t ms)
     (void)nanosleep(&wait, NULL);
 }
 
-static void show(const struct tagging *t)
+static void tag_show(const struct tagging *t)
 {
     if (t->watched)
         (void)fprintf(stderr, "\rtagged %zu of %zu", t->done, t->count);
@@ -192,7 +192,7 @@ static void tag_folder(struct tagging *t, const char *folder,
         t->status = status;
         (void)fprintf(stderr, "%s%s\n", t->watched ? "\r" : "", buf_str(&why));
     }
-    show(t);
+    tag_show(t);
 }
 
 static void *tag_run(void *ctx)
@@ -252,7 +252,7 @@ enum exit_status tag_command_run(int argc, char **argv, struct buf *error)
     (void)printf("tagged %zu of %zu\n", t.done, t.count);
     if (t.done == t.count)
         return EXIT_MOUNTED;
-    (void)buf_appendf(error, "%zu of %zu weren't tagged", t.count - t.done,
+    (void)buf_appendf(error, "%zu of %zu were not tagged", t.count - t.done,
                       t.count);
     return t.status;
 }

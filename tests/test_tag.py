@@ -409,6 +409,6 @@ def test_what_cannot_be_read_anew_shows_later(standin, mount):
     server.fault("status", {"kind": "list"}, status=503)
     os.setxattr(folder, TAG + "k", b"v")
     assert stored(server, asset)["k"] == "v"
-    assert "couldn't be read anew yet" in m.log()
+    assert "reading it again failed" in m.log()
     server.clear_faults()
     within(PATIENCE_S, lambda: TAG + "k" in os.listxattr(folder))

@@ -113,7 +113,7 @@ int fs_getxattr(struct request *r)
 }
 
 /* Whether it can be read: what is larger than any attribute can't. */
-static bool has_room(const char *value, size_t len)
+static bool is_readable(const char *value, size_t len)
 {
     cleanup(buf_done) struct buf text = {.max = XATTR_SIZE_MAX};
     return len <= XATTR_SIZE_MAX || scalar_text(value, len, &text) == 0;
@@ -145,7 +145,7 @@ static int append_name(const char *object, size_t object_len,
     size_t found_len;
     if (len == 0 || len > XATTR_NAME_MAX - prefix_len ||
         memchr(name, '\0', len) || is_taken(name, len, is_tag) ||
-        !has_room(value, value_len) ||
+        !is_readable(value, value_len) ||
         scan_member(object, object_len, name, len, &found, &found_len) ||
         found != value)
         return 0;
