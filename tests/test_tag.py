@@ -392,7 +392,7 @@ def test_a_key_that_changes_meanwhile_is_told_and_taken(standin, tmp_path):
         assert "k" not in stored(server, asset)
         server.clear_faults()
         m.process.send_signal(signal.SIGHUP)
-        within(PATIENCE_S, lambda: "read the API key anew" in m.log())
+        within(PATIENCE_S, lambda: "read the API key again" in m.log())
         os.setxattr(folder, TAG + "k", b"v")
         os.rmdir(folder)
         assert asset not in server.ids()
