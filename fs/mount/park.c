@@ -412,8 +412,10 @@ size_t park_count(struct park *p)
 bool park_holds(struct park *p, uint64_t directory)
 {
     guard_mutex(&p->lock);
-    const struct parked *k = p->waiting;
-    while (k && k->request.ino != directory)
-        k = k->next;
-    return k;
+    const struct parked *lists[] = {p->waiting, p->ready}; /* unanswered all */
+    for (size_t i = 0; i < array_count(lists); i++)
+        for (const struct parked *k = lists[i]; k; k = k->next)
+            if (k->request.ino == directory)
+                return true;
+    return false;
 }
