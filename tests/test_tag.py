@@ -322,6 +322,17 @@ def test_what_is_listed_can_be_read(standin, mount):
     assert os.getxattr(folder, TAG + "k") == b"new"
 
 
+@pytest.mark.parametrize("tags", [[1], "text", 7, None, True])
+def test_what_is_no_object_has_no_keys(standin, mount, tags):
+    server = standin(assets=2)
+    one(server, user_metadata=tags)
+    m = mount(server, refresh=600)
+    m.wait_complete()
+    listed = os.listxattr(m.path / "video" / "the one.mp4")
+    assert "user.twelvelabs.id" in listed
+    assert not [n for n in listed if n.startswith(TAG)]
+
+
 def test_two_who_set_one_key_see_what_is_stored(standin, mount):
     """Two mounts, four processes: the last writer wins, and both show it once
     each has heard of it."""

@@ -5,10 +5,12 @@
  *
  * Only who means one asset may. Two kinds of programs don't:
  *
- *  Who deletes a tree wants the files first, is refused, and some then try the
- *  directories all the same (find -delete, shutil.rmtree(ignore_errors=True)).
- *  So after a file was refused no directory goes for CAUTION_MS, and every
- *  further attempt prolongs that: none of them gets through.
+ *  Who deletes a tree wants the files first, or the directory above (Node's
+ *  fs.rm), is refused, and some then try the folders all the same (find
+ *  -delete, shutil.rmtree(ignore_errors=True)). So after a refusal no folder
+ *  goes for CAUTION_MS, and every further attempt prolongs that: none of them
+ *  gets through. Who removes folders alone, deepest first (find -type d
+ *  -delete), does what rmdir of each does, and can't be told from it.
  *
  *  Who repeats what failed halfway (a deadline, a signal, a lost answer) would
  *  meet another asset: of several with one name the next takes the name that
@@ -81,8 +83,9 @@ void fs_note_refusal(struct mount *m)
         c->until_ms = now_ms + CAUTION_MS;
     }
     if (news)
-        log_warning("a file of an asset can't be removed; in case a whole tree "
-                    "is to be, no asset is deleted for a minute");
+        log_warning(
+            "what is no asset can't be removed; in case a whole tree is "
+            "to be, no asset is deleted for a minute");
 }
 
 /* Whether a tree is being deleted; then it goes on being refused. */
@@ -226,7 +229,11 @@ int fs_rmdir(struct request *r)
     int err = fs_node(m, r->ino, &n, &hold);
     if (err)
         return err;
-    if (!m->deletes || !has_assets(&n, hold.view) || is_on_guard(m))
+    if (!has_assets(&n, hold.view)) {
+        fs_note_refusal(m);
+        return -EPERM;
+    }
+    if (!m->deletes || is_on_guard(m))
         return -EPERM;
     return ask_deletion(r, hold.view);
 }

@@ -197,8 +197,10 @@ int fs_listxattr(struct request *r)
         err = append_names(buf_str(&body), body.len, PREFIX, &names);
     const char *tags;
     size_t len;
-    if (!err && scan_member(buf_str(&body), body.len, TAGS, strlen(TAGS), &tags,
-                            &len) == 0)
+    if (!err &&
+        scan_member(buf_str(&body), body.len, TAGS, strlen(TAGS), &tags,
+                    &len) == 0 &&
+        *tags == '{')
         err = append_names(tags, len, TAG, &names);
     return err == -EBADMSG ? -EIO : err ? err : reply_bytes(r, &names);
 }
