@@ -48,9 +48,6 @@ static int xattr_scalar_text(const char *token, size_t len, struct buf *out)
         return -ENODATA;
     if (*token != '"')
         return buf_append(out, token, len);
-    int err = buf_reserve(out, len);
-    if (err)
-        return err;
     cleanup(free_ptr) char *text = malloc(len);
     if (!text)
         return -ENOMEM;
@@ -70,21 +67,22 @@ static int xattr_reply(struct request *r, const struct buf *bytes)
     return 0;
 }
 
-/* An attribute's value in an object, exact. 0, or -ENODATA, -EBADMSG. */
+/* An attribute's value in an object, exact. What has a tag's name is a tag's,
+ * whatever else the object has. 0, or -ENODATA, -EBADMSG. */
 static int xattr_find(const struct buf *body, const char *name,
                       const char **ret_token, size_t *ret_len)
 {
     const char *field = name + PREFIX_LEN;
     const char *object = buf_str(body);
     size_t len = body->len;
-    int err =
-        scan_member(object, len, field, strlen(field), ret_token, ret_len);
-    if (err == -ENOENT && strncmp(name, TAG, TAG_LEN) == 0) {
+    int err = 0;
+    if (strncmp(name, TAG, TAG_LEN) == 0) {
+        field = name + TAG_LEN;
         err = scan_member(object, len, TAGS, strlen(TAGS), &object, &len);
-        if (!err)
-            err = scan_member(object, len, name + TAG_LEN,
-                              strlen(name + TAG_LEN), ret_token, ret_len);
     }
+    if (!err)
+        err =
+            scan_member(object, len, field, strlen(field), ret_token, ret_len);
     return err == -ENOENT ? -ENODATA : err;
 }
 
@@ -114,11 +112,29 @@ int fs_getxattr(struct request *r)
     return xattr_reply(r, &value);
 }
 
+/* Whether it can be read: what is larger than any attribute can't. */
+static bool xattr_is_readable(const char *value, size_t len)
+{
+    cleanup(buf_done) struct buf text = {.max = XATTR_SIZE_MAX};
+    return len <= XATTR_SIZE_MAX || xattr_scalar_text(value, len, &text) == 0;
+}
+
+/* What another attribute has the name of. */
+static bool xattr_is_taken(const char *name, size_t len, bool is_tag)
+{
+    size_t tags_len = TAG_LEN - PREFIX_LEN;
+    if (is_tag)
+        return false;
+    return (len == 2 && memcmp(name, "id", 2) == 0) ||
+           (len >= tags_len && memcmp(name, TAGS ".", tags_len) == 0);
+}
+
 /* A member's name, where it may be an attribute's and this is the member that
  * a look-up by the name finds. */
 static int xattr_append_name(const char *object, size_t object_len,
                              const struct scan_token *key, const char *value,
-                             const char *prefix, struct buf *out)
+                             size_t value_len, const char *prefix,
+                             struct buf *out)
 {
     size_t prefix_len = strlen(prefix);
     bool is_tag = prefix_len > PREFIX_LEN;
@@ -129,8 +145,8 @@ static int xattr_append_name(const char *object, size_t object_len,
     const char *found;
     size_t found_len;
     if (len == 0 || len > XATTR_NAME_MAX - prefix_len ||
-        memchr(name, '\0', len) ||
-        (!is_tag && len == 2 && memcmp(name, "id", 2) == 0) ||
+        memchr(name, '\0', len) || xattr_is_taken(name, len, is_tag) ||
+        !xattr_is_readable(value, value_len) ||
         scan_member(object, object_len, name, len, &found, &found_len) ||
         found != value)
         return 0;
@@ -162,7 +178,8 @@ static int xattr_append_names(const char *object, size_t len,
         if (!err)
             err = scan_value(&s, &value, &value_len);
         if (!err && *value != '{' && *value != '[')
-            err = xattr_append_name(object, len, &key, value, prefix, out);
+            err = xattr_append_name(object, len, &key, value, value_len, prefix,
+                                    out);
         if (err)
             return err;
     }
@@ -182,8 +199,10 @@ int fs_listxattr(struct request *r)
         err = xattr_append_names(buf_str(&body), body.len, PREFIX, &names);
     const char *tags;
     size_t len;
-    if (!err && scan_member(buf_str(&body), body.len, TAGS, strlen(TAGS), &tags,
-                            &len) == 0)
+    if (!err &&
+        scan_member(buf_str(&body), body.len, TAGS, strlen(TAGS), &tags,
+                    &len) == 0 &&
+        *tags == '{')
         err = xattr_append_names(tags, len, TAG, &names);
     return err == -EBADMSG ? -EIO : err ? err : xattr_reply(r, &names);
 }

@@ -28,6 +28,7 @@
 #include "mount/device.h"
 #include "mount/fs_errno.h"
 #include "mount/history.h"
+#include "mount/notifier.h"
 #include "mount/notify.h"
 #include "mount/opcount.h"
 #include "mount/park.h"
@@ -62,6 +63,7 @@ struct mount {
     struct content_table *contents;
     struct park *park;
     struct notify *notify;
+    struct notifier notifier; /* the notify thread's while that runs */
     struct history *history;
     struct device *device;
     struct opcount operations;

@@ -10,7 +10,8 @@
  * What concerns a name waits for the lock of its directory, which a request
  * parked in there holds, and whoever comes after it then waits as well. So it
  * is put off while there is such a request; one that is parked in the very
- * moment may still be met.
+ * moment may still be met, and is waited for by a process that nobody else
+ * waits for (notifier.h).
  *
  * What it tells (row: the asset; TYPE: its type's directory):
  *   added    TYPE's name, if the kernel may hold its absence; TYPE's attributes

@@ -15,6 +15,8 @@
  *     held over I/O, a reply or a notification.
  *  3. Notifications can wait in the kernel for a directory that a request has
  *     locked. They have a thread of their own, and no lock is held over one.
+ * And they are written by a process of its own (notifier.h), so that the thread
+ *     can be killed while one waits.
  *  4. At the end the parked are answered (park_close) and notifications stopped
  *     while there are still threads that reply; then the threads end.
  *  5. When the daemon dies, however, its device closes and the kernel ends all
@@ -397,9 +399,16 @@ size_t park_count(struct park *p)
 bool park_holds(struct park *p, uint64_t directory)
 {
     guard_mutex(&p->lock);
-    const struct parked *k = TAILQ_FIRST(&p->waiting);
-    while (k &&
-           (k->request.ino != directory || k->request.operation == FS_COMMAND))
-        k = TAILQ_NEXT(k, link);
-    return k;
+    const struct parked_list *lists[] = {&p->waiting,
+                                         &p->ready}; /* unanswered */
+    for (size_t i = 0; i < array_count(lists); i++) {
+        const struct parked *k;
+        TAILQ_FOREACH(k, lists[i], link)
+        {
+            if (k->request.ino == directory &&
+                k->request.operation != FS_COMMAND)
+                return true;
+        }
+    }
+    return false;
 }

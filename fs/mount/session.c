@@ -77,24 +77,24 @@ static int session_make_options(const struct mount_config *config, char **ret)
     return *ret ? 0 : -ENOMEM;
 }
 
-static int told_fd(void *ctx)
+static struct notifier *session_notifier(void *ctx)
 {
-    return fuse_session_fd(((struct mount *)ctx)->session);
+    return &((struct mount *)ctx)->notifier;
 }
 
 static int tell_inode(void *ctx, uint64_t ino, int64_t off)
 {
-    return kernel_inval_inode(told_fd(ctx), ino, off);
+    return kernel_inval_inode(session_notifier(ctx), ino, off);
 }
 
 static int tell_entry(void *ctx, uint64_t parent, const char *name)
 {
-    return kernel_inval_entry(told_fd(ctx), parent, name);
+    return kernel_inval_entry(session_notifier(ctx), parent, name);
 }
 
 static int tell_expiry(void *ctx, uint64_t parent, const char *name)
 {
-    return kernel_expire_entry(told_fd(ctx), parent, name);
+    return kernel_expire_entry(session_notifier(ctx), parent, name);
 }
 
 static int tell_deletion(void *ctx, uint64_t parent, uint64_t child,
@@ -103,7 +103,7 @@ static int tell_deletion(void *ctx, uint64_t parent, uint64_t child,
     struct mount *m = ctx;
     if (caution_has(m->caution, parent, child))
         return 0;
-    return kernel_delete_entry(told_fd(ctx), parent, child, name);
+    return kernel_delete_entry(session_notifier(ctx), parent, child, name);
 }
 
 static bool is_held(void *ctx, uint64_t directory)
@@ -190,6 +190,7 @@ int mount_new(const struct mount_config *config, struct catalogue *catalogue,
     m->api = api;
     m->change = change;
     m->stop_fd = -1;
+    m->notifier = NOTIFIER_NONE;
     (void)pthread_mutex_init(&m->push_lock, NULL);
     int err = session_fill(m, config);
     if (err) {
@@ -419,6 +420,7 @@ static int session_check_root(const struct mount *m)
 
 static int session_start_threads(struct mount *m)
 {
+    notifier_start(&m->notifier, fuse_session_fd(m->session), m->tree.deletes);
     int err = notify_start(m->notify);
     while (!err && m->server_count < MOUNT_THREADS) {
         struct server *server = &m->servers[m->server_count];
@@ -449,6 +451,7 @@ static void session_end_service(struct mount *m)
     park_close(m->park);
     (void)pthread_mutex_lock(&m->push_lock); /* none from now on */
     notify_stop(m->notify);
+    notifier_end(&m->notifier);
     device_leave(m->device);
     for (int i = 0; i < m->server_count; i++)
         (void)pthread_join(m->servers[i].thread, NULL);

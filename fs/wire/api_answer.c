@@ -142,7 +142,7 @@ static bool line_up(struct api_call *c, const struct api_verdict *verdict,
 {
     if (verdict->err == -ENOBUFS)
         return true; /* it waits for room, and for nothing else */
-    if (!verdict->retry || c->cancelled || c->api->stopping)
+    if (!verdict->retry || c->cancelled || c->withdrawn || c->api->stopping)
         return false;
     int64_t wait_ms =
         api_retry_delay_ms(c->attempts, retry_after_ms, arc4random());

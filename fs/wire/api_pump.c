@@ -49,7 +49,7 @@ static int reason_of_lateness(const struct api_call *c)
  * tried already goes on by itself, its host down or not. */
 static int reason_to_end(struct api *a, struct api_call *c, int64_t now_ms)
 {
-    if (c->cancelled || a->stopping)
+    if (c->cancelled || c->withdrawn || a->stopping)
         return -ECANCELED;
     if (is_limited(a, c, now_ms))
         return -EAGAIN;
