@@ -45,6 +45,7 @@ static void touched_done(struct touched *t)
 {
     free(t->id);
     free(t->folder);
+    free(t->object);
 }
 
 void changes_clear(struct changes *ch)
