@@ -24,12 +24,12 @@ static const char usage[] = "usage: twelvefs watch [--since TIME] MOUNT";
 
 struct watch {
     const char *path;
-    char mount[32]; /* its number, once it is known */
-    char place[48]; /* where to go on, as the question has it */
-    bool was_dead;  /* the last question found no daemon */
-    bool has_more;  /* the last answer was full */
-    int64_t missed; /* told with the last answer, as is */
-    int64_t first_ns;
+    char mount[32];   /* its number, once it is known */
+    char place[48];   /* where to go on, as the question has it */
+    bool was_dead;    /* the last question found no daemon */
+    int64_t left;     /* of the last answer: events that it had no room for, */
+    int64_t missed;   /* … that the log has lost, */
+    int64_t first_ns; /* … and how far it goes back */
     struct command *question;
 };
 
@@ -113,8 +113,8 @@ static bool take_head(struct watch *w, char *mount, size_t mount_size,
         return false;
     *end = '\0';
     if (sscanf(c->text, /* NOLINT(cert-err34-c): the daemon's numbers */
-               "%31s %" SCNd64 " %" SCNd64 " %" SCNd64, number, &seq,
-               &w->missed, &w->first_ns) != 4)
+               "%31s %" SCNd64 " %" SCNd64 " %" SCNd64 " %" SCNd64, number,
+               &seq, &w->left, &w->missed, &w->first_ns) != 5)
         return false;
     (void)snprintf(mount, mount_size, "%s", number);
     (void)snprintf(w->place, sizeof(w->place), "at %" PRId64, seq);
@@ -206,7 +206,7 @@ static enum exit_status watch_once(struct watch *w, bool *ret_over,
     size_t len = 0;
     int err = ask(w);
 
-    w->has_more = false;
+    w->left = 0;
     *ret_over = true;
     if (*w->mount && is_passing(w, err)) {
         *ret_over = false;
@@ -226,7 +226,6 @@ static enum exit_status watch_once(struct watch *w, bool *ret_over,
         (void)buf_appendf(error, "cannot write: %s", strerror(errno));
         return EXIT_INTERNAL;
     }
-    w->has_more = len > 0;
     *ret_over = false;
     return EXIT_MOUNTED;
 }
@@ -242,7 +241,7 @@ enum exit_status watch_command_run(int argc, char **argv, struct buf *error)
         return options_out_of_memory(error);
     while (status == EXIT_MOUNTED && !over) {
         status = watch_once(&w, &over, error);
-        if (!over && !w.has_more && !pause_between())
+        if (!over && w.left <= 0 && !pause_between())
             over = true;
     }
     return status;

@@ -51,8 +51,9 @@ struct command {
 /* Events (catalogue.h's log of changes), without waiting for any. Words: the
  * mount's number as an answer told it, or "" in the first question; and where
  * to begin: "now", "since NS" or "at SEQ". The answer's first line is
- *   MOUNT SEQ MISSED FIRST_NS
- * then lines of events, as many as there are and fit. SEQ: where to go on;
+ *   MOUNT SEQ LEFT MISSED FIRST_NS
+ * then lines of events, as many as there are and fit. SEQ: where to go on, and
+ * how many events were LEFT there;
  * MISSED: events that the log held no longer, or -1, and no events, where it
  * goes back to FIRST_NS only (0: it hasn't begun). Of another mount's number
  * the answer has this mount's, and no events. */

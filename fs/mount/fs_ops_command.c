@@ -243,8 +243,9 @@ static int run_watch(struct request *r)
     if (!err && missed >= 0 && (!*r->name || strcmp(r->name, number) == 0))
         err = catalogue_log_read(reader, seq, &lines, &seq);
     if (!err)
-        err = buf_appendf(&text, "%s %" PRId64 " %" PRId64 " %" PRId64 "\n%s",
-                          number, seq, missed, log.first_ns, buf_str(&lines));
+        err = buf_appendf(
+            &text, "%s %" PRId64 " %" PRId64 " %" PRId64 " %" PRId64 "\n%s",
+            number, seq, log.next - seq, missed, log.first_ns, buf_str(&lines));
     return err ? err : reply(r, 0, buf_str(&text), text.len);
 }
 
