@@ -140,11 +140,12 @@ static int open_catalogue(struct service *s, struct directory_fault *ret_fault)
 }
 
 static enum exit_status explain_cache(int err, const char *directory,
+                                      const char *mountpoint,
                                       const struct directory_fault *fault,
                                       struct buf *error)
 {
     if (err == -EBUSY)
-        holder_explain(directory, error);
+        holder_explain(directory, mountpoint, error);
     else if (err == -EPERM && fault->what)
         (void)buf_appendf(error,
                           "the cache %s isn't safe: %s %s; mend that, or give "
@@ -274,7 +275,7 @@ static enum exit_status wire(struct service *s, const struct options *o,
     if (err == -EINTR)
         return stopped(o, error);
     if (err)
-        return explain_cache(err, s->directory, &fault, error);
+        return explain_cache(err, s->directory, o->mountpoint, &fault, error);
     if (s->temporary && o->deletion != DELETION_REFUSED) {
         (void)buf_append_str(error, "delete=: what is deleted is noted in the "
                                     "cache, which must be one that stays; give "
