@@ -15,11 +15,12 @@
 
 #include "base/buf.h"
 
+/* Of one object: fields past the last aren't seen; of names and values bytes,
+ * those of values as sent. A longer name is cut. */
 #define DIFFERENCE_MAX_LEVELS 8
-#define DIFFERENCE_MAX_NAME   200  /* bytes; a longer name is cut */
-#define DIFFERENCE_MAX_FIELDS 8192 /* of one object; what follows isn't seen   \
-                                    */
-#define DIFFERENCE_MAX_VALUE 1000  /* bytes, as sent */
+#define DIFFERENCE_MAX_NAME   200
+#define DIFFERENCE_MAX_FIELDS 8192
+#define DIFFERENCE_MAX_VALUE  1000
 
 /* Appends a JSON array, one object for each such field:
  *   {"field":"status","old":"processing","new":"ready"}
