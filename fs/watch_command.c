@@ -33,10 +33,8 @@ struct watch {
     struct command *question;
 };
 
-/* ---- a time -------------------------------------------------------------- */
-
 /* The digits behind the seconds, which clock_parse_rfc3339 passes over. */
-static int64_t fraction_ns(const char *text)
+static int64_t watch_fraction_ns(const char *text)
 {
     const char *digit = strchr(text, '.');
     int64_t ns = 0;
@@ -51,12 +49,12 @@ static int64_t fraction_ns(const char *text)
 }
 
 /* A moment, or how long ago one was. */
-static bool parse_since(const char *text, int64_t *ret_ns)
+static bool watch_parse_since(const char *text, int64_t *ret_ns)
 {
     int64_t s, ms, now_ns = clock_wall_ns();
 
     if (clock_parse_rfc3339(text, strlen(text), &s) == 0)
-        *ret_ns = s * NS_PER_S + fraction_ns(text);
+        *ret_ns = s * NS_PER_S + watch_fraction_ns(text);
     else if (options_duration(text, &ms) == 0)
         *ret_ns = now_ns - ms * NS_PER_MS;
     else
@@ -64,15 +62,15 @@ static bool parse_since(const char *text, int64_t *ret_ns)
     return *ret_ns >= 0 && *ret_ns <= now_ns;
 }
 
-static enum exit_status parse_arguments(int argc, char **argv, struct watch *w,
-                                        struct buf *error)
+static enum exit_status
+watch_parse_arguments(int argc, char **argv, struct watch *w, struct buf *error)
 {
     int64_t since_ns;
     int at = 1;
 
     (void)snprintf(w->place, sizeof(w->place), "now");
     if (at + 1 < argc && strcmp(argv[at], "--since") == 0) {
-        if (!parse_since(argv[at + 1], &since_ns)) {
+        if (!watch_parse_since(argv[at + 1], &since_ns)) {
             (void)buf_appendf(error,
                               "--since: invalid time '%.80s' (use one past, "
                               "2026-08-01T10:30:00Z, or how long ago it was: "
@@ -95,13 +93,10 @@ static enum exit_status parse_arguments(int argc, char **argv, struct watch *w,
     return EXIT_MOUNTED;
 }
 
-/* ---- questions ------------------------------------------------------------
- */
-
 /* Takes the answer's first line; ret_lines: what follows. False: it isn't what
  * this program understands. */
-static bool take_head(struct watch *w, char *mount, size_t mount_size,
-                      const char **ret_lines, size_t *ret_len)
+static bool watch_take_head(struct watch *w, char *mount, size_t mount_size,
+                            const char **ret_lines, size_t *ret_len)
 {
     struct command *c = w->question;
     char *end =
@@ -124,7 +119,7 @@ static bool take_head(struct watch *w, char *mount, size_t mount_size,
 }
 
 /* Nothing stays open. 0 or an errno, positive. */
-static int ask(struct watch *w)
+static int watch_ask(struct watch *w)
 {
     char *words[] = {w->mount, w->place};
     cleanup(close_fd) int fd =
@@ -139,13 +134,13 @@ static int ask(struct watch *w)
 
 /* What a failed question means once others were answered: the directory below
  * (ENOTTY), or none, is a mount that has ended. */
-static bool has_ended(int err)
+static bool watch_has_ended(int err)
 {
     return err == ENOTTY || err == ENOENT || err == ENOTDIR;
 }
 
 /* While a mount ends its daemon may be gone a moment earlier. */
-static bool is_passing(struct watch *w, int err)
+static bool watch_is_passing(struct watch *w, int err)
 {
     bool first = err == ENOTCONN && !w->was_dead;
 
@@ -153,8 +148,8 @@ static bool is_passing(struct watch *w, int err)
     return first || err == EINTR || err == ECONNABORTED || err == ESHUTDOWN;
 }
 
-static enum exit_status explain(const struct watch *w, int err,
-                                struct buf *error)
+static enum exit_status watch_explain(const struct watch *w, int err,
+                                      struct buf *error)
 {
     if (err != ENOTCONN)
         return command_explain(w->path, err, error);
@@ -162,7 +157,8 @@ static enum exit_status explain(const struct watch *w, int err,
     return EXIT_MOUNT_POINT;
 }
 
-static enum exit_status refuse_old(const struct watch *w, struct buf *error)
+static enum exit_status watch_refuse_old(const struct watch *w,
+                                         struct buf *error)
 {
     char time[EVENT_TIME_SIZE];
 
@@ -177,10 +173,7 @@ static enum exit_status refuse_old(const struct watch *w, struct buf *error)
     return EXIT_TOO_OLD;
 }
 
-/* ---- output ----------------------------------------------------------------
- */
-
-static bool print(const struct watch *w, const char *lines, size_t len)
+static bool watch_print(const struct watch *w, const char *lines, size_t len)
 {
     if (w->missed > 0)
         (void)printf("{\"kind\":\"lost\",\"events\":%" PRId64 "}\n", w->missed);
@@ -189,7 +182,7 @@ static bool print(const struct watch *w, const char *lines, size_t len)
 }
 
 /* False when whoever read the output has gone. */
-static bool pause_between(void)
+static bool watch_pause_between(void)
 {
     struct pollfd output = {.fd = STDOUT_FILENO};
 
@@ -204,25 +197,25 @@ static enum exit_status watch_once(struct watch *w, bool *ret_over,
     char mount[sizeof(w->mount)];
     const char *lines;
     size_t len = 0;
-    int err = ask(w);
+    int err = watch_ask(w);
 
     w->left = 0;
     *ret_over = true;
-    if (*w->mount && is_passing(w, err)) {
+    if (*w->mount && watch_is_passing(w, err)) {
         *ret_over = false;
         return EXIT_MOUNTED;
     }
     if (err)
-        return *w->mount && has_ended(err) ? EXIT_MOUNTED
-                                           : explain(w, err, error);
-    if (!take_head(w, mount, sizeof(mount), &lines, &len))
-        return explain(w, EINVAL, error);
+        return *w->mount && watch_has_ended(err) ? EXIT_MOUNTED
+                                                 : watch_explain(w, err, error);
+    if (!watch_take_head(w, mount, sizeof(mount), &lines, &len))
+        return watch_explain(w, EINVAL, error);
     if (*w->mount && strcmp(mount, w->mount) != 0)
         return EXIT_MOUNTED; /* another mount has taken its place */
     memcpy(w->mount, mount, sizeof(w->mount));
     if (w->missed < 0)
-        return refuse_old(w, error);
-    if (!print(w, lines, len)) {
+        return watch_refuse_old(w, error);
+    if (!watch_print(w, lines, len)) {
         (void)buf_appendf(error, "cannot write: %s", strerror(errno));
         return EXIT_INTERNAL;
     }
@@ -235,13 +228,13 @@ enum exit_status watch_command_run(int argc, char **argv, struct buf *error)
     cleanup(free_ptr) struct command *question = malloc(sizeof(*question));
     struct watch w = {.question = question};
     bool over = false;
-    enum exit_status status = parse_arguments(argc, argv, &w, error);
+    enum exit_status status = watch_parse_arguments(argc, argv, &w, error);
 
     if (!question)
         return options_out_of_memory(error);
     while (status == EXIT_MOUNTED && !over) {
         status = watch_once(&w, &over, error);
-        if (!over && w.left <= 0 && !pause_between())
+        if (!over && w.left <= 0 && !watch_pause_between())
             over = true;
     }
     return status;

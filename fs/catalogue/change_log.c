@@ -27,12 +27,9 @@
 #define KEPT_MAX_BYTES ((size_t)16 << 20) /* of objects, in one transaction */
 #define CUT_PART       64 /* of the bound: what a cut takes beyond it */
 
-/* ---- where the log begins and ends ----------------------------------------
- */
-
-static int read_place(struct db *d, enum statement which,
-                      const struct value *values, size_t count,
-                      int64_t ret_columns[3])
+static int change_log_read_place(struct db *d, enum statement which,
+                                 const struct value *values, size_t count,
+                                 int64_t ret_columns[3])
 {
     sqlite3_stmt *s;
     int step = db_bind(d, which, values, count, &s);
@@ -57,9 +54,9 @@ int change_log_load(struct catalogue *c)
     if (err && err != -ENOENT)
         return err;
     log.on = complete != 0;
-    err = read_place(&c->db, S_EVENT_FIRST, VALUES(), first);
+    err = change_log_read_place(&c->db, S_EVENT_FIRST, VALUES(), first);
     if (!err)
-        err = read_place(&c->db, S_EVENT_LAST, VALUES(), last);
+        err = change_log_read_place(&c->db, S_EVENT_LAST, VALUES(), last);
     if (err && err != -ENOENT)
         return err;
     if (!err) {
@@ -77,9 +74,6 @@ void change_log_begin(struct catalogue *c)
 {
     c->log.begins = !c->log.on;
 }
-
-/* ---- what is compared at the commit ---------------------------------------
- */
 
 int change_log_keep(struct catalogue *c, struct touched *t)
 {
@@ -110,9 +104,6 @@ int change_log_keep(struct catalogue *c, struct touched *t)
     return err;
 }
 
-/* ---- writing ---------------------------------------------------------------
- */
-
 /* A log that is being written, and the line under way. */
 struct log_writer {
     struct catalogue *catalogue;
@@ -131,14 +122,14 @@ static void log_writer_done(struct log_writer *w)
     free(w->taken);
 }
 
-static int64_t next_event_ns(const struct log_writer *w)
+static int64_t change_log_next_event_ns(const struct log_writer *w)
 {
     return w->committed_ns > w->log->last_ns ? w->committed_ns
                                              : w->log->last_ns + 1;
 }
 
 /* Adds the line; err: what came of making it. */
-static int add_event(struct log_writer *w, int64_t time_ns, int err)
+static int change_log_add_event(struct log_writer *w, int64_t time_ns, int err)
 {
     struct log_state *log = w->log;
 
@@ -159,7 +150,7 @@ static int add_event(struct log_writer *w, int64_t time_ns, int err)
 }
 
 /* All assets, as the transaction leaves them. */
-static int64_t count_assets(const struct catalogue *c)
+static int64_t change_log_count_assets(const struct catalogue *c)
 {
     int64_t count = c->counters.total;
 
@@ -171,20 +162,20 @@ static int64_t count_assets(const struct catalogue *c)
     return count;
 }
 
-static int add_complete(struct log_writer *w)
+static int change_log_add_complete(struct log_writer *w)
 {
-    int64_t time_ns = next_event_ns(w);
-    int err =
-        event_append_complete(time_ns, count_assets(w->catalogue), &w->line);
+    int64_t time_ns = change_log_next_event_ns(w);
+    int err = event_append_complete(
+        time_ns, change_log_count_assets(w->catalogue), &w->line);
 
-    err = add_event(w, time_ns, err);
+    err = change_log_add_event(w, time_ns, err);
     if (!err)
         w->log->on = true;
     w->log->begins = false;
     return err;
 }
 
-static int by_id(const void *left, const void *right)
+static int change_log_by_id(const void *left, const void *right)
 {
     const struct touched *const *a = left, *const *b = right;
 
@@ -192,7 +183,7 @@ static int by_id(const void *left, const void *right)
 }
 
 /* Sorts what went, so that it is found when it came again. */
-static int gather_gone(struct log_writer *w)
+static int change_log_gather_gone(struct log_writer *w)
 {
     const struct changes *ch = &w->catalogue->changes;
     size_t count = 0;
@@ -208,18 +199,19 @@ static int gather_gone(struct log_writer *w)
     for (size_t i = 0; i < ch->count; i++)
         if (ch->items[i].existed && ch->items[i].removed)
             w->gone[w->gone_count++] = &ch->items[i];
-    qsort(w->gone, w->gone_count, sizeof(*w->gone), by_id);
+    qsort(w->gone, w->gone_count, sizeof(*w->gone), change_log_by_id);
     return 0;
 }
 
 /* The row that an id had before this transaction removed it; NULL. */
-static const struct touched *take_gone(struct log_writer *w, const char *id)
+static const struct touched *change_log_take_gone(struct log_writer *w,
+                                                  const char *id)
 {
     struct touched key = {.id = (char *)id};
     const struct touched *key_pointer = &key;
     const struct touched **found =
         w->gone ? bsearch(&key_pointer, w->gone, w->gone_count,
-                          sizeof(*w->gone), by_id)
+                          sizeof(*w->gone), change_log_by_id)
                 : NULL;
 
     if (!found)
@@ -230,10 +222,11 @@ static const struct touched *take_gone(struct log_writer *w, const char *id)
 
 /* What became of a row that is there now; the texts are lent by its statement.
  */
-static int add_present(struct log_writer *w, const struct touched *t,
-                       struct event *e)
+static int change_log_add_present(struct log_writer *w, const struct touched *t,
+                                  struct event *e)
 {
-    const struct touched *before = t->existed ? t : take_gone(w, e->id);
+    const struct touched *before =
+        t->existed ? t : change_log_take_gone(w, e->id);
     int err;
 
     if (!before) {
@@ -244,10 +237,10 @@ static int add_present(struct log_writer *w, const struct touched *t,
         err = event_append_change(e, before->object, before->object_len,
                                   &w->line);
     }
-    return err == -ENODATA ? 0 : add_event(w, e->time_ns, err);
+    return err == -ENODATA ? 0 : change_log_add_event(w, e->time_ns, err);
 }
 
-static int add_row(struct log_writer *w, const struct touched *t)
+static int change_log_add_row(struct log_writer *w, const struct touched *t)
 {
     struct db *d = &w->catalogue->db;
     sqlite3_stmt *s;
@@ -261,7 +254,7 @@ static int add_row(struct log_writer *w, const struct touched *t)
     if (step <= 0)
         return step;
     struct event e = {
-        .time_ns = next_event_ns(w),
+        .time_ns = change_log_next_event_ns(w),
         .id = (const char *)sqlite3_column_text(s, 0),
         .type = asset_type_name((enum asset_type)sqlite3_column_int(s, 1)),
         .object = sqlite3_column_blob(s, 2),
@@ -269,15 +262,15 @@ static int add_row(struct log_writer *w, const struct touched *t)
     };
     int err = e.id && e.object ? 0 : -ENOMEM;
     if (!err)
-        err = add_present(w, t, &e);
+        err = change_log_add_present(w, t, &e);
     (void)sqlite3_reset(s);
     return err;
 }
 
-static int add_gone(struct log_writer *w, const struct touched *t)
+static int change_log_add_gone(struct log_writer *w, const struct touched *t)
 {
     struct event e = {
-        .time_ns = next_event_ns(w),
+        .time_ns = change_log_next_event_ns(w),
         .kind = "deleted",
         .id = t->id,
         .type = asset_type_name(t->type),
@@ -286,21 +279,19 @@ static int add_gone(struct log_writer *w, const struct touched *t)
     };
 
     buf_reset(&w->line);
-    return add_event(w, e.time_ns, event_append(&e, &w->line));
+    return change_log_add_event(w, e.time_ns, event_append(&e, &w->line));
 }
 
-/* ---- the bound --------------------------------------------------------------
- */
-
 /* The first event whose end is past so many bytes: ends ascend. */
-static int find_event(struct db *d, const struct log_state *log, int column,
-                      int64_t past, int64_t *ret_seq)
+static int change_log_find_event(struct db *d, const struct log_state *log,
+                                 int column, int64_t past, int64_t *ret_seq)
 {
     int64_t low = log->first, high = log->next, columns[3];
 
     while (low < high) {
         int64_t middle = low + (high - low) / 2;
-        int err = read_place(d, S_EVENT_AT, VALUES(INT(middle)), columns);
+        int err =
+            change_log_read_place(d, S_EVENT_AT, VALUES(INT(middle)), columns);
         if (err)
             return err == -ENOENT ? -EIO : err;
         if (columns[column] > past)
@@ -313,7 +304,7 @@ static int find_event(struct db *d, const struct log_state *log, int column,
 }
 
 /* A little more than must go goes at once, so that few commits cut. */
-static int cut(struct log_writer *w)
+static int change_log_cut(struct log_writer *w)
 {
     struct log_state *log = w->log;
     struct db *d = &w->catalogue->db;
@@ -325,17 +316,17 @@ static int cut(struct log_writer *w)
             log->next - CATALOGUE_LOG_EVENTS + CATALOGUE_LOG_EVENTS / CUT_PART;
     if (log->end_bytes - log->begin_bytes > CATALOGUE_LOG_BYTES) {
         int64_t by_bytes = first;
-        err = find_event(d, log, 2,
-                         log->end_bytes - CATALOGUE_LOG_BYTES +
-                             CATALOGUE_LOG_BYTES / CUT_PART,
-                         &by_bytes);
+        err = change_log_find_event(d, log, 2,
+                                    log->end_bytes - CATALOGUE_LOG_BYTES +
+                                        CATALOGUE_LOG_BYTES / CUT_PART,
+                                    &by_bytes);
         first = by_bytes > first ? by_bytes : first;
     }
     if (err || first == log->first)
         return err;
     err = db_run(d, S_EVENT_CUT, VALUES(INT(first)));
     if (!err)
-        err = read_place(d, S_EVENT_AT, VALUES(INT(first)), columns);
+        err = change_log_read_place(d, S_EVENT_AT, VALUES(INT(first)), columns);
     if (err)
         return err;
     log->first = first;
@@ -343,16 +334,16 @@ static int cut(struct log_writer *w)
     return 0;
 }
 
-static int write_changes(struct log_writer *w)
+static int change_log_write_changes(struct log_writer *w)
 {
     const struct changes *ch = &w->catalogue->changes;
-    int err = gather_gone(w);
+    int err = change_log_gather_gone(w);
 
     for (size_t i = 0; !err && i < ch->count; i++)
-        err = add_row(w, &ch->items[i]);
+        err = change_log_add_row(w, &ch->items[i]);
     for (size_t i = 0; !err && i < w->gone_count; i++)
         if (!w->taken[i])
-            err = add_gone(w, w->gone[i]);
+            err = change_log_add_gone(w, w->gone[i]);
     return err;
 }
 
@@ -368,23 +359,20 @@ int change_log_write(struct catalogue *c, int64_t committed_ns,
     int err = 0;
 
     if (log->begins)
-        err = add_complete(&w);
+        err = change_log_add_complete(&w);
     else if (log->on && c->changes.count)
-        err = write_changes(&w);
-    return err ? err : cut(&w);
+        err = change_log_write_changes(&w);
+    return err ? err : change_log_cut(&w);
 }
-
-/* ---- readers ----------------------------------------------------------------
- */
 
 int catalogue_log_bounds(struct catalogue_reader *r,
                          struct catalogue_log *ret_log)
 {
     int64_t first[3] = {0}, last[3] = {0};
-    int err = read_place(r->db, S_EVENT_FIRST, VALUES(), first);
+    int err = change_log_read_place(r->db, S_EVENT_FIRST, VALUES(), first);
 
     if (!err)
-        err = read_place(r->db, S_EVENT_LAST, VALUES(), last);
+        err = change_log_read_place(r->db, S_EVENT_LAST, VALUES(), last);
     if (err == -ENOENT) {
         *ret_log = (struct catalogue_log){.first = 1, .next = 1};
         return 0;
@@ -402,7 +390,7 @@ int catalogue_log_seek(struct catalogue_reader *r,
 {
     const struct log_state place = {.first = log->first, .next = log->next};
 
-    return find_event(r->db, &place, 1, since_ns, ret_seq);
+    return change_log_find_event(r->db, &place, 1, since_ns, ret_seq);
 }
 
 int catalogue_log_read(struct catalogue_reader *r, int64_t seq, struct buf *out,

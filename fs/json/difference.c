@@ -16,6 +16,7 @@
 #include "json/metadata.h"
 #include "json/renewal.h"
 #include "json/scan.h"
+#include "json/text.h"
 
 struct field {
     char *name;
@@ -46,8 +47,6 @@ struct path {
     size_t depth;                         /* objects that are open */
 };
 
-/* ---- an object to its fields -------------------------------------------- */
-
 static int list_add(struct field_list *list, const struct path *path,
                     const char *text, size_t len)
 {
@@ -76,12 +75,11 @@ static int list_add(struct field_list *list, const struct path *path,
 /* The path to a member of the object that is open. */
 static int path_enter(struct path *path, const struct scan_token *name)
 {
-    cleanup(free_ptr) char *decoded = malloc(name->len + 1);
-    size_t room;
+    size_t len = 0, room;
+    cleanup(free_ptr) char *decoded = text_decode(name->text, name->len, &len);
 
     if (!decoded)
         return -ENOMEM;
-    size_t len = scan_unescape(name->text, name->len, decoded);
     path->len = path->before[path->depth - 1];
     if (path->depth > 1 && path->len < sizeof(path->text))
         path->text[path->len++] = '.';
@@ -127,7 +125,7 @@ static int list_take(struct field_list *list, struct path *path, struct scan *s,
     return err ? -EBADMSG : list_add(list, path, text, len);
 }
 
-static int by_name(const void *left, const void *right)
+static int difference_by_name(const void *left, const void *right)
 {
     const struct field *a = left, *b = right;
     size_t len = a->name_len < b->name_len ? a->name_len : b->name_len;
@@ -161,19 +159,19 @@ static int list_make(const char *json, size_t len, struct field_list *list)
             err = -EBADMSG;
     }
     if (!err && list->count)
-        qsort(list->items, list->count, sizeof(*list->items), by_name);
+        qsort(list->items, list->count, sizeof(*list->items),
+              difference_by_name);
     return err;
 }
 
-/* ---- texts --------------------------------------------------------------- */
-
-static bool is_harmless(uint32_t code)
+static bool difference_is_harmless(uint32_t code)
 {
     return !utf8_is_control(code) && !utf8_is_bidi_override(code);
 }
 
 /* Of valid JSON: what isn't ASCII, and DEL, stands in strings alone. */
-static int append_clean(const char *text, size_t len, struct buf *out)
+static int difference_append_clean(const char *text, size_t len,
+                                   struct buf *out)
 {
     int err = 0;
 
@@ -182,7 +180,7 @@ static int append_clean(const char *text, size_t len, struct buf *out)
         size_t count = utf8_decode(text + at, len - at, &code);
         if (count == 0 || utf8_is_surrogate(code))
             err = buf_append_str(out, "\xef\xbf\xbd"); /* U+FFFD */
-        else if (is_harmless(code))
+        else if (difference_is_harmless(code))
             err = buf_append(out, text + at, count);
         else
             err = buf_appendf(out, "\\u%04x", (unsigned)code);
@@ -196,42 +194,33 @@ int difference_append_value(const char *json, size_t len, struct buf *out)
     cleanup(buf_done) struct buf line = {.max = len + 2};
     int err = metadata_line(json, len, &line);
 
-    return err ? err : append_clean(line.data, line.len - 1, out);
+    return err ? err : difference_append_clean(line.data, line.len - 1, out);
 }
 
 int difference_append_string(const char *text, size_t len, struct buf *out)
 {
-    int err = buf_append_char(out, '"');
-    size_t plain = 0;
+    cleanup(buf_done) struct buf string = {.max = 6 * len + 2};
+    int err = text_append_string(&string, text, len);
 
-    for (size_t i = 0; !err && i <= len; i++) {
-        if (i < len && text[i] != '"' && text[i] != '\\')
-            continue;
-        err = append_clean(text + plain, i - plain, out);
-        plain = i + 1;
-        if (!err && i < len)
-            err = buf_appendf(out, "\\%c", text[i]);
-    }
-    return err ? err : buf_append_char(out, '"');
+    return err ? err : difference_append_clean(string.data, string.len, out);
 }
 
-/* ---- two lists ------------------------------------------------------------
- */
-
-static bool is_signed(const struct field *f)
+static bool difference_is_signed(const struct field *f)
 {
     return strncmp(f->name, "hls.", strlen("hls.")) == 0 ||
            strncmp(f->name, "thumbnail.", strlen("thumbnail.")) == 0;
 }
 
-static bool same_value(const struct field *a, const struct field *b)
+static bool difference_same_value(const struct field *a, const struct field *b)
 {
     if (a->len == b->len && memcmp(a->text, b->text, a->len) == 0)
         return true;
-    return renewal_is_value(a->text, a->len, b->text, b->len, is_signed(a));
+    return renewal_is_value(a->text, a->len, b->text, b->len,
+                            difference_is_signed(a));
 }
 
-static int append_side(const char *side, const struct field *f, struct buf *out)
+static int difference_append_side(const char *side, const struct field *f,
+                                  struct buf *out)
 {
     if (!f)
         return 0;
@@ -241,8 +230,9 @@ static int append_side(const char *side, const struct field *f, struct buf *out)
     return err ? err : difference_append_value(f->text, f->len, out);
 }
 
-static int append_field(const struct field *before, const struct field *after,
-                        bool first, struct buf *out)
+static int difference_append_field(const struct field *before,
+                                   const struct field *after, bool first,
+                                   struct buf *out)
 {
     const struct field *any = before ? before : after;
     int err = buf_append_str(out, first ? "{\"field\":" : ",{\"field\":");
@@ -250,14 +240,15 @@ static int append_field(const struct field *before, const struct field *after,
     if (!err)
         err = difference_append_string(any->name, any->name_len, out);
     if (!err)
-        err = append_side("old", before, out);
+        err = difference_append_side("old", before, out);
     if (!err)
-        err = append_side("new", after, out);
+        err = difference_append_side("new", after, out);
     return err ? err : buf_append_char(out, '}');
 }
 
 /* The last of the fields with one name, from *at on; passes them. */
-static const struct field *take_last(const struct field_list *list, size_t *at)
+static const struct field *difference_take_last(const struct field_list *list,
+                                                size_t *at)
 {
     const struct field *last = &list->items[(*at)++];
 
@@ -268,10 +259,12 @@ static const struct field *take_last(const struct field_list *list, size_t *at)
 }
 
 /* The next name of either list, with the fields that have it. */
-static void take_next(const struct field_list *before, size_t *before_at,
-                      const struct field_list *after, size_t *after_at,
-                      const struct field **ret_before,
-                      const struct field **ret_after)
+static void difference_take_next(const struct field_list *before,
+                                 size_t *before_at,
+                                 const struct field_list *after,
+                                 size_t *after_at,
+                                 const struct field **ret_before,
+                                 const struct field **ret_after)
 {
     int order = 0;
 
@@ -281,15 +274,16 @@ static void take_next(const struct field_list *before, size_t *before_at,
         struct field a = before->items[*before_at];
         struct field b = after->items[*after_at];
         if (a.name_len != b.name_len || memcmp(a.name, b.name, a.name_len) != 0)
-            order = by_name(&a, &b);
+            order = difference_by_name(&a, &b);
     }
-    *ret_before = order <= 0 ? take_last(before, before_at) : NULL;
-    *ret_after = order >= 0 ? take_last(after, after_at) : NULL;
+    *ret_before = order <= 0 ? difference_take_last(before, before_at) : NULL;
+    *ret_after = order >= 0 ? difference_take_last(after, after_at) : NULL;
 }
 
-static int append_all(const struct field_list *before,
-                      const struct field_list *after, size_t max_bytes,
-                      struct buf *out, size_t *told, size_t *untold)
+static int difference_append_all(const struct field_list *before,
+                                 const struct field_list *after,
+                                 size_t max_bytes, struct buf *out,
+                                 size_t *told, size_t *untold)
 {
     const struct field *a, *b;
     size_t start = out->len;
@@ -297,11 +291,11 @@ static int append_all(const struct field_list *before,
     int err = buf_append_char(out, '[');
 
     while (!err && (before_at < before->count || after_at < after->count)) {
-        take_next(before, &before_at, after, &after_at, &a, &b);
-        if (a && b && same_value(a, b))
+        difference_take_next(before, &before_at, after, &after_at, &a, &b);
+        if (a && b && difference_same_value(a, b))
             continue;
         size_t mark = out->len;
-        err = append_field(a, b, *told == 0, out);
+        err = difference_append_field(a, b, *told == 0, out);
         if (err == -E2BIG || (!err && out->len - start + 1 > max_bytes)) {
             buf_truncate(out, mark);
             ++*untold;
@@ -325,7 +319,7 @@ int difference_append(const char *before, size_t before_len, const char *after,
     if (!err)
         err = list_make(after, after_len, &new);
     if (!err)
-        err = append_all(&old, &new, max_bytes, out, &told, &untold);
+        err = difference_append_all(&old, &new, max_bytes, out, &told, &untold);
     if (err) {
         buf_truncate(out, start);
         return err;

@@ -26,7 +26,7 @@ void event_format_time(int64_t time_ns, char out[EVENT_TIME_SIZE])
                    (int)(time_ns % NS_PER_S));
 }
 
-static int append_head(int64_t time_ns, const char *kind, struct buf *out)
+static int event_append_head(int64_t time_ns, const char *kind, struct buf *out)
 {
     char time[EVENT_TIME_SIZE];
 
@@ -36,8 +36,8 @@ static int append_head(int64_t time_ns, const char *kind, struct buf *out)
 
 /* A member of the object that is a string, under its own name; one that is
  * too long as its length. */
-static int append_member(const struct event *e, const char *name,
-                         size_t max_bytes, struct buf *out)
+static int event_append_member(const struct event *e, const char *name,
+                               size_t max_bytes, struct buf *out)
 {
     const char *text;
     size_t len;
@@ -53,9 +53,9 @@ static int append_member(const struct event *e, const char *name,
     return err ? err : difference_append_value(text, len, out);
 }
 
-static int append_asset(const struct event *e, struct buf *out)
+static int event_append_asset(const struct event *e, struct buf *out)
 {
-    int err = append_head(e->time_ns, e->kind, out);
+    int err = event_append_head(e->time_ns, e->kind, out);
 
     if (!err)
         err = buf_append_str(out, ",\"id\":");
@@ -64,14 +64,14 @@ static int append_asset(const struct event *e, struct buf *out)
     if (!err)
         err = buf_appendf(out, ",\"type\":\"%s\"", e->type);
     if (!err)
-        err = append_member(e, "filename", FILENAME_MAX_BYTES, out);
-    return err ? err : append_member(e, "status", STATUS_MAX_BYTES, out);
+        err = event_append_member(e, "filename", FILENAME_MAX_BYTES, out);
+    return err ? err : event_append_member(e, "status", STATUS_MAX_BYTES, out);
 }
 
 int event_append(const struct event *e, struct buf *out)
 {
     size_t start = out->len;
-    int err = append_asset(e, out);
+    int err = event_append_asset(e, out);
 
     if (!err)
         err = buf_append_str(out, "}\n");
@@ -80,8 +80,9 @@ int event_append(const struct event *e, struct buf *out)
     return err;
 }
 
-static int append_changes(const struct event *e, const char *before,
-                          size_t before_len, size_t max_bytes, struct buf *out)
+static int event_append_changes(const struct event *e, const char *before,
+                                size_t before_len, size_t max_bytes,
+                                struct buf *out)
 {
     size_t told = 0, untold = 0;
     int err = buf_append_str(out, ",\"changes\":");
@@ -103,12 +104,12 @@ int event_append_change(const struct event *e, const char *before,
                         size_t before_len, struct buf *out)
 {
     size_t start = out->len;
-    int err = append_asset(e, out);
+    int err = event_append_asset(e, out);
 
     if (!err)
-        err = append_changes(e, before, before_len,
-                             EVENT_MAX_BYTES - TAIL_BYTES - (out->len - start),
-                             out);
+        err = event_append_changes(
+            e, before, before_len,
+            EVENT_MAX_BYTES - TAIL_BYTES - (out->len - start), out);
     if (err)
         buf_truncate(out, start);
     return err;
@@ -117,7 +118,7 @@ int event_append_change(const struct event *e, const char *before,
 int event_append_complete(int64_t time_ns, int64_t assets, struct buf *out)
 {
     size_t start = out->len;
-    int err = append_head(time_ns, "complete", out);
+    int err = event_append_head(time_ns, "complete", out);
 
     if (!err)
         err = buf_appendf(out, ",\"assets\":%" PRId64 "}\n", assets);
