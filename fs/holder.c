@@ -200,7 +200,7 @@ static void append_word(const char *text, struct buf *line)
         if (*c == '\'')
             (void)buf_append_str(line, "'\\''");
         else
-            (void)buf_append_char(line, (unsigned char)*c < ' ' ? '?' : *c);
+            (void)buf_append(line, (unsigned char)*c < ' ' ? "?" : c, 1);
     }
     (void)buf_append_char(line, '\'');
 }

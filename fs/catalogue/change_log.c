@@ -104,22 +104,26 @@ int change_log_keep(struct catalogue *c, struct touched *t)
     return err;
 }
 
+/* A row that the transaction removed. */
+struct gone {
+    const struct touched *row;
+    bool is_back; /* its asset is there again, as another row */
+};
+
 /* A log that is being written, and the line under way. */
 struct log_writer {
     struct catalogue *catalogue;
     struct log_state *log;
     int64_t committed_ns;
     struct buf line;
-    const struct touched **gone; /* by id */
+    struct gone *gone; /* by id */
     size_t gone_count;
-    bool *taken; /* for each of them: its asset is there again */
 };
 
 static void log_writer_done(struct log_writer *w)
 {
     buf_done(&w->line);
     free(w->gone);
-    free(w->taken);
 }
 
 static int64_t change_log_next_event_ns(const struct log_writer *w)
@@ -177,9 +181,9 @@ static int change_log_add_complete(struct log_writer *w)
 
 static int change_log_by_id(const void *left, const void *right)
 {
-    const struct touched *const *a = left, *const *b = right;
+    const struct gone *a = left, *b = right;
 
-    return strcmp((*a)->id, (*b)->id);
+    return strcmp(a->row->id, b->row->id);
 }
 
 /* Sorts what went, so that it is found when it came again. */
@@ -193,12 +197,11 @@ static int change_log_gather_gone(struct log_writer *w)
     if (count == 0)
         return 0;
     w->gone = calloc(count, sizeof(*w->gone));
-    w->taken = calloc(count, sizeof(*w->taken));
-    if (!w->gone || !w->taken)
+    if (!w->gone)
         return -ENOMEM;
     for (size_t i = 0; i < ch->count; i++)
         if (ch->items[i].existed && ch->items[i].removed)
-            w->gone[w->gone_count++] = &ch->items[i];
+            w->gone[w->gone_count++].row = &ch->items[i];
     qsort(w->gone, w->gone_count, sizeof(*w->gone), change_log_by_id);
     return 0;
 }
@@ -207,17 +210,16 @@ static int change_log_gather_gone(struct log_writer *w)
 static const struct touched *change_log_take_gone(struct log_writer *w,
                                                   const char *id)
 {
-    struct touched key = {.id = (char *)id};
-    const struct touched *key_pointer = &key;
-    const struct touched **found =
-        w->gone ? bsearch(&key_pointer, w->gone, w->gone_count,
-                          sizeof(*w->gone), change_log_by_id)
-                : NULL;
+    const struct touched row = {.id = (char *)id};
+    const struct gone key = {.row = &row};
+    struct gone *found = w->gone ? bsearch(&key, w->gone, w->gone_count,
+                                           sizeof(key), change_log_by_id)
+                                 : NULL;
 
     if (!found)
         return NULL;
-    w->taken[found - w->gone] = true;
-    return *found;
+    found->is_back = true;
+    return found->row;
 }
 
 /* What became of a row that is there now; the texts are lent by its statement.
@@ -342,8 +344,8 @@ static int change_log_write_changes(struct log_writer *w)
     for (size_t i = 0; !err && i < ch->count; i++)
         err = change_log_add_row(w, &ch->items[i]);
     for (size_t i = 0; !err && i < w->gone_count; i++)
-        if (!w->taken[i])
-            err = change_log_add_gone(w, w->gone[i]);
+        if (!w->gone[i].is_back)
+            err = change_log_add_gone(w, w->gone[i].row);
     return err;
 }
 

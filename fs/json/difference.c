@@ -149,13 +149,12 @@ static int list_make(const char *json, size_t len, struct field_list *list)
     if (scan_next(&s, &token) || token.kind != SCAN_OBJECT_OPEN)
         return -EBADMSG;
     while (!err && path.depth > 0) {
-        if (scan_next(&s, &token))
-            err = -EBADMSG;
-        else if (token.kind == SCAN_STRING)
+        err = scan_next(&s, &token);
+        if (!err && token.kind == SCAN_STRING)
             err = list_take(list, &path, &s, &token);
-        else if (token.kind == SCAN_OBJECT_CLOSE)
+        else if (!err && token.kind == SCAN_OBJECT_CLOSE)
             path.depth--;
-        else if (token.kind != SCAN_COMMA)
+        else if (!err && token.kind != SCAN_COMMA)
             err = -EBADMSG;
     }
     if (!err && list->count)
