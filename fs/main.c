@@ -219,11 +219,15 @@ static void tell_manager_ready(struct service *service, const char *line)
     service_when_complete(service, tell_manager_complete, service);
 }
 
-/* Until it is unmounted. The parent is told no more after this. */
+/* Until it is unmounted. The parent is told no more after this. A session of
+ * its own begins only with the mount: an automount point lets in nobody but the
+ * process group that the mount was asked of (autofs(5)). */
 static enum exit_status main_stay(const struct options *o,
                                   struct service *service, int *parent_fd,
                                   struct buf *line)
 {
+    if (*parent_fd != NO_PARENT)
+        (void)setsid();
     if (*parent_fd == NO_PARENT) {
         tell_manager_ready(service, buf_str(line));
     } else if (tell_parent(*parent_fd, EXIT_MOUNTED, line)) {
@@ -352,7 +356,6 @@ static enum exit_status serve_in_background(const struct options *o, char *key)
     if (child == 0) {
         (void)close(ends[0]);
         close_fd(&signal_fd);
-        (void)setsid();
         return main_serve(o, key, ends[1]);
     }
     (void)close(ends[1]);

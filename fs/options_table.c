@@ -67,6 +67,11 @@ static int option_parse_duration(const char *text, const char *base,
     return -EINVAL;
 }
 
+int options_duration(const char *text, int64_t *ret_ms)
+{
+    return option_parse_duration(text, NULL, ret_ms);
+}
+
 static int option_parse_bytes(const char *text, const char *base, void *field)
 {
     static const char units[] = "kMGT";

@@ -139,11 +139,12 @@ static int open_catalogue(struct service *s, struct directory_fault *ret_fault)
 }
 
 static enum exit_status explain_cache(int err, const char *directory,
+                                      const char *mountpoint,
                                       const struct directory_fault *fault,
                                       struct buf *error)
 {
     if (err == -EBUSY)
-        holder_explain(directory, error);
+        holder_explain(directory, mountpoint, error);
     else if (err == -EPERM && fault->what)
         (void)buf_appendf(error,
                           "the cache %s isn't safe: %s %s; mend that, or use "
@@ -275,7 +276,7 @@ static enum exit_status service_wire(struct service *s, const struct options *o,
     if (err == -EINTR)
         return service_is_stopped(o, error);
     if (err)
-        return explain_cache(err, s->directory, &fault, error);
+        return explain_cache(err, s->directory, o->mountpoint, &fault, error);
     if (s->temporary && o->deletion != DELETION_REFUSED) {
         (void)buf_append_str(error, "delete=: deletions are recorded in the "
                                     "cache, which must be a lasting one; use "

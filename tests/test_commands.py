@@ -163,7 +163,7 @@ def test_only_the_mounts_owner_may_command(standin, mount):
     done = subprocess.run([*other, "ls", m.path], capture_output=True)
     assert done.returncode == 0
     for words in (["status", m.path], ["refresh", m.path],
-                  ["save", m.path, "x", "status=ready"]):
+                  ["save", m.path, "x", "status=ready"], ["watch", m.path]):
         asked = subprocess.run([*other, str(BINARY), *map(str, words)],
                                capture_output=True, text=True)
         if "Permission denied" in asked.stderr and not asked.stdout and \

@@ -90,6 +90,8 @@ static int open_and_load(struct catalogue *c, char left)
         err = folder_load(c);
     if (!err)
         err = fields_load(c);
+    if (!err)
+        err = change_log_load(c);
     return err;
 }
 

@@ -41,6 +41,8 @@
  *   link(link INTEGER PRIMARY KEY AUTOINCREMENT, place TEXT, name TEXT, target
  *         TEXT, created_s INT, UNIQUE (place, name))
  *         place: the path of the directory that it stands in
+ *   event(seq INTEGER PRIMARY KEY, time_ns INT, end_bytes INT, line TEXT)
+ *         the log of changes (change_log.c); end_bytes: of all lines up to it
  *   state(name TEXT PRIMARY KEY, value)
  *   picture(row INTEGER PRIMARY KEY, label INT, size_bytes INT, checksum INT)
  *         what a picture's bytes were when they were last seen; label: of the
@@ -276,6 +278,29 @@ int catalogue_picture_get(struct catalogue_reader *r, int64_t row,
 /* fallback when unset. */
 int64_t catalogue_state(struct catalogue_reader *r, const char *name,
                         int64_t fallback);
+
+/* The log of changes. */
+
+/* What happened to assets since the first walk, oldest first, as lines
+ * (json/event.h). At most so many, and so many bytes of them. */
+#define CATALOGUE_LOG_EVENTS 100000
+#define CATALOGUE_LOG_BYTES  ((int64_t)32 << 20)
+
+struct catalogue_log {
+    int64_t first, next; /* sequence numbers without a gap; equal: empty */
+    int64_t first_ns;    /* when the first one was; 0 when empty */
+};
+int catalogue_log_bounds(struct catalogue_reader *r,
+                         struct catalogue_log *ret_log);
+/* The first event that is later than since_ns; log->next where none is. log:
+ * this reader's. */
+int catalogue_log_seek(struct catalogue_reader *r,
+                       const struct catalogue_log *log, int64_t since_ns,
+                       int64_t *ret_seq);
+/* Appends lines, from seq on, as many as out takes (EVENT_MAX_BYTES: one at
+ * least); ret_next: where to go on. */
+int catalogue_log_read(struct catalogue_reader *r, int64_t seq, struct buf *out,
+                       int64_t *ret_next);
 
 /* The predicted list, for sync. */
 

@@ -54,6 +54,7 @@ static void touched_done(struct touched *t)
 {
     free(t->id);
     free(t->folder);
+    free(t->object);
 }
 
 /* SQLite rolls back by itself after some errors: what follows would be written

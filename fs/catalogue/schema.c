@@ -60,6 +60,8 @@ static const char tables[] =
     " created_s INT NOT NULL, UNIQUE(place, name)) STRICT;"
     "CREATE TABLE picture(row INTEGER PRIMARY KEY, label INT NOT NULL,"
     " size_bytes INT NOT NULL, checksum INT NOT NULL) STRICT;"
+    "CREATE TABLE event(seq INTEGER PRIMARY KEY, time_ns INT NOT NULL,"
+    " end_bytes INT NOT NULL, line TEXT NOT NULL) STRICT;"
     "CREATE TABLE state(name TEXT PRIMARY KEY, value INT NOT NULL)"
     " STRICT, WITHOUT ROWID;";
 

@@ -119,6 +119,17 @@ static const char *const texts[STATEMENT_COUNT] = {
         "AND row <> ? AND fetched_s <= ? "
         "AND (picture_url IS NOT NULL OR manifest_url IS NOT NULL) "
         "ORDER BY type <> ?, abs(row - ?) LIMIT ?",
+    [S_OBJECT] = "SELECT a.id, a.type, b.json FROM asset a JOIN body b "
+                 "ON b.row = a.row WHERE a.row = ?",
+    [S_EVENT_ADD] = "INSERT INTO event(seq, time_ns, end_bytes, line) "
+                    "VALUES(?, ?, ?, ?)",
+    [S_EVENT_AT] = "SELECT seq, time_ns, end_bytes FROM event WHERE seq = ?",
+    [S_EVENT_FIRST] =
+        "SELECT seq, time_ns, end_bytes FROM event ORDER BY seq LIMIT 1",
+    [S_EVENT_LAST] =
+        "SELECT seq, time_ns, end_bytes FROM event ORDER BY seq DESC LIMIT 1",
+    [S_EVENT_CUT] = "DELETE FROM event WHERE seq < ?",
+    [S_EVENTS] = "SELECT seq, line FROM event WHERE seq >= ? ORDER BY seq",
 };
 
 struct value text_value(const char *text)

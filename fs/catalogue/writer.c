@@ -64,6 +64,7 @@ void catalogue_rollback(struct catalogue *c)
     c->in_transaction = c->deferred = c->has_steps = false;
     c->failed = 0;
     c->fields.stale = true;
+    c->log.begins = false;
     changes_clear(&c->changes);
 }
 
@@ -119,6 +120,7 @@ static int64_t next_ns(const struct catalogue *c)
 struct commit {
     struct catalogue_diff diff;
     struct counters counters;
+    struct log_state log;
     bool listing[ASSET_TYPE_COUNT];
 };
 
@@ -130,12 +132,16 @@ static bool is_touched(const struct commit *m, int type)
 
 static int prepare_commit(struct catalogue *c, struct commit *m)
 {
-    m->counters = c->counters;
-    int err = c->failed ? c->failed
-                        : changes_diff(c, &m->diff, &m->counters, m->listing);
+    int err = c->failed;
 
-    m->diff.version = atomic_load(&c->version) + (m->diff.count > 0);
+    m->counters = c->counters;
+    m->log = c->log;
     m->diff.committed_ns = next_ns(c);
+    if (!err)
+        err = change_log_write(c, m->diff.committed_ns, &m->log);
+    if (!err)
+        err = changes_diff(c, &m->diff, &m->counters, m->listing);
+    m->diff.version = atomic_load(&c->version) + (m->diff.count > 0);
     if (!err)
         err = save_counters(c, &m->counters);
     if (!err && m->diff.count > 0)
@@ -152,6 +158,7 @@ static int prepare_commit(struct catalogue *c, struct commit *m)
 static void writer_publish(struct catalogue *c, const struct commit *m)
 {
     c->counters = m->counters;
+    c->log = m->log;
     for (int i = 0; i <= ASSET_TYPE_COUNT; i++) {
         atomic_store(&c->named[i], m->counters.named[i]);
         if (is_touched(m, i))
@@ -427,6 +434,9 @@ static int writer_update(struct catalogue *c, const struct asset *a,
         touched->renewed = true;
     else
         touched->changed = true;
+    err = touched->changed ? change_log_keep(c, touched) : 0;
+    if (err)
+        return err;
     err = write_row(c, a, d, sameness == RENEWED ? k->changed_s : now_s, now_s,
                     NULL, k->row);
     if (!err)
@@ -495,10 +505,14 @@ int catalogue_name_all(struct catalogue *c)
 static int remove_row(struct catalogue *c, int64_t row)
 {
     char folder[NAME_SIZE];
-    int err = changes_touch(c, row, false, NULL);
+    struct touched *touched;
+    int err = changes_touch(c, row, false, &touched);
 
+    if (!err)
+        err = change_log_keep(c, touched);
     if (err)
         return err;
+    touched->removed = true;
     sqlite3_stmt *s;
     int step = db_first(&c->db, S_STANDING, VALUES(INT(row)), &s);
     if (step <= 0)
@@ -547,6 +561,9 @@ int writer_run(struct catalogue *c, enum statement which,
 
 int catalogue_state_set(struct catalogue *c, const char *name, int64_t value)
 {
-    return changes_spoil(
-        c, writer_run(c, S_STATE_SET, VALUES(TEXT(name), INT(value))));
+    int err = writer_run(c, S_STATE_SET, VALUES(TEXT(name), INT(value)));
+
+    if (!err && value && strcmp(name, "complete") == 0)
+        change_log_begin(c);
+    return changes_spoil(c, err);
 }

@@ -6,7 +6,9 @@
 #include "mount/fs_ops.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -14,6 +16,8 @@
 #include "json/tag.h"
 #include "mount/command.h"
 #include "mount/status.h"
+
+#define WATCH_HEAD_BYTES 128 /* of the answer's first line, at most */
 
 static int command_reply(struct request *r, int err, const char *text,
                          size_t len)
@@ -187,6 +191,72 @@ static int command_run_deleted(struct request *r)
     return err ? err : command_reply(r, 0, text, count);
 }
 
+/* Where to go on, from what is asked (command.h); false where it isn't said so.
+ */
+static bool command_read_position(const char *word, int64_t *ret_seq,
+                                  int64_t *ret_since)
+{
+    char *end = NULL;
+    *ret_seq = *ret_since = -1;
+    if (strcmp(word, "now") == 0)
+        return true;
+    if (strncmp(word, "at ", 3) == 0)
+        *ret_seq = strtoll(word + 3, &end, 10);
+    else if (strncmp(word, "since ", 6) == 0)
+        *ret_since = strtoll(word + 6, &end, 10);
+    return end && !*end && (*ret_seq > 0 || *ret_since >= 0);
+}
+
+/* The first event to tell, and how many before it are gone. */
+static int command_find_start(struct catalogue_reader *reader,
+                              const struct catalogue_log *log, const char *word,
+                              int64_t *ret_seq, int64_t *ret_missed)
+{
+    int64_t seq, since;
+    if (!command_read_position(word, &seq, &since))
+        return -EINVAL;
+    *ret_missed = 0;
+    if (seq > 0) {
+        *ret_seq = seq < log->first ? log->first : seq;
+        *ret_missed = *ret_seq - seq;
+        return 0;
+    }
+    *ret_seq = log->next;
+    if (since < 0)
+        return 0;
+    if (log->first == log->next || since < log->first_ns) {
+        *ret_missed = -1;
+        return 0;
+    }
+    return catalogue_log_seek(reader, log, since, ret_seq);
+}
+
+static int command_run_watch(struct request *r)
+{
+    struct mount *m = r->mount;
+    cleanup(release_reader) struct catalogue_reader *reader =
+        catalogue_reader_acquire(m->catalogue);
+    cleanup(buf_done) struct buf lines = {.max = COMMAND_TEXT_BYTES -
+                                                 WATCH_HEAD_BYTES};
+    cleanup(buf_done) struct buf text = {.max = COMMAND_TEXT_BYTES};
+    struct catalogue_log log;
+    char number[32];
+    int64_t seq = 0, missed = 0;
+    if (!reader)
+        return -ENOMEM;
+    (void)snprintf(number, sizeof(number), "%" PRId64, m->tree.started_ns);
+    int err = catalogue_log_bounds(reader, &log);
+    if (!err)
+        err = command_find_start(reader, &log, r->text, &seq, &missed);
+    if (!err && missed >= 0 && (!*r->name || strcmp(r->name, number) == 0))
+        err = catalogue_log_read(reader, seq, &lines, &seq);
+    if (!err)
+        err = buf_appendf(
+            &text, "%s %" PRId64 " %" PRId64 " %" PRId64 " %" PRId64 "\n%s",
+            number, seq, log.next - seq, missed, log.first_ns, buf_str(&lines));
+    return err ? err : command_reply(r, 0, buf_str(&text), text.len);
+}
+
 /* Points at the question's words; false when they aren't there. */
 static bool command_take_words(const struct command *question,
                                const char **words, size_t count)
@@ -224,7 +294,8 @@ void fs_command(struct request *r, unsigned number, const void *bytes,
                     {COMMAND_SAVE, command_run_save, 2},
                     {COMMAND_FORGET, command_run_forget, 1},
                     {COMMAND_TAG, command_run_tag, 1},
-                    {COMMAND_DELETED, command_run_deleted, 1}};
+                    {COMMAND_DELETED, command_run_deleted, 1},
+                    {COMMAND_WATCH, command_run_watch, 2}};
     const struct command *question = bytes;
     const char *words[2] = {NULL, NULL};
     size_t i = 0;
