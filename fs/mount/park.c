@@ -407,11 +407,17 @@ size_t park_count(struct park *p)
     return p->count;
 }
 
+/* An ioctl holds none: what is done by it would wait for itself. */
+static bool park_holds_lock(const struct request *r, uint64_t directory)
+{
+    return r->ino == directory && r->operation != FS_COMMAND;
+}
+
 bool park_holds(struct park *p, uint64_t directory)
 {
     guard_mutex(&p->lock);
     const struct parked *k = p->waiting;
-    while (k && k->request.ino != directory)
+    while (k && !park_holds_lock(&k->request, directory))
         k = k->next;
     return k;
 }
