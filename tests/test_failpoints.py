@@ -27,7 +27,7 @@ FAULTS = {
         "are_no_mixture"],
     "park_error_lost": [
         "test_faults.py::test_a_fault_in_a_narrow_query_has_its_errno_and_log_"
-        "line"],
+        "line[refused key]"],
     "park_interrupt_lost": [
         "test_faults.py::test_a_waiting_reader_ends_at_a_signal"],
 }

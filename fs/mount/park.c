@@ -396,6 +396,12 @@ size_t park_count(struct park *p)
     return p->count;
 }
 
+/* An ioctl holds none: what is done by it would wait for itself. */
+static bool park_holds_lock(const struct request *r, uint64_t directory)
+{
+    return r->ino == directory && r->operation != FS_COMMAND;
+}
+
 bool park_holds(struct park *p, uint64_t directory)
 {
     guard_mutex(&p->lock);
@@ -404,11 +410,8 @@ bool park_holds(struct park *p, uint64_t directory)
     for (size_t i = 0; i < array_count(lists); i++) {
         const struct parked *k;
         TAILQ_FOREACH(k, lists[i], link)
-        {
-            if (k->request.ino == directory &&
-                k->request.operation != FS_COMMAND)
-                return true;
-        }
+        if (park_holds_lock(&k->request, directory))
+            return true;
     }
     return false;
 }

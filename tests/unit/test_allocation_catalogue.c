@@ -122,7 +122,7 @@ static void what_is_kept_survives_every_open(void **state)
     assert_int_equal(open_and_commit(), 0);
     close_one();
     bool reached = true;
-    for (unsigned long n = 1; reached; n++) {
+    for (unsigned long n = 1; reached; n += FAIL_STEP) {
         make_suspect();
         assert_done_or_no_memory(run_failing(open_one, n, &reached), n);
         close_one();
@@ -139,7 +139,7 @@ static void a_new_file_can_be_made_after_each_failure(void **state)
 {
     (void)state;
     bool reached = true;
-    for (unsigned long n = 1; reached; n++) {
+    for (unsigned long n = 1; reached; n += FAIL_STEP) {
         make_directory();
         int err = run_failing(open_and_commit, n, &reached);
         assert_done_or_no_memory(err, n);
@@ -161,7 +161,7 @@ static void a_commit_is_whole_or_undone(void **state)
     make_directory();
     assert_int_equal(open_and_commit(), 0);
     bool reached = true;
-    for (unsigned long n = 1; reached; n++) {
+    for (unsigned long n = 1; reached; n += FAIL_STEP) {
         close_one();
         remove_tree();
         make_directory();
@@ -277,7 +277,7 @@ static void a_reading_is_whole_or_refused(void **state)
     assert_int_equal(change(), 0);
     assert_int_equal(index_and_link(), 0);
     bool reached = true;
-    for (unsigned long n = 1; reached; n++) {
+    for (unsigned long n = 1; reached; n += FAIL_STEP) {
         close_one();
         assert_int_equal(open_one(), 0);
         assert_done_or_no_memory(run_failing(read_all, n, &reached), n);
@@ -292,7 +292,7 @@ static void an_index_and_a_link_can_be_made_again(void **state)
 {
     (void)state;
     bool reached = true;
-    for (unsigned long n = 1; reached; n++) {
+    for (unsigned long n = 1; reached; n += FAIL_STEP) {
         make_directory();
         assert_int_equal(open_and_commit(), 0);
         assert_int_equal(change(), 0);

@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-static void test_root_is_number_one(void **state)
+static void root_is_number_one(void **state)
 {
     (void)state;
     struct node n;
@@ -17,7 +17,7 @@ static void test_root_is_number_one(void **state)
     assert_int_equal(n.view, 0);
 }
 
-static void test_numbers_come_back_as_their_parts(void **state)
+static void numbers_come_back_as_their_parts(void **state)
 {
     (void)state;
     static const uint32_t views[] = {0, 1, 16, NODE_VIEW_END - 1};
@@ -42,7 +42,7 @@ static void test_numbers_come_back_as_their_parts(void **state)
 }
 
 /* File handles and whoever remembers a number hold them over a restart. */
-static void test_numbers_are_those_of_earlier_versions(void **state)
+static void numbers_are_those_of_earlier_versions(void **state)
 {
     (void)state;
     assert_true(node_ino(NODE_FOLDER, 3, 77) ==
@@ -56,7 +56,7 @@ static void test_numbers_are_those_of_earlier_versions(void **state)
                 (UINT64_C(15) << 49 | UINT64_C(1) << 33 | 77));
 }
 
-static void test_files_have_one_number_in_all_views(void **state)
+static void files_have_one_number_in_all_views(void **state)
 {
     (void)state;
     assert_false(node_is_per_view(NODE_METADATA));
@@ -67,7 +67,7 @@ static void test_files_have_one_number_in_all_views(void **state)
     assert_true(node_is_per_view(NODE_LINES));
 }
 
-static void test_numbers_that_are_never_given_are_refused(void **state)
+static void numbers_that_are_never_given_are_refused(void **state)
 {
     (void)state;
     struct node n;
@@ -86,11 +86,11 @@ static void test_numbers_that_are_never_given_are_refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_root_is_number_one),
-        cmocka_unit_test(test_numbers_come_back_as_their_parts),
-        cmocka_unit_test(test_numbers_are_those_of_earlier_versions),
-        cmocka_unit_test(test_files_have_one_number_in_all_views),
-        cmocka_unit_test(test_numbers_that_are_never_given_are_refused),
+        cmocka_unit_test(root_is_number_one),
+        cmocka_unit_test(numbers_come_back_as_their_parts),
+        cmocka_unit_test(numbers_are_those_of_earlier_versions),
+        cmocka_unit_test(files_have_one_number_in_all_views),
+        cmocka_unit_test(numbers_that_are_never_given_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -20,7 +20,7 @@ import pytest
 from asking import ask, fetch, listed, page, picture_urls
 from standin import ControlError, Standin, default_binary
 
-CLIENT = pathlib.Path(__file__).resolve().parent / "client"
+CLIENT = pathlib.Path(__file__).resolve().parent.parent / "client"
 
 
 @pytest.fixture
