@@ -12,7 +12,7 @@
 #include <cmocka.h>
 
 #include "mount/mount.h"
-#include "mount/node.h"
+#include "tree/node.h"
 #include "mount/notify.h"
 #include "mount/park.h"
 
