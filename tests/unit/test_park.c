@@ -80,8 +80,8 @@ static int set_up(void **state)
     (void)pthread_cond_init(&w->changed, NULL);
     w->mount.timeout_ms = 60000;
     *state = w;
-    return view_table_new(&w->mount.views) ||
-           notify_new(&kernel, w, w->mount.views, &w->mount.notify) ||
+    return view_table_new(&w->mount.tree.views) ||
+           notify_new(&kernel, w, w->mount.tree.views, &w->mount.notify) ||
            park_new(NULL, NULL, world_wake, w, &w->mount.park) ||
            notify_start(w->mount.notify);
 }
@@ -91,7 +91,7 @@ static int tear_down(void **state)
     struct world *w = *state;
     notify_free(w->mount.notify);
     park_free(w->mount.park);
-    view_table_free(w->mount.views);
+    view_table_free(w->mount.tree.views);
     (void)pthread_cond_destroy(&w->changed);
     (void)pthread_mutex_destroy(&w->lock);
     free(w);
@@ -139,7 +139,7 @@ static void a_command_waits_until_the_kernel_was_told(void **state)
 {
     struct world *w = *state;
     notify_written(w->mount.notify, BLOCKS);
-    notify_link(w->mount.notify, VIEW_ROOT, "name");
+    notify_saved(w->mount.notify, VIEW_ROOT, "name");
     {
         char name[] = "name", text[] = "text"; /* are copied */
         struct request r = in_root(w, FS_COMMAND);
@@ -162,7 +162,7 @@ static void what_a_parked_lookup_holds_up_is_put_off(void **state)
 {
     struct world *w = *state;
     notify_written(w->mount.notify, BLOCKS);
-    notify_link(w->mount.notify, VIEW_ROOT, "name");
+    notify_saved(w->mount.notify, VIEW_ROOT, "name");
     struct request r = in_root(w, FS_LOOKUP);
     assert_int_equal(park_flush(&r), REQUEST_PARKED);
     assert_true(park_holds(w->mount.park, NODE_ROOT));
