@@ -208,6 +208,17 @@ def test_a_mount_is_read_only_unless_asked(standin):
         assert not (m.path / ".twelvefs/refresh").exists()
 
 
+def test_an_open_status_json_stays_readable(standin, mount):
+    """However often others look at it before its reader goes on."""
+    m = mount(standin(assets=5), refresh=600)
+    path = m.path / ".twelvefs/status.json"
+    with open(path, "rb") as file:
+        size = os.fstat(file.fileno()).st_size
+        for _ in range(5000):
+            os.stat(path)
+        assert len(file.read()) == size
+
+
 def test_status_json_is_read_whole_whoever_reads_beside(standin, mount):
     """Its size changes all the time, and is what is read."""
     server = standin(assets=60)

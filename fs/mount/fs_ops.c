@@ -104,21 +104,10 @@ static void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
     request_serve(&r);
 }
 
-static void op_forget_one(struct mount *m, fuse_ino_t ino, uint64_t count)
-{
-    struct node n;
-    if (!node_parse(ino, &n))
-        return;
-    if (tree_is_late(n.kind))
-        content_forget(m->contents, ino, count);
-    if (node_is_per_view(n.kind))
-        view_forget(m->tree.views, n.view, count);
-}
-
 static void op_forget(fuse_req_t req, fuse_ino_t ino, uint64_t lookups)
 {
     op_count(req, FUSE_FORGET);
-    op_forget_one(fuse_req_userdata(req), ino, lookups);
+    fs_forget(fuse_req_userdata(req), ino, lookups);
     fuse_reply_none(req);
 }
 
@@ -127,8 +116,7 @@ static void op_forget_multi(fuse_req_t req, size_t length,
 {
     op_count(req, FUSE_BATCH_FORGET);
     for (size_t i = 0; i < length; i++)
-        op_forget_one(fuse_req_userdata(req), forgets[i].ino,
-                      forgets[i].nlookup);
+        fs_forget(fuse_req_userdata(req), forgets[i].ino, forgets[i].nlookup);
     fuse_reply_none(req);
 }
 

@@ -70,8 +70,10 @@ static inline struct fuse_entry_param fs_entry_param(const struct tree_entry *e)
 }
 
 /* request.c */
-/* Replies a name's node, counting it to its view. 0. */
+/* Replies a name's node, counting that the kernel knows it. 0. */
 int fs_reply_entry(struct request *r, const struct tree_entry *e);
+/* The kernel forgot so many look-ups of it. */
+void fs_forget(struct mount *m, fuse_ino_t ino, uint64_t count);
 /* Replies as much of a text as a READ asks for, from skip on. 0. */
 int fs_reply_part(struct request *r, const char *text, size_t len, size_t skip);
 /* Replies that there is no such name, for so long. 0. */

@@ -26,20 +26,26 @@ void request_resume(struct request *r)
         request_serve(r);
 }
 
-/* Counted before it is told: the kernel may forget at once. */
+void fs_forget(struct mount *m, fuse_ino_t ino, uint64_t count)
+{
+    struct node n;
+    if (!node_parse(ino, &n))
+        return;
+    if (tree_is_late(n.kind))
+        content_forget(m->contents, ino, count);
+    tree_forget(&m->tree, &n, count);
+}
+
+/* Counted before it is told: the kernel may forget at once. Of what is late its
+ * content was, as it was measured. */
 int fs_reply_entry(struct request *r, const struct tree_entry *e)
 {
     const struct fuse_entry_param p = fs_entry_param(e);
-    struct node n = {0};
-    struct view_table *views = r->mount->tree.views;
-    bool counted = node_parse(e->ino, &n) && node_is_per_view(n.kind);
-    if (counted)
-        view_remember(views, n.view, 1);
-    bool failed = fuse_reply_entry(r->req, &p);
-    if (failed && counted)
-        view_forget(views, n.view, 1);
-    if (failed && tree_is_late(n.kind))
-        content_forget(r->mount->contents, e->ino, 1);
+    struct node n;
+    if (node_parse(e->ino, &n))
+        tree_remember(&r->mount->tree, &n, 1);
+    if (fuse_reply_entry(r->req, &p))
+        fs_forget(r->mount, e->ino, 1);
     return 0;
 }
 

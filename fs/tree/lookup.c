@@ -101,7 +101,7 @@ static int lookup_status(struct tree *t, struct tree_lookup *l)
                                   .row = (int64_t)status->kept.key[0],
                                   .status = status};
     int answer = lookup_found(l, &s);
-    lru_unref(&t->statuses, &status->kept);
+    text_unref_status(t, status);
     return answer;
 }
 

@@ -10,7 +10,9 @@
 #include "tree/tree_internal.h"
 
 #define STATUS_MAX_BYTES 16000
-#define STATUS_KEPT      64
+/* Texts that the kernel holds: as many as files of it are open. */
+#define STATUSES_MAX       4096
+#define STATUSES_MAX_BYTES (16u << 20)
 
 int tree_make_text(const struct tree_source *s, struct buf *out)
 {
@@ -86,7 +88,7 @@ static void text_status_destroy(struct lru_entry *e)
 
 void text_status_init(struct lru *kept)
 {
-    lru_init(kept, STATUS_KEPT, SIZE_MAX, text_status_destroy);
+    lru_init(kept, STATUSES_MAX, STATUSES_MAX_BYTES, text_status_destroy);
 }
 
 int text_make_status(struct tree *t, struct tree_status **ret_status)
@@ -95,6 +97,7 @@ int text_make_status(struct tree *t, struct tree_status **ret_status)
     int err = t->status(t->ctx, &text);
     if (err)
         return err;
+    size_t bytes_held = sizeof(struct tree_status) + text.capacity;
     struct tree_status *s = calloc(1, sizeof(*s));
     char *bytes = s ? buf_steal(&text, NULL) : NULL;
     if (!bytes) {
@@ -103,7 +106,34 @@ int text_make_status(struct tree *t, struct tree_status **ret_status)
     }
     int64_t number = ++t->statuses_made % NODE_ROW_END;
     s->text = bytes;
-    s->kept = (struct lru_entry){.key = {(uint64_t)number, 0}, .refs = 1};
+    s->kept = (struct lru_entry){
+        .key = {(uint64_t)number, 0}, .bytes = bytes_held, .refs = 1};
     *ret_status = (struct tree_status *)lru_put(&t->statuses, &s->kept);
     return 0;
+}
+
+struct tree_status *text_get_status(struct tree *t, int64_t number)
+{
+    return (struct tree_status *)lru_get(&t->statuses, (uint64_t)number, 0);
+}
+
+void text_unref_status(struct tree *t, struct tree_status *s)
+{
+    lru_unref(&t->statuses, s ? &s->kept : NULL);
+}
+
+void text_remember_status(struct tree *t, int64_t number, uint64_t count)
+{
+    struct tree_status *s = text_get_status(t, number);
+    if (s)
+        s->remembered += count;
+    text_unref_status(t, s);
+}
+
+void text_forget_status(struct tree *t, int64_t number, uint64_t count)
+{
+    struct tree_status *s = text_get_status(t, number);
+    if (s && atomic_fetch_sub(&s->remembered, count) <= count)
+        lru_drop(&t->statuses, (uint64_t)number, 0);
+    text_unref_status(t, s);
 }

@@ -45,6 +45,22 @@ int tree_find(struct tree *t, uint64_t ino, struct tree_node *ret_node)
     return 0;
 }
 
+void tree_remember(struct tree *t, const struct node *n, uint64_t count)
+{
+    if (node_is_per_view(n->kind))
+        view_remember(t->views, n->view, count);
+    else if (n->kind == NODE_STATUS)
+        text_remember_status(t, n->row, count);
+}
+
+void tree_forget(struct tree *t, const struct node *n, uint64_t count)
+{
+    if (node_is_per_view(n->kind))
+        view_forget(t->views, n->view, count);
+    else if (n->kind == NODE_STATUS)
+        text_forget_status(t, n->row, count);
+}
+
 int tree_parent(const struct tree_node *n, uint64_t *ret_ino)
 {
     const struct tree_kind *k = &tree_kinds[n->id.kind];
@@ -120,7 +136,7 @@ static void tree_unload(struct loaded *l)
     if (!l->tree)
         return;
     selection_close(&l->tree->selections, l->selection);
-    lru_unref(&l->tree->statuses, l->status ? &l->status->kept : NULL);
+    text_unref_status(l->tree, l->status);
     catalogue_reader_release(l->source.reader);
 }
 
@@ -162,8 +178,7 @@ static int tree_load(struct tree *t, const struct tree_node *n,
                                                                    : NULL};
     l->tree = t;
     if (from == FROM_STATUS) {
-        l->status =
-            (struct tree_status *)lru_get(&t->statuses, (uint64_t)s->row, 0);
+        l->status = text_get_status(t, s->row);
         s->status = l->status;
         return l->status ? 0 : -ESTALE;
     }

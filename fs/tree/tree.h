@@ -93,6 +93,11 @@ struct tree_node {
 };
 void tree_node_done(struct tree_node *n);
 
+/* The kernel was told a node's number, or forgot it, count times: what the
+ * number means (its view, the text of a status.json) is kept as long. */
+void tree_remember(struct tree *t, const struct node *n, uint64_t count);
+void tree_forget(struct tree *t, const struct node *n, uint64_t count);
+
 int tree_find(struct tree *t, uint64_t ino, struct tree_node *ret_node);
 /* The directory that one stands in; -ENOTDIR for what is none itself. */
 int tree_parent(const struct tree_node *n, uint64_t *ret_ino);

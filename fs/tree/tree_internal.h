@@ -23,6 +23,7 @@ enum tree_origin {
 
 struct tree_status {
     struct lru_entry kept;
+    _Atomic uint64_t remembered; /* the kernel's look-ups of it */
     char *text;
 };
 
@@ -96,8 +97,15 @@ double entry_timeout(const struct tree *t, const struct view *v);
 /* text.c: where links lead, and what status.json holds */
 tree_text_fn text_status, text_media_target, text_contact_target,
     text_saved_target, text_sheet_target;
-/* A new status.json, kept under a number of its own. */
+/* A new status.json, kept under a number of its own until the kernel forgets
+ * it: who opened one may read it after any number of others were looked up. */
 int text_make_status(struct tree *t, struct tree_status **ret_status);
+/* NULL when it is gone. */
+struct tree_status *text_get_status(struct tree *t, int64_t number);
+/* NULL is fine. */
+void text_unref_status(struct tree *t, struct tree_status *s);
+void text_remember_status(struct tree *t, int64_t number, uint64_t count);
+void text_forget_status(struct tree *t, int64_t number, uint64_t count);
 void text_status_init(struct lru *kept);
 
 /* lookup.c, list.c: what stands in directories beside the table's names */

@@ -487,6 +487,47 @@ static void test_what_went_is_stale(void **state)
     assert_int_equal(look_up(&dir, "metadata.json", &e), -ESTALE);
 }
 
+static uint64_t look_at_status(const struct tree_node *dir,
+                               struct tree_node *ret)
+{
+    struct tree_entry e;
+    assert_int_equal(look_up(dir, "status.json", &e), TREE_FOUND);
+    assert_int_equal(tree_find(&tree, e.ino, ret), 0);
+    tree_remember(&tree, &ret->id, 1);
+    return (uint64_t)e.attr.st_size;
+}
+
+/* However many others were looked at meanwhile, and are known as well. */
+static void test_a_status_is_kept_until_it_is_forgotten(void **state)
+{
+    enum { OPEN = 1000, PASSING = 10000 };
+    static struct tree_node open[OPEN];
+    struct tree_node dir, first, other;
+    cleanup(buf_done) struct buf text = {.max = 4096};
+    size_t skip;
+    (void)state;
+    assert_int_equal(tree_find(&tree, follow(NODE_ROOT, ".twelvefs"), &dir), 0);
+    uint64_t bytes = look_at_status(&dir, &first);
+    for (int i = 0; i < OPEN; i++)
+        (void)look_at_status(&dir, &open[i]);
+    for (int i = 0; i < PASSING; i++) {
+        (void)look_at_status(&dir, &other);
+        tree_forget(&tree, &other.id, 1);
+    }
+    assert_int_equal(tree_read(&tree, &first, 0, 4096, &text, &skip), 0);
+    assert_int_equal(text.len, bytes);
+    for (int i = 0; i < OPEN; i++)
+        tree_forget(&tree, &open[i].id, 1);
+    assert_int_equal(tree.statuses.count, 1);
+    tree_remember(&tree, &first.id, 2); /* known three times: by handles */
+    tree_forget(&tree, &first.id, 2);
+    assert_int_equal(tree_read(&tree, &first, 0, 4096, &text, &skip), 0);
+    tree_forget(&tree, &first.id, 1);
+    assert_int_equal(tree.statuses.count, 0);
+    assert_int_equal(tree_read(&tree, &first, 0, 4096, &text, &skip), -ESTALE);
+    tree_forget(&tree, &first.id, 1); /* more than it was told: no harm */
+}
+
 #define TREE_CASE(name)                                                        \
     cmocka_unit_test_setup_teardown(name, begin_tree, end_tree)
 
@@ -500,6 +541,7 @@ int main(void)
         TREE_CASE(test_hostile_numbers_and_names_are_refused),
         TREE_CASE(test_no_asset_has_a_name_of_ours),
         TREE_CASE(test_what_went_is_stale),
+        TREE_CASE(test_a_status_is_kept_until_it_is_forgotten),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
