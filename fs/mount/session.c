@@ -82,23 +82,23 @@ static struct notifier *session_notifier(void *ctx)
     return &((struct mount *)ctx)->notifier;
 }
 
-static int tell_inode(void *ctx, uint64_t ino, int64_t off)
+static int session_inval_inode(void *ctx, uint64_t ino, int64_t off)
 {
     return kernel_inval_inode(session_notifier(ctx), ino, off);
 }
 
-static int tell_entry(void *ctx, uint64_t parent, const char *name)
+static int session_inval_entry(void *ctx, uint64_t parent, const char *name)
 {
     return kernel_inval_entry(session_notifier(ctx), parent, name);
 }
 
-static int tell_expiry(void *ctx, uint64_t parent, const char *name)
+static int session_expire_entry(void *ctx, uint64_t parent, const char *name)
 {
     return kernel_expire_entry(session_notifier(ctx), parent, name);
 }
 
-static int tell_deletion(void *ctx, uint64_t parent, uint64_t child,
-                         const char *name)
+static int session_delete_entry(void *ctx, uint64_t parent, uint64_t child,
+                                const char *name)
 {
     struct mount *m = ctx;
     if (caution_has(m->caution, parent, child))
@@ -106,7 +106,7 @@ static int tell_deletion(void *ctx, uint64_t parent, uint64_t child,
     return kernel_delete_entry(session_notifier(ctx), parent, child, name);
 }
 
-static bool is_held(void *ctx, uint64_t directory)
+static bool session_is_held(void *ctx, uint64_t directory)
 {
     struct mount *m = ctx;
     return park_holds(m->park, directory);
@@ -115,11 +115,11 @@ static bool is_held(void *ctx, uint64_t directory)
 static int session_make_tables(struct mount *m)
 {
     static const struct notify_kernel kernel = {
-        .is_held = is_held,
-        .inval_inode = tell_inode,
-        .inval_entry = tell_entry,
-        .expire_entry = tell_expiry,
-        .delete_entry = tell_deletion,
+        .is_held = session_is_held,
+        .inval_inode = session_inval_inode,
+        .inval_entry = session_inval_entry,
+        .expire_entry = session_expire_entry,
+        .delete_entry = session_delete_entry,
     };
     int err = tree_init(&m->tree);
     if (!err)
