@@ -24,6 +24,7 @@ const char *api_cause_name(enum api_cause cause)
         [API_CAUSE_SWEEP] = "sweep",   [API_CAUSE_NARROW] = "narrow",
         [API_CAUSE_RENEW] = "renew",   [API_CAUSE_PICTURE] = "picture",
         [API_CAUSE_TAG] = "tag",       [API_CAUSE_DELETE] = "delete",
+        [API_CAUSE_UPLOAD] = "upload",
     };
     return (unsigned)cause < API_CAUSE_COUNT ? names[cause] : "other";
 }

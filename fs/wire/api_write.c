@@ -5,43 +5,139 @@
  * question whether one that failed was done all the same.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "json/page.h"
 #include "wire/api_internal.h"
 #include "wire/api_retry.h"
 
 #define WRITE_URL_MAX  8000
-#define WRITE_BODY_MAX (1u << 20) /* of an answer */
+#define WRITE_BODY_MAX (8u << 20) /* of an answer: URLs of thousands of chunks */
+
+static void free_lines(char **lines)
+{
+    for (char **line = lines; line && *line; line++)
+        free(*line);
+    free(lines);
+}
 
 void api_change_free(struct api_change *change)
 {
     if (!change)
         return;
-    free(change->json);
+    free((char *)change->body.head);
+    free((char *)change->body.tail);
+    free_lines(change->headers);
+    buf_done(&change->answer);
     free(change);
 }
 
 DEFINE_CLEANUP(free_change, struct api_change *, api_change_free)
 
-static int make_change(const struct api_writing *writing, api_reply_fn *fn,
-                       struct api_change **ret_change)
+static int copy_bytes(const char **bytes, size_t size)
 {
+    if (!*bytes)
+        return 0;
+    char *copy = malloc(size + 1);
+    if (!copy)
+        return -ENOMEM;
+    memcpy(copy, *bytes, size);
+    copy[size] = '\0';
+    *bytes = copy;
+    return 0;
+}
+
+static int copy_lines(const char *const *lines, char ***ret_copy)
+{
+    size_t count = 0;
+    while (lines && lines[count])
+        count++;
+    char **copy = calloc(count + 1, sizeof(*copy));
+    if (!copy)
+        return -ENOMEM;
+    for (size_t i = 0; i < count; i++) {
+        copy[i] = strdup(lines[i]);
+        if (!copy[i]) {
+            free_lines(copy);
+            return -ENOMEM;
+        }
+    }
+    *ret_copy = copy;
+    return 0;
+}
+
+static int copy_body(struct api_change *change, const struct http_body *body,
+                     const char *const *headers)
+{
+    const char *head = body->head, *tail = body->tail;
+    int err = copy_lines(headers, &change->headers);
+    if (!err)
+        err = copy_bytes(&head, body->head_bytes);
+    if (err)
+        return err;
+    change->body = *body;
+    change->body.head = head;
+    change->body.tail = NULL;
+    change->has_body = true;
+    err = copy_bytes(&tail, body->tail_bytes);
+    if (!err)
+        change->body.tail = tail;
+    return err;
+}
+
+static int make_change(const struct api *a, const struct api_writing *writing,
+                       api_reply_fn *fn, struct api_change **ret_change)
+{
+    static const char *const json_lines[] = {"Content-Type: application/json",
+                                             NULL};
+    const struct http_body json = {
+        .head = writing->json,
+        .head_bytes = writing->json ? strlen(writing->json) : 0,
+        .fd = -1,
+    };
     cleanup(free_change) struct api_change *change = calloc(1, sizeof(*change));
     if (!change)
         return -ENOMEM;
     change->method = writing->method;
     change->once = writing->once;
+    change->elsewhere = writing->category == API_STORES;
+    change->public_only = change->elsewhere && !a->media_anywhere;
+    change->idle_timeout_ms = writing->idle_timeout_ms;
+    change->retry_after_ms = -1;
+    buf_init(&change->answer, WRITE_BODY_MAX);
     change->fn = fn;
-    if (writing->json) {
-        change->json = strdup(writing->json);
-        if (!change->json)
-            return -ENOMEM;
-    }
+    int err = 0;
+    if (writing->body)
+        err = copy_body(change, writing->body, writing->headers);
+    else if (writing->json)
+        err = copy_body(change, &json, json_lines);
+    if (err)
+        return err;
     *ret_change = steal_ptr(change);
     return 0;
+}
+
+void api_change_fill(const struct api_change *change,
+                     struct http_request *request)
+{
+    request->method = change->method;
+    request->once = change->once;
+    request->idle_timeout_ms = change->idle_timeout_ms;
+    if (change->has_body) {
+        request->body = &change->body;
+        request->headers = (const char *const *)change->headers;
+    }
+    if (change->idle_timeout_ms)
+        request->deadline_ms = CLOCK_NEVER_MS;
+    if (!change->elsewhere)
+        return;
+    request->secret_header = NULL;
+    request->accept = NULL;
+    request->public_only = change->public_only;
 }
 
 int api_write(struct api *a, const struct api_writing *writing,
@@ -50,9 +146,11 @@ int api_write(struct api *a, const struct api_writing *writing,
 {
     cleanup(buf_done) struct buf url = {.max = WRITE_URL_MAX};
     cleanup(free_change) struct api_change *change = NULL;
-    int err = buf_appendf(&url, "%s%s", a->base_url, writing->path);
+    int err = buf_appendf(&url, "%s%s",
+                          writing->category == API_STORES ? "" : a->base_url,
+                          writing->path);
     if (!err)
-        err = make_change(writing, fn, &change);
+        err = make_change(a, writing, fn, &change);
     if (err)
         return err;
     const struct api_call like = {
@@ -94,6 +192,7 @@ static bool is_in_doubt(const struct http_response *response)
     case -ENETUNREACH:
     case -EPROTO:
     case -ENOMEM:
+    case -ESTALE: /* the guard ended it before it was whole */
         return false;
     default:
         return true;
@@ -108,12 +207,21 @@ static bool is_foreign(const struct http_response *response)
     return *text && *text != '{';
 }
 
+static void keep_answer(struct api_change *change,
+                        const struct http_response *response)
+{
+    buf_reset(&change->answer);
+    (void)buf_append(&change->answer, buf_str(response->body),
+                     response->body->len); /* what is cut is no JSON */
+    (void)snprintf(change->etag, sizeof(change->etag), "%s", response->etag);
+}
+
 struct api_verdict api_change_judge(struct api_call *c,
                                     const struct http_response *response)
 {
     struct api_change *change = c->change;
     struct api_verdict verdict = api_judge(response, API_KIND_CHANGE);
-    if (!verdict.error && is_foreign(response))
+    if (!verdict.error && !change->elsewhere && is_foreign(response))
         verdict = api_judge_broken();
     if (verdict.error == -EINVAL && response->status == 400)
         verdict.error = errno_of_code(response);
@@ -121,7 +229,10 @@ struct api_verdict api_change_judge(struct api_call *c,
     verdict.retry = verdict.retry && !(change->once && in_doubt);
     change->maybe_done = change->maybe_done || in_doubt;
     change->status = response->status;
+    change->retry_after_ms = response->retry_after_ms;
     change->words[0] = '\0';
+    if (!verdict.error)
+        keep_answer(change, response);
     if (verdict.error) {
         guard_mutex(&c->api->lock);
         api_describe(c->api, c, response, change->words, sizeof(change->words));
@@ -138,6 +249,10 @@ void api_change_deliver(struct api_call *c, int error, int64_t now_ms)
         .maybe_done = error && change->maybe_done,
         .words = change->words,
         .answered_ms = now_ms,
+        .body = buf_str(&change->answer),
+        .body_bytes = change->answer.len,
+        .etag = change->etag,
+        .retry_after_ms = change->retry_after_ms,
     };
     change->fn(c->ctx, error, &reply);
 }
