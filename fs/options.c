@@ -64,6 +64,10 @@ const char options_help[] =
     "  delete=safe     with rw: rmdir deletes an asset that nothing refers "
     "to;\n"
     "                  delete=force: any (delete_rate=60 a minute at most)\n"
+    "  upload=DIR      send up what is put into this folder (settle=5s: once it\n"
+    "                  is unchanged for so long)\n"
+    "  upload_done=link  what is up is kept in DIR/.done/ for a day, a link in\n"
+    "                  its place; keep: for good; remove: not at all\n"
     "  io_uring        take requests by rings, where that is possible\n"
     "  wait            as --wait\n"
     "  log_level=info  error, warning, info or debug\n"
@@ -93,6 +97,7 @@ void options_done(struct options *o)
     free(o->configured_key.key_file);
     free(o->configured_key.key_command);
     free(o->log_file);
+    free(o->upload);
     free(o->fuse_options);
     *o = (struct options){0};
 }
@@ -274,6 +279,9 @@ static enum exit_status set_defaults(struct options *o, struct buf *error)
     o->picture_cache_bytes = 1000000000;
     o->pictures = true;
     o->delete_rpm = 60;
+    o->settle_ms = 5000;
+    o->upload_recheck_ms = 60000;
+    o->upload_chunks_bytes = 64000000;
     o->uid = getuid();
     o->gid = getgid();
     o->log_level = LOG_LEVEL_INFO;

@@ -55,6 +55,7 @@ struct mount {
     struct media *media;
     struct api *api;
     struct change *change; /* NULL: nothing is changed */
+    struct upload *upload; /* NULL: nothing goes up */
     bool deletes;          /* by rmdir */
 
     struct attr_owner owner;

@@ -164,12 +164,12 @@ struct api_writing {
                            API_STORES a whole URL, which gets no key and may
                            be on a private address only if the API is */
     const char *json;   /* the body, copied; or NULL */
-    const struct http_body *body;    /* in place of json; what it borrows is
-                                        borrowed until the reply */
-    const char *const *headers;      /* with body: lines, NULL at the end;
-                                        copied */
-    int64_t idle_timeout_ms;         /* not 0: an attempt may last as long as
-                                        bytes move, and so long without */
+    const struct http_body *body; /* in place of json; what it borrows is
+                                     borrowed until the reply */
+    const char *const *headers;   /* with body: lines, NULL at the end;
+                                     copied */
+    int64_t idle_timeout_ms;      /* not 0: an attempt may last as long as
+                                     bytes move, and so long without */
     enum api_category category;
     enum api_cause cause;
     bool once;
@@ -186,9 +186,9 @@ struct api_reply {
     int64_t retry_after_ms; /* of the last answer, a day at most; -1 none */
 };
 
-/* err: 0; -ESTALE (the file to send changed: not done); -EINVAL (400), -EACCES (401, 403), -ENOENT (404, 410), -EBUSY (409),
- * -EFBIG (413), -EDQUOT (402, no credit), or as of lists. The reply is borrowed
- * and always there. */
+/* err: 0; -ESTALE (the file to send changed: not done); -EINVAL (400), -EACCES
+ * (401, 403), -ENOENT (404, 410), -EBUSY (409), -EFBIG (413), -EDQUOT (402, no
+ * credit), or as of lists. The reply is borrowed and always there. */
 typedef void api_reply_fn(void *ctx, int err, const struct api_reply *reply);
 int api_write(struct api *a, const struct api_writing *writing,
               int64_t deadline_ms, api_reply_fn *fn, void *ctx,

@@ -15,8 +15,9 @@
 #include "wire/api_internal.h"
 #include "wire/api_retry.h"
 
-#define WRITE_URL_MAX  8000
-#define WRITE_BODY_MAX (8u << 20) /* of an answer: URLs of thousands of chunks */
+#define WRITE_URL_MAX 8000
+#define WRITE_BODY_MAX                                                         \
+    (8u << 20) /* of an answer: URLs of thousands of chunks */
 
 static void free_lines(char **lines)
 {

@@ -17,9 +17,9 @@
  *
  * A body to send is read as it goes, in parts: memory, a range of a file,
  * memory. It has a length from the start (Content-Length), and a guard may
- * still end it before its last part leaves: then the server never has it all. A request that is
- * to be sent `once` has a connection of its own, for libcurl repeats by itself
- * what gets no answer on one that was used before.
+ * still end it before its last part leaves: then the server never has it all. A
+ * request that is to be sent `once` has a connection of its own, for libcurl
+ * repeats by itself what gets no answer on one that was used before.
  *
  * Environment, read once by http_new, as curl's tool reads it: proxies
  * (http_proxy, https_proxy, all_proxy, no_proxy) and whom to trust
@@ -61,8 +61,8 @@ struct http_body {
     int64_t file_bytes; /* 0: no file. One that ends before: -ESTALE */
     const char *tail;   /* copied; may be NULL */
     size_t tail_bytes;
-    http_guard_fn *guard; /* NULL: none */
-    void *guard_ctx;      /* borrowed until done, and so is the next */
+    http_guard_fn *guard;  /* NULL: none */
+    void *guard_ctx;       /* borrowed until done, and so is the next */
     _Atomic int64_t *sent; /* how many bytes libcurl took so far; or NULL */
 };
 
