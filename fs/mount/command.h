@@ -48,6 +48,10 @@ struct command {
  * it is empty. */
 #define COMMAND_DELETED COMMAND_NUMBER(17)
 
+/* Whole lines of JSON about files in the watched folder, after so many of them
+ * (one word); its end where it is empty. */
+#define COMMAND_UPLOADS COMMAND_NUMBER(18)
+
 _Static_assert(sizeof(struct command) < 1 << _IOC_SIZEBITS,
                "an ioctl's number holds its size");
 

@@ -14,6 +14,7 @@
 #include "json/tag.h"
 #include "mount/command.h"
 #include "mount/status.h"
+#include "upload/upload.h"
 
 static int reply(struct request *r, int error, const char *text, size_t len)
 {
@@ -180,6 +181,20 @@ static int run_deleted(struct request *r)
     return err ? err : reply(r, 0, text, count);
 }
 
+static int run_uploads(struct request *r)
+{
+    struct mount *m = r->mount;
+    char *end;
+    long long skip = strtoll(r->name, &end, 10);
+    cleanup(buf_done) struct buf text = {.max = COMMAND_TEXT_BYTES};
+    if (!m->upload)
+        return refuse(r, -EROFS, "nothing goes up: mount it with -o upload=DIR");
+    if (*end || skip < 0)
+        return -EINVAL;
+    int err = upload_list(m->upload, (size_t)skip, &text);
+    return err ? err : reply(r, 0, buf_str(&text), text.len);
+}
+
 /* Points at the question's words; false when they aren't there. */
 static bool take_words(const struct command *question, const char **words,
                        size_t count)
@@ -217,7 +232,8 @@ void fs_command(struct request *r, unsigned number, const void *bytes,
                     {COMMAND_SAVE, run_save, 2},
                     {COMMAND_FORGET, run_forget, 1},
                     {COMMAND_TAG, run_tag, 1},
-                    {COMMAND_DELETED, run_deleted, 1}};
+                    {COMMAND_DELETED, run_deleted, 1},
+                    {COMMAND_UPLOADS, run_uploads, 1}};
     const struct command *question = bytes;
     const char *words[2] = {NULL, NULL};
     size_t i = 0;

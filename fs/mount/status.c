@@ -11,6 +11,7 @@
 
 #include "base/clock.h"
 #include "mount/mount.h"
+#include "upload/upload.h"
 #include "wire/http.h"
 
 /*
@@ -197,6 +198,49 @@ static void add_api(struct object o, struct api *api)
     add_bool(o, "failing_fast", s.circuit_open);
 }
 
+static void add_shown(struct object o, const char *name,
+                      const struct upload_shown *shown, size_t count)
+{
+    cJSON *array = cJSON_AddArrayToObject(o.json, name);
+    note(o, array);
+    for (size_t i = 0; array && i < count; i++) {
+        struct object one = {cJSON_CreateObject(), o.lacks};
+        note(o, one.json);
+        if (!cJSON_AddItemToArray(array, one.json)) {
+            cJSON_Delete(one.json);
+            *o.lacks = true;
+            return;
+        }
+        add_text(one, "name", shown[i].name);
+        add_number(one, "bytes", shown[i].bytes);
+        add_number(one, "size", shown[i].size_bytes);
+        add_text(one, "words", shown[i].words);
+    }
+}
+
+static void add_upload(struct object o, struct upload *u)
+{
+    struct upload_status s;
+    if (!u) {
+        add_null(o, "upload");
+        return;
+    }
+    upload_status(u, &s);
+    struct object upload = add_object(o, "upload");
+    add_text(upload, "folder", upload_folder(u));
+    add_number(upload, "waiting", s.waiting);
+    add_number(upload, "sending", s.sending);
+    add_number(upload, "processing", s.processing);
+    add_number(upload, "failed", s.failed);
+    add_number(upload, "done", s.done);
+    add_time(upload, "waits_until", s.paused_until_s);
+    add_text(upload, "waits_because", s.paused_words);
+    add_count(upload, "requests", s.requests);
+    add_count(upload, "requests_failed", s.requests_failed);
+    add_shown(upload, "sending_now", s.sending_shown, s.sending_count);
+    add_shown(upload, "failed_now", s.failed_shown, s.failed_count);
+}
+
 static int add_operation(void *ctx, const char *name, uint64_t count)
 {
     add_count(*(struct object *)ctx, name, count);
@@ -228,6 +272,7 @@ int status_json(struct mount *m, struct buf *out)
     add_api(o, m->api);
     add_operations(o, m);
     add_count(o, "query_directories", view_count(m->views));
+    add_upload(o, m->upload);
     cleanup(free_json_text) char *text = lacks ? NULL : cJSON_Print(json);
     if (!text)
         return -ENOMEM;

@@ -152,7 +152,7 @@ void show_publish(struct upload *u, int64_t now_ms)
     {
         size_t before = list.len;
         count_item(i, &status);
-        if (i->r.state != UPLOAD_DONE && append_item(i, &list))
+        if (i->r.path[0] && append_item(i, &list))
             buf_truncate(&list, before);
     }
     fill_pause(u, &status, now_ms);
@@ -162,6 +162,11 @@ void show_publish(struct upload *u, int64_t now_ms)
     u->status = status;
     buf_done(&u->list);
     u->list = list;
+}
+
+const char *upload_folder(const struct upload *u)
+{
+    return u->folder;
 }
 
 void upload_status(struct upload *u, struct upload_status *ret_status)

@@ -69,7 +69,7 @@ void upload_free(struct upload *u);
 /* As api_set_key; what waits because the key was refused is tried again. */
 int upload_set_key(struct upload *u, const char *key);
 
-#define UPLOAD_SHOWN 8
+#define UPLOAD_SHOWN 5
 struct upload_shown {
     char name[100]; /* of the path: the end; printable UTF-8 */
     int64_t bytes, size_bytes;
@@ -88,8 +88,11 @@ struct upload_status {
 /* Any thread. */
 void upload_status(struct upload *u, struct upload_status *ret_status);
 
-/* Whole lines of JSON, as many as fit, one a file that isn't done, after `skip`
- * of them. Any thread. 0, -ENOMEM. */
+/* The watched folder; borrowed until upload_free. */
+const char *upload_folder(const struct upload *u);
+
+/* Whole lines of JSON, as many as fit, one a file of which anything is known,
+ * after `skip` of them. Any thread. 0, -ENOMEM. */
 int upload_list(struct upload *u, size_t skip, struct buf *out);
 
 #endif
