@@ -224,8 +224,8 @@ static void end_one(struct putting *p, size_t at, const char *state,
 {
     char quoted[QUOTED_BYTES], quoted_words[QUOTED_BYTES];
     bool failed = strcmp(state, "failed") == 0;
-    const char *name = log_quote(p->names[at], strlen(p->names[at]), quoted,
-                                 sizeof(quoted));
+    const char *name =
+        log_quote(p->names[at], strlen(p->names[at]), quoted, sizeof(quoted));
     p->ended[at] = true;
     p->left--;
     p->failed += failed;
@@ -259,10 +259,9 @@ static void take_line(struct putting *p, const char *line, size_t len,
 static void draw(const struct putting *p, int64_t bytes, int64_t size)
 {
     if (p->watched && p->left)
-        (void)fprintf(stderr, "\r\033[K%zu of %zu, %d %%", p->count - p->left,
-                      p->count,
-                      size > 0 ? (int)(100.0 * (double)bytes / (double)size)
-                               : 0);
+        (void)fprintf(
+            stderr, "\r\033[K%zu of %zu, %d %%", p->count - p->left, p->count,
+            size > 0 ? (int)(100.0 * (double)bytes / (double)size) : 0);
 }
 
 static enum exit_status await(struct putting *p, struct buf *error)
@@ -327,9 +326,8 @@ enum exit_status upload_command_run(int argc, char **argv, struct buf *error)
     if (!p.names || !p.ended)
         status = options_out_of_memory(error);
     else if (p.fd >= 0 && p.folder_fd < 0)
-        (void)buf_appendf(error,
-                          "%s: nothing goes up: mount it with -o upload=DIR",
-                          p.mount);
+        (void)buf_appendf(
+            error, "%s: nothing goes up: mount it with -o upload=DIR", p.mount);
     else if (p.fd >= 0)
         status = put_all(&p, argv + 1, error);
     for (size_t i = 0; p.names && i < count; i++)

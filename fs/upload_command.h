@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * upload_command.h - `twelvefs uploads [--json] MOUNT`: what goes up; and
- * `twelvefs upload FILE... MOUNT`: puts copies of files into the mount's watched
- * folder and waits for what becomes of them.
+ * `twelvefs upload FILE... MOUNT`: puts copies of files into the mount's
+ * watched folder and waits for what becomes of them.
  */
 #ifndef TWELVEFS_UPLOAD_COMMAND_H
 #define TWELVEFS_UPLOAD_COMMAND_H

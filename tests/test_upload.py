@@ -126,6 +126,52 @@ def test_kills_at_random_moments(standin, folder, tmp_path):
     assert server.stats()["key_leaks"] == 0
 
 
+@pytest.mark.parametrize("kind, size", [
+    ("create", 3000), ("session_create", 400_000), ("chunk", 400_000),
+    ("report", 400_000)])
+@pytest.mark.parametrize("done_before", [True, False])
+def test_a_kill_at_each_stage(standin, mount, folder, tmp_path, kind, size,
+                              done_before):
+    """The server has done what it was asked, or not even read it, and has not
+    said so when the daemon is killed."""
+    server = standin(assets=3, quirks=QUIRKS)
+    m = mount(server, upload=folder, cache_dir=tmp_path / "cache", **FAST)
+    server.fault("late_answer" if done_before else "stall", {"kind": kind},
+                 ms=600_000)
+    digest = put(folder, "a.mp4", video(1, size))
+    server.wait(kind, 1)
+    if kind == "create" and done_before:
+        within(PATIENCE_S, server.uploads)
+    m.kill()
+    m.stop()
+    server.clear_faults()
+    mount(server, upload=folder, cache_dir=tmp_path / "cache", **FAST)
+    wait_done(folder, "a.mp4")
+    assert arrived(server) == {"a.mp4": [digest]}
+
+
+def test_a_kill_while_it_is_processed(standin, mount, folder, tmp_path):
+    server = standin(assets=3, quirks={**QUIRKS, "ready_after_ms": -1})
+    m = mount(server, upload=folder, cache_dir=tmp_path / "cache", **FAST)
+    digest = put(folder, "a.mp4", video(1))
+    within(PATIENCE_S, lambda: uploads(m)["processing"] == 1)
+    m.kill()
+    m.stop()
+    server.settle()
+    mount(server, upload=folder, cache_dir=tmp_path / "cache", **FAST)
+    wait_done(folder, "a.mp4")
+    assert arrived(server) == {"a.mp4": [digest]}
+
+
+def test_an_asset_that_is_deleted_before_it_is_ready_leaves_the_file(up, folder):
+    server, m = up({"ready_after_ms": -1})
+    put(folder, "a.mp4", video())
+    within(PATIENCE_S, lambda: uploads(m)["processing"] == 1)
+    server.delete(server.uploads()[0]["asset_id"])
+    within(PATIENCE_S, (folder / "a.mp4.error").exists)
+    assert (folder / "a.mp4").read_bytes() == video()
+
+
 def test_a_file_goes_up_and_is_put_away(up, folder):
     server, m = up()
     sums = {"one.mp4": put(folder, "one.mp4", video(1)),

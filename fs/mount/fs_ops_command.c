@@ -188,7 +188,8 @@ static int run_uploads(struct request *r)
     long long skip = strtoll(r->name, &end, 10);
     cleanup(buf_done) struct buf text = {.max = COMMAND_TEXT_BYTES};
     if (!m->upload)
-        return refuse(r, -EROFS, "nothing goes up: mount it with -o upload=DIR");
+        return refuse(r, -EROFS,
+                      "nothing goes up: mount it with -o upload=DIR");
     if (*end || skip < 0)
         return -EINVAL;
     int err = upload_list(m->upload, (size_t)skip, &text);

@@ -169,13 +169,12 @@ static int append_upload(struct buf *out, struct upload *u)
                           s.waiting, s.sending, s.processing, s.failed, s.done);
     if (!err && s.paused_until_s) {
         clock_format_rfc3339(s.paused_until_s, until);
-        err = buf_appendf(out, "  waiting until %s: %s\n", until,
-                          s.paused_words);
+        err =
+            buf_appendf(out, "  waiting until %s: %s\n", until, s.paused_words);
     }
     if (!err)
         err = append_shown(out, s.sending_shown, s.sending_count, false);
-    return err ? err
-               : append_shown(out, s.failed_shown, s.failed_count, true);
+    return err ? err : append_shown(out, s.failed_shown, s.failed_count, true);
 }
 
 int status_summary(struct mount *m, struct buf *out)

@@ -10,6 +10,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/plant.h"
 #include "json/tag.h"
 #include "upload/upload_internal.h"
 
@@ -74,6 +75,8 @@ int item_commit(struct upload *u, struct item *i, enum upload_state state)
 {
     enum upload_state before = i->r.state;
     i->r.state = state;
+    if (planted("upload_state_late") && state == UPLOAD_SENDING)
+        return 0;
     int err = store_put(u->store, u->folder, &i->r);
     u->changed = true;
     if (!err)
@@ -178,6 +181,8 @@ void item_sent(struct upload *u, struct item *i, const char *asset_id)
     if (item_commit(u, i, UPLOAD_SENT))
         return;
     i->not_before_ms = i->seen_ms = 0;
+    i->shown = 0;
+    i->version = 0;
     log_info("uploads: %s is up as %s",
              log_quote(i->r.path, strlen(i->r.path), quoted, sizeof(quoted)),
              id);

@@ -128,7 +128,7 @@ static bool take_away(struct upload *u, struct item *i, int done_fd)
     if (err)
         return leave(u, i, err);
     i->present = false;
-    if (!is_ours(i, done_fd, i->r.kept)) {
+    if (!is_ours(i, done_fd, i->r.kept)) { /* it came a moment before */
         (void)rename_new(done_fd, i->r.kept, root, i->r.path);
         upload_rescan(u);
         return true;

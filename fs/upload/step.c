@@ -14,13 +14,14 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/plant.h"
 #include "json/scan.h"
 #include "upload/upload_internal.h"
 
 #define SLICE_BYTES (4 << 20)
 #define HEAD_BYTES  1024
 #define VERIFY_MS   1000
-#define SHOW_MS     60000
+#define SHOWN_MOST  5
 #define MISSING_S   (7 * UPLOAD_DAY_S)
 
 DEFINE_CLEANUP(release_catalogue_reader, struct catalogue_reader *,
@@ -251,7 +252,8 @@ static void step_confirm(struct upload *u, struct item *i,
                          const struct verdict *v)
 {
     char words[160], quoted[200];
-    if (v->size_bytes >= 0 && v->size_bytes != i->r.identity.size_bytes) {
+    if (!planted("upload_unconfirmed") && v->size_bytes >= 0 &&
+        v->size_bytes != i->r.identity.size_bytes) {
         (void)snprintf(words, sizeof(words),
                        "the account has %" PRId64 " bytes of its %" PRId64,
                        v->size_bytes, i->r.identity.size_bytes);
@@ -266,6 +268,23 @@ static void step_confirm(struct upload *u, struct item *i,
     upload_wake_by(u, 0);
 }
 
+/* Has sync read the asset: before long the list must have it. */
+static void step_show(struct upload *u, struct item *i, int64_t now_ms)
+{
+    if (i->seen_ms && now_ms - i->seen_ms < u->config.recheck_ms)
+        return;
+    if (i->shown >= SHOWN_MOST) {
+        item_fail(u, i, "the account has lost its asset before it was ready");
+        return;
+    }
+    if (!upload_show(u, i->r.asset_id)) {
+        i->version = 0; /* sync is busy with another */
+        return;
+    }
+    i->seen_ms = now_ms;
+    i->shown++;
+}
+
 /* Whether the catalogue knows by now what became of it. Sync polls what is
  * being processed; all that is asked for here is that it knows the asset. */
 static void step_verify(struct upload *u, struct item *i, int64_t now_ms)
@@ -273,17 +292,15 @@ static void step_verify(struct upload *u, struct item *i, int64_t now_ms)
     struct verdict v = {0};
     uint64_t version = catalogue_version(u->catalogue);
     i->not_before_ms = now_ms + VERIFY_MS;
-    if (version == i->version && now_ms - i->seen_ms < SHOW_MS)
+    if (version == i->version && now_ms - i->seen_ms < u->config.recheck_ms)
         return;
     i->version = version;
     int err = read_asset(u, i->r.asset_id, &v);
-    bool due = !i->seen_ms || now_ms - i->seen_ms >= SHOW_MS;
-    if (due && (err || !i->seen_ms) && !upload_show(u, i->r.asset_id))
-        i->version = 0; /* sync is busy with another */
-    else if (due)
-        i->seen_ms = now_ms;
+    if (err)
+        step_show(u, i, now_ms);
     if (err)
         return;
+    i->shown = 0;
     if (v.failed)
         item_fail(u, i, v.words);
     else if (v.ready)

@@ -86,6 +86,7 @@ struct item {
     int64_t not_before_ms;
     int tries;
     int looks;        /* SENDING: that found nothing */
+    int shown;        /* SENT: how often sync looked, in vain */
     int64_t seen_ms;  /* SENT: when sync was asked to look */
     uint64_t version; /* SENT: of the catalogue, when it was last looked at */
     struct source *source; /* while it is read */

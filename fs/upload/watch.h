@@ -19,8 +19,9 @@
 
 #include "upload/source.h"
 
-#define WATCH_MAX_FILES 100000 /* what is beyond waits until others are gone   \
-                                */
+#define WATCH_MAX_FILES                                                        \
+    100000 /* what is beyond waits until others are gone                       \
+            */
 #define WATCH_MAX_DEPTH 16
 
 struct watch;
