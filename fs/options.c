@@ -31,6 +31,8 @@ const char options_help[] =
     "       twelvefs refresh MOUNT\n"
     "       twelvefs save DIRECTORY NAME QUERY\n"
     "       twelvefs forget DIRECTORY NAME\n"
+    "       twelvefs uploads [--json] MOUNT\n"
+    "       twelvefs upload FILE... MOUNT\n"
     "       twelvefs login [NAME]\n"
     "Mounts a TwelveLabs account as a directory. SOURCE is NAME: for the\n"
     "account NAME of the configuration file, or any text to show in mounts.\n"
