@@ -564,6 +564,32 @@ def test_a_change_between_chunks_starts_over(up, folder):
     assert arrived(server) == {"a.mp4": [hashlib.sha256(data).hexdigest()]}
 
 
+@pytest.mark.parametrize("kind, size", [("create", 3000), ("report", 200_000)])
+def test_a_mode_that_changes_before_the_answer_is_no_second_asset(
+        up, folder, kind, size):
+    server, m = up()
+    server.fault("late_answer", {"kind": kind, "count": 1}, ms=600_000)
+    digest = put(folder, "a.mp4", video(1, size))
+    within(PATIENCE_S, server.uploads)
+    os.chmod(folder / "a.mp4", 0o640)
+    put(folder, "other.mp4", video(2))
+    wait_done(folder, "other.mp4")  # it was looked through since
+    server.clear_faults()
+    wait_done(folder, "a.mp4")
+    assert arrived(server)["a.mp4"] == [digest]
+    assert len(server.uploads()) == 2
+
+
+def test_a_rename_before_the_answer_is_no_second_asset(up, folder):
+    server, m = up()
+    server.fault("late_answer", {"kind": "create", "count": 1}, ms=600_000)
+    digest = put(folder, "a.mp4", video(1))
+    within(PATIENCE_S, server.uploads)
+    os.rename(folder / "a.mp4", folder / "b.mp4")
+    wait_done(folder, "b.mp4")
+    assert arrived(server) == {"a.mp4": [digest]}
+
+
 def test_a_file_replaced_while_it_goes_up(up, folder):
     server, m = up()
     stalled_chunks(server, folder, m)

@@ -146,6 +146,17 @@ void item_forget(struct upload *u, struct item *i,
     upload_wake_by(u, i->since_ms + u->config.settle_ms);
 }
 
+void item_drop(struct upload *u, struct item *i)
+{
+    item_rest(u, i);
+    if (i->r.number && store_remove(u->store, i->r.number)) {
+        i->not_before_ms = clock_mono_ms() + UPLOAD_AGAIN_MS;
+        return;
+    }
+    forget_record(u, i);
+    upload_rescan(u);
+}
+
 void item_fail(struct upload *u, struct item *i, const char *words)
 {
     char quoted[200];
@@ -223,22 +234,42 @@ static void item_vanish(struct upload *u, struct item *i)
         remove_item(u, i);
 }
 
-/* The file at the path is another: whether what the record tells of stays
- * known, beside it and without a path. */
+/* Where it belongs in the order of paths. */
+static void insert_sorted(struct upload *u, struct item *i)
+{
+    struct item *before = TAILQ_FIRST(&u->items);
+    while (before && strcmp(before->r.path, i->r.path) < 0)
+        before = TAILQ_NEXT(before, link);
+    if (before)
+        TAILQ_INSERT_BEFORE(before, i, link);
+    else
+        TAILQ_INSERT_TAIL(&u->items, i, link);
+}
+
+bool item_is_detached(const struct item *i)
+{
+    return i->r.path[0] == '/';
+}
+
+/* The file at the path is another, or has another mode: what the account has,
+ * or may have, of the one before stays known, beside it, by "/NAME". Should the
+ * bytes be the same, the file waits for what comes of that. */
 static bool item_detach(struct upload *u, struct item *i)
 {
-    if (i->r.state != UPLOAD_SENT && i->r.state != UPLOAD_DONE)
+    char *path;
+    bool known = i->r.state == UPLOAD_SENDING || i->r.state == UPLOAD_SENT ||
+                 i->r.state == UPLOAD_DONE ||
+                 (i->r.state == UPLOAD_SESSION && i->r.upload_id);
+    if (!known || asprintf(&path, "/%s", item_name(i)) < 0)
         return false;
-    char *none = strdup("");
-    if (!none)
-        return false;
-    char *path = i->r.path;
-    i->r.path = none;
+    item_rest(u, i);
+    free(i->r.path);
+    i->r.path = path;
     i->present = false;
+    i->looks = 0;
     (void)item_commit(u, i, i->r.state);
-    free(path);
     TAILQ_REMOVE(&u->items, i, link);
-    TAILQ_INSERT_HEAD(&u->items, i, link);
+    insert_sorted(u, i);
     return true;
 }
 
@@ -309,13 +340,7 @@ static int take_record(void *ctx, struct upload_record *r)
         return -ENOMEM;
     }
     i->r = *r;
-    struct item *before = TAILQ_FIRST(&u->items);
-    while (before && strcmp(before->r.path, r->path) < 0)
-        before = TAILQ_NEXT(before, link);
-    if (before)
-        TAILQ_INSERT_BEFORE(before, i, link);
-    else
-        TAILQ_INSERT_TAIL(&u->items, i, link);
+    insert_sorted(u, i);
     return 0;
 }
 

@@ -37,6 +37,10 @@ static void not_found(struct upload *u, struct item *i, int64_t now_ms)
 {
     char quoted[200];
     i->looks = 0;
+    if (!i->present) {
+        item_drop(u, i);
+        return;
+    }
     log_info("uploads: %s isn't in the account: it will be sent again",
              log_quote(i->r.path, strlen(i->r.path), quoted, sizeof(quoted)));
     if (item_commit(u, i, UPLOAD_WAITING))

@@ -317,6 +317,10 @@ static void resume_told(struct upload *u, struct item *i,
         item_sent(u, i, i->r.asset_id);
         return;
     }
+    if (!i->present) {
+        item_drop(u, i); /* nothing is there to complete it with */
+        return;
+    }
     if (status == SESSION_ENDED) {
         parts_renew(u, i, "multipart sessions end before they are complete");
         return;
@@ -331,7 +335,12 @@ static void resume_told(struct upload *u, struct item *i,
 static void resume_failed(struct upload *u, struct item *i,
                           const struct transfer *t)
 {
-    if (t->err == -ENOENT || t->err == -EINVAL) {
+    bool ended = t->err == -ENOENT || t->err == -EINVAL;
+    if (ended && !i->present) {
+        item_drop(u, i);
+        return;
+    }
+    if (ended) {
         parts_renew(u, i, t->words);
         return;
     }
@@ -363,6 +372,15 @@ static void parts_question(struct upload *u, struct item *i,
 }
 
 /* ---- chunks ---- */
+
+/* The file is another. The session isn't forgotten, for its last report may
+ * have come through: the scan sees to it. */
+static void parts_changed(struct upload *u, struct item *i)
+{
+    item_rest(u, i);
+    i->not_before_ms = clock_mono_ms() + u->config.settle_ms;
+    upload_rescan(u);
+}
 
 static int put_chunk(struct upload *u, struct item *i, int64_t n)
 {
@@ -436,7 +454,7 @@ static void chunk_failed(struct upload *u, struct item *i,
     bool refused = t->err == -EACCES || t->err == -EINVAL ||
                    t->err == -ENOENT || t->err == -EFBIG;
     if (t->err == -ESTALE) {
-        item_forget(u, i, NULL);
+        parts_changed(u, i);
         return;
     }
     if (!refused)
@@ -574,7 +592,7 @@ void parts_step(struct upload *u, struct item *i, int64_t now_ms)
         return;
     }
     if (p->unsent == 0 && source_check(i->source)) {
-        item_forget(u, i, NULL);
+        parts_changed(u, i);
         return;
     }
     int err = is_report_due(p) ? send_report(u, i) : 0;

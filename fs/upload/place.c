@@ -135,13 +135,17 @@ static bool take_away(struct upload *u, struct item *i, int done_fd)
     }
     if (u->config.done == UPLOAD_DONE_REMOVE)
         (void)unlinkat(done_fd, i->r.kept, 0);
+    if (u->config.done != UPLOAD_DONE_LINK) { /* no later mount removes it */
+        free(steal_ptr(i->r.kept));
+        (void)item_commit(u, i, UPLOAD_DONE);
+    }
     place_link(u, i);
     return true;
 }
 
 bool place_away(struct upload *u, struct item *i)
 {
-    if (!i->present || !i->r.path[0] || watch_directory_fd(u->watch) < 0)
+    if (!i->present || item_is_detached(i) || watch_directory_fd(u->watch) < 0)
         return !i->present;
     if (!is_ours(i, watch_directory_fd(u->watch), i->r.path)) {
         upload_rescan(u);
@@ -160,7 +164,7 @@ static void remove_link(struct upload *u, const struct item *i)
 {
     char target[PATH_BYTES], there[PATH_BYTES];
     int root = watch_directory_fd(u->watch);
-    if (make_target(u, i, target) || !i->r.path[0])
+    if (make_target(u, i, target) || item_is_detached(i))
         return;
     ssize_t len = readlinkat(root, i->r.path, there, sizeof(there) - 1);
     if (len < 0)
@@ -172,7 +176,7 @@ static void remove_link(struct upload *u, const struct item *i)
 
 static void remove_kept(struct upload *u, const struct item *i)
 {
-    if (u->config.done != UPLOAD_DONE_LINK || !i->r.kept)
+    if (u->config.done == UPLOAD_DONE_KEEP || !i->r.kept)
         return;
     cleanup(close_fd) int done_fd = open_done(u);
     if (done_fd >= 0 && is_ours(i, done_fd, i->r.kept))
@@ -201,7 +205,7 @@ static bool note_path(const struct item *i, char out[PATH_BYTES])
     filename_of_error(file, name);
     int len = snprintf(out, PATH_BYTES, "%.*s%s", (int)(file - i->r.path),
                        i->r.path, name);
-    return i->r.path[0] && len > 0 && len < PATH_BYTES;
+    return !item_is_detached(i) && len > 0 && len < PATH_BYTES;
 }
 
 /* Whether what has that name is a note of ours; it isn't followed. */

@@ -152,7 +152,7 @@ void show_publish(struct upload *u, int64_t now_ms)
     {
         size_t before = list.len;
         count_item(i, &status);
-        if (i->r.path[0] && append_item(i, &list))
+        if (!item_is_detached(i) && append_item(i, &list))
             buf_truncate(&list, before);
     }
     fill_pause(u, &status, now_ms);

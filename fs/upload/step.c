@@ -313,13 +313,14 @@ static void step_verify(struct upload *u, struct item *i, int64_t now_ms)
 static void step_missing(struct upload *u, struct item *i)
 {
     bool old = clock_wall_s() - i->r.sent_s > MISSING_S;
-    if (i->r.state == UPLOAD_SENDING && u->active < UPLOAD_PARALLEL)
+    if (u->active >= UPLOAD_PARALLEL)
+        return;
+    if (i->r.state == UPLOAD_SENDING)
         look_begin(u, i);
-    else if (i->r.state == UPLOAD_SESSION && old &&
-             !store_remove(u->store, i->r.number)) {
-        i->r.number = 0; /* and the next scan takes it out */
-        i->r.state = (enum upload_state)0;
-    }
+    else if (i->r.state == UPLOAD_SESSION && item_is_detached(i))
+        parts_resume(u, i);
+    else if (i->r.state == UPLOAD_SESSION && old)
+        item_drop(u, i);
 }
 
 static void step_idle(struct upload *u, struct item *i, int64_t now_ms)

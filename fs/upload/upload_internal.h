@@ -188,6 +188,10 @@ int item_load(struct upload *u);
 /* Appends the object for user_metadata. */
 int item_append_metadata(const struct item *i, struct buf *out);
 const char *item_name(const struct item *i);
+/* It is a record without a file at its path any more. */
+bool item_is_detached(const struct item *i);
+/* The record goes, and with the next scan the item. */
+void item_drop(struct upload *u, struct item *i);
 int item_new_token(struct item *i);
 
 /* direct.c */
