@@ -16,6 +16,7 @@
 #include "base/log.h"
 #include "command_ask.h"
 #include "json/scan.h"
+#include "json/text.h"
 #include "upload/filename.h"
 
 #define LIST_MAX_BYTES (64u << 20)
@@ -69,20 +70,18 @@ static enum exit_status ask_all(int fd, const char *mount, struct buf *text,
 }
 
 /* A member that is a string, decoded; NULL when there is none. */
-static char *take_text(const char *line, size_t len, const char *name)
+static char *upload_take_text(const char *line, size_t len, const char *name)
 {
     const char *token;
     size_t token_len;
     if (scan_member(line, len, name, strlen(name), &token, &token_len) ||
         *token != '"')
         return NULL;
-    char *text = malloc(token_len + 1);
-    if (text)
-        text[scan_unescape(token, token_len, text)] = '\0';
-    return text;
+    return text_decode(token, token_len, NULL);
 }
 
-static int64_t take_number(const char *line, size_t len, const char *name)
+static int64_t upload_take_number(const char *line, size_t len,
+                                  const char *name)
 {
     const char *token;
     size_t token_len;
@@ -106,12 +105,13 @@ static void print_bar(int64_t bytes, int64_t size)
 static void print_line(const char *line, size_t len)
 {
     char quoted[QUOTED_BYTES], quoted_words[QUOTED_BYTES];
-    cleanup(free_ptr) char *path = take_text(line, len, "path");
-    cleanup(free_ptr) char *state = take_text(line, len, "state");
-    cleanup(free_ptr) char *words = take_text(line, len, "words");
+    cleanup(free_ptr) char *path = upload_take_text(line, len, "path");
+    cleanup(free_ptr) char *state = upload_take_text(line, len, "state");
+    cleanup(free_ptr) char *words = upload_take_text(line, len, "words");
     if (!path || !state || !words)
         return;
-    print_bar(take_number(line, len, "bytes"), take_number(line, len, "size"));
+    print_bar(upload_take_number(line, len, "bytes"),
+              upload_take_number(line, len, "size"));
     (void)printf("%-10s  %s", state,
                  log_quote(path, strlen(path), quoted, sizeof(quoted)));
     if (*words)
@@ -152,7 +152,7 @@ struct putting {
     bool watched;
 };
 
-static int open_folder(int mount_fd)
+static int upload_open_folder(int mount_fd)
 {
     cleanup(free_ptr) struct command *question = malloc(sizeof(*question));
     const char *upload;
@@ -165,11 +165,11 @@ static int open_folder(int mount_fd)
                         : sizeof(question->text);
     if (scan_member(question->text, length, "upload", 6, &upload, &len))
         return -1;
-    cleanup(free_ptr) char *folder = take_text(upload, len, "folder");
+    cleanup(free_ptr) char *folder = upload_take_text(upload, len, "folder");
     return folder ? open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
 }
 
-static int copy_bytes(int from, int to)
+static int upload_copy_bytes(int from, int to)
 {
     cleanup(free_ptr) char *bytes = malloc(COPY_BYTES);
     ssize_t count, copied;
@@ -199,7 +199,7 @@ static int copy_in(struct putting *p, size_t at, const char *file)
         return -EINVAL;
     cleanup(close_fd) int to = openat(
         p->folder_fd, temp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-    int err = to < 0 ? -errno : copy_bytes(from, to);
+    int err = to < 0 ? -errno : upload_copy_bytes(from, to);
     if (!err && fsync(to) < 0)
         err = -errno;
     for (int n = 0; !err && n < NAMES_MOST; n++) {
@@ -237,20 +237,20 @@ static void end_one(struct putting *p, size_t at, const char *state,
         (void)fprintf(stderr, "\r\033[K%s is up\n", name);
 }
 
-static void take_line(struct putting *p, const char *line, size_t len,
-                      int64_t *bytes, int64_t *size)
+static void upload_take_line(struct putting *p, const char *line, size_t len,
+                             int64_t *bytes, int64_t *size)
 {
-    cleanup(free_ptr) char *path = take_text(line, len, "path");
-    cleanup(free_ptr) char *state = take_text(line, len, "state");
-    cleanup(free_ptr) char *words = take_text(line, len, "words");
+    cleanup(free_ptr) char *path = upload_take_text(line, len, "path");
+    cleanup(free_ptr) char *state = upload_take_text(line, len, "state");
+    cleanup(free_ptr) char *words = upload_take_text(line, len, "words");
     size_t at = 0;
     while (path && state && words && at < p->count &&
            (!p->names[at] || strcmp(p->names[at], path) != 0))
         at++;
     if (!path || !state || !words || at == p->count)
         return;
-    *bytes += take_number(line, len, "bytes");
-    *size += take_number(line, len, "size");
+    *bytes += upload_take_number(line, len, "bytes");
+    *size += upload_take_number(line, len, "size");
     if (!p->ended[at] &&
         (strcmp(state, "done") == 0 || strcmp(state, "failed") == 0))
         end_one(p, at, state, words);
@@ -264,7 +264,7 @@ static void draw(const struct putting *p, int64_t bytes, int64_t size)
             size > 0 ? (int)(100.0 * (double)bytes / (double)size) : 0);
 }
 
-static enum exit_status await(struct putting *p, struct buf *error)
+static enum exit_status upload_await(struct putting *p, struct buf *error)
 {
     while (p->left) {
         cleanup(buf_done) struct buf text = {.max = LIST_MAX_BYTES};
@@ -274,7 +274,7 @@ static enum exit_status await(struct putting *p, struct buf *error)
             return status;
         const char *line = buf_str(&text);
         for (const char *end; (end = strchr(line, '\n')); line = end + 1)
-            take_line(p, line, (size_t)(end - line), &bytes, &size);
+            upload_take_line(p, line, (size_t)(end - line), &bytes, &size);
         draw(p, bytes, size);
         if (p->left)
             (void)poll(NULL, 0, ASK_AGAIN_MS);
@@ -285,8 +285,8 @@ static enum exit_status await(struct putting *p, struct buf *error)
     return p->failed ? EXIT_INTERNAL : EXIT_MOUNTED;
 }
 
-static enum exit_status put_all(struct putting *p, char **files,
-                                struct buf *error)
+static enum exit_status upload_put_all(struct putting *p, char **files,
+                                       struct buf *error)
 {
     for (size_t i = 0; i < p->count; i++) {
         int err = copy_in(p, i, files[i]);
@@ -298,7 +298,7 @@ static enum exit_status put_all(struct putting *p, char **files,
             return EXIT_USAGE;
         }
     }
-    return await(p, error);
+    return upload_await(p, error);
 }
 
 enum exit_status upload_command_run(int argc, char **argv, struct buf *error)
@@ -322,14 +322,14 @@ enum exit_status upload_command_run(int argc, char **argv, struct buf *error)
     };
     enum exit_status status = EXIT_MOUNT_POINT;
     p.fd = command_open(p.mount, error);
-    p.folder_fd = p.fd < 0 ? -1 : open_folder(p.fd);
+    p.folder_fd = p.fd < 0 ? -1 : upload_open_folder(p.fd);
     if (!p.names || !p.ended)
         status = options_out_of_memory(error);
     else if (p.fd >= 0 && p.folder_fd < 0)
         (void)buf_appendf(
             error, "%s: nothing goes up: mount it with -o upload=DIR", p.mount);
     else if (p.fd >= 0)
-        status = put_all(&p, argv + 1, error);
+        status = upload_put_all(&p, argv + 1, error);
     for (size_t i = 0; p.names && i < count; i++)
         free(p.names[i]);
     free((void *)p.names);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * digest.h - SHA-256 of a few texts, or of what comes bit by bit, as hex; MD5
- * where a store's checksum is one. The door to libcrypto.
+ * where a store's checksum is one. The adapter to libcrypto.
  */
 #ifndef TWELVEFS_DIGEST_H
 #define TWELVEFS_DIGEST_H

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/ascii.h"
 #include "base/cleanup.h"
 #include "base/hash.h"
 #include "base/utf8.h"
@@ -162,32 +163,13 @@ int filename_append(struct buf *out, const char *name)
     return err;
 }
 
-int filename_append_json(struct buf *out, const char *text)
-{
-    int err = buf_append_char(out, '"');
-    for (; !err && *text; text++) {
-        unsigned char c = (unsigned char)*text;
-        if (c == '"' || c == '\\' || c < 0x20 || c == 0x7f)
-            err = buf_appendf(out, "\\u%04x", c);
-        else
-            err = buf_append_char(out, (char)c);
-    }
-    return err ? err : buf_append_char(out, '"');
-}
-
-static bool is_plain(char c)
-{
-    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') ||
-           (c >= 'A' && c <= 'Z');
-}
-
 int filename_append_filter(struct buf *out, const char *name)
 {
     const char *best = name;
     size_t best_len = 0;
     while (*name) {
         size_t len = 0;
-        while (is_plain(name[len]))
+        while (ascii_is_alnum(name[len]))
             len++;
         if (len > best_len) {
             best = name;

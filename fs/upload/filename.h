@@ -38,8 +38,6 @@ bool filename_goes_in_chunks(const struct filename_kind *kind,
 /* Appends the name as the API is told it: UTF-8, each byte that isn't as
  * U+FFFD. */
 int filename_append(struct buf *out, const char *name);
-/* Appends text in quotes as JSON has it. */
-int filename_append_json(struct buf *out, const char *text);
 /* Appends what the list can be asked for by `filename`, encoded for a URL: the
  * longest run of ASCII letters and digits, which any notion of a substring
  * finds. Nothing where it is shorter than three. */

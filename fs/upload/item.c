@@ -10,7 +10,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/log.h"
-#include "base/plant.h"
+#include "base/failpoint.h"
 #include "json/tag.h"
 #include "upload/upload_internal.h"
 
@@ -75,7 +75,7 @@ int item_commit(struct upload *u, struct item *i, enum upload_state state)
 {
     enum upload_state before = i->r.state;
     i->r.state = state;
-    if (planted("upload_state_late") && state == UPLOAD_SENDING)
+    if (failpoint("upload_state_late") && state == UPLOAD_SENDING)
         return 0;
     int err = store_put(u->store, u->folder, &i->r);
     u->changed = true;

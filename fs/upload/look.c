@@ -14,7 +14,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "base/plant.h"
+#include "base/failpoint.h"
 #include "upload/upload_internal.h"
 
 #define LOOKS         2
@@ -60,7 +60,7 @@ static bool is_last(const struct item *i, const struct transfer *t)
 void look_answered(struct upload *u, struct item *i, struct transfer *t)
 {
     int64_t now_ms = clock_mono_ms();
-    if (planted("upload_blind")) { /* as if it had been looked for */
+    if (failpoint("upload_blind")) { /* as if it had been looked for */
         item_rest(u, i);
         not_found(u, i, now_ms);
         return;

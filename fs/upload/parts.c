@@ -18,6 +18,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "json/text.h"
 #include "upload/upload_internal.h"
 
 #define SESSIONS_PATH  "/assets/multipart-uploads"
@@ -132,7 +133,7 @@ static void take_reported(void *ctx, int64_t chunk)
     i->parts->unreported--;
 }
 
-static void take_url(void *ctx, int64_t chunk, const char *url)
+static void parts_take_url(void *ctx, int64_t chunk, const char *url)
 {
     struct item *i = ctx;
     struct part *part = find_part(i->parts, chunk);
@@ -151,7 +152,7 @@ static int make_session_body(const struct item *i, struct buf *out)
     if (!err)
         err = buf_append_str(out, "{\"filename\":");
     if (!err)
-        err = filename_append_json(out, buf_str(&name));
+        err = text_append_string(out, buf_str(&name), name.len);
     if (!err)
         err = buf_appendf(out, ",\"type\":\"%s\",\"total_size\":%" PRId64 "%s",
                           asset_type_name(kind->type), i->r.identity.size_bytes,
@@ -240,7 +241,7 @@ static void session_begun(struct upload *u, struct item *i,
         i->not_before_ms = clock_mono_ms() + UPLOAD_AGAIN_MS;
         return;
     }
-    session_each_url(&t->body, take_url, i);
+    session_each_url(&t->body, parts_take_url, i);
     item_phase(u, i, ITEM_PARTS);
     upload_wake_by(u, 0);
 }
@@ -271,7 +272,7 @@ static int append_session_path(const struct item *i, const char *more,
 {
     int err = buf_append_str(out, SESSIONS_PATH "/");
     if (!err)
-        err = session_append_id(out, i->r.upload_id);
+        err = buf_append_url(out, i->r.upload_id, strlen(i->r.upload_id));
     return err ? err : buf_append_str(out, more);
 }
 
@@ -494,10 +495,11 @@ static int ask_urls(struct upload *u, struct item *i, int64_t n)
 static int append_proof(const struct item *i, int64_t n, bool first,
                         struct buf *out)
 {
+    const char *etag = i->parts->part[n].etag;
     int err = buf_appendf(out, "%s{\"chunk_index\":%" PRId64 ",\"proof\":",
                           first ? "" : ",", n + 1);
     if (!err)
-        err = filename_append_json(out, i->parts->part[n].etag);
+        err = text_append_string(out, etag, strlen(etag));
     return err ? err
                : buf_appendf(out,
                              ",\"proof_type\":\"etag\",\"chunk_size\":%" PRId64
@@ -612,7 +614,7 @@ static void parts_asked(struct upload *u, struct item *i,
     else
         i->parts->reports = false;
     if (t->kind == TRANSFER_URLS && !t->err)
-        session_each_url(&t->body, take_url, i);
+        session_each_url(&t->body, parts_take_url, i);
     if (t->kind == TRANSFER_REPORT)
         clear_report(i, !t->err);
     if (!t->err)

@@ -132,7 +132,7 @@ struct urls {
     void *ctx;
 };
 
-static void take_url(void *ctx, const char *text, size_t len)
+static void session_take_url(void *ctx, const char *text, size_t len)
 {
     const struct urls *u = ctx;
     const struct buf json = {.data = (char *)text, .len = len};
@@ -148,7 +148,7 @@ void session_each_url(const struct buf *json, session_url_fn *fn, void *ctx)
     const char *array;
     size_t len;
     if (!member(json, "upload_urls", &array, &len))
-        each_element(array, len, take_url, &u);
+        each_element(array, len, session_take_url, &u);
 }
 
 /* ---- its status ---- */
@@ -236,7 +236,7 @@ static int add_line(char **lines, size_t *count, const struct scan_token *name,
     return 0;
 }
 
-static int read_lines(const char *headers, char **lines)
+static int session_read_lines(const char *headers, char **lines)
 {
     struct scan s;
     struct scan_token token, name;
@@ -266,22 +266,8 @@ DEFINE_CLEANUP(free_lines, char **, session_lines_free)
 int session_lines(const char *headers, char ***ret_lines)
 {
     cleanup(free_lines) char **lines = calloc(HEADERS_MAX + 1, sizeof(*lines));
-    int err = lines ? read_lines(headers, lines) : -ENOMEM;
+    int err = lines ? session_read_lines(headers, lines) : -ENOMEM;
     if (!err)
         *ret_lines = steal_ptr(lines);
-    return err;
-}
-
-int session_append_id(struct buf *out, const char *id)
-{
-    int err = 0;
-    for (; !err && *id; id++) {
-        unsigned char c = (unsigned char)*id;
-        if (strchr("-_.~", c) || (c >= '0' && c <= '9') ||
-            (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'))
-            err = buf_append_char(out, (char)c);
-        else
-            err = buf_appendf(out, "%%%02X", c);
-    }
     return err;
 }

@@ -10,6 +10,7 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "json/text.h"
 #include "upload/upload_internal.h"
 
 #define SHOW_EVERY_MS 250
@@ -103,7 +104,7 @@ static int append_item(const struct item *i, struct buf *out)
     if (!err)
         err = buf_append_str(out, "{\"path\":");
     if (!err)
-        err = filename_append_json(out, buf_str(&path));
+        err = text_append_string(out, buf_str(&path), path.len);
     if (!err)
         err = buf_appendf(out,
                           ",\"state\":\"%s\",\"bytes\":%" PRId64
@@ -111,12 +112,13 @@ static int append_item(const struct item *i, struct buf *out)
                           state_word(i), item_sent_bytes(i),
                           i->r.identity.size_bytes);
     if (!err)
-        err = i->r.asset_id ? filename_append_json(out, i->r.asset_id)
+        err = i->r.asset_id ? text_append_string(out, i->r.asset_id,
+                                                 strlen(i->r.asset_id))
                             : buf_append_str(out, "null");
     if (!err)
         err = buf_append_str(out, ",\"words\":");
     if (!err)
-        err = filename_append_json(out, words);
+        err = text_append_string(out, words, strlen(words));
     return err ? err : buf_append_str(out, "}\n");
 }
 

@@ -105,7 +105,7 @@ static bool may_write(int process_fd, const char *number)
     return (strtoul(flags + strlen("flags:"), NULL, 8) & O_ACCMODE) != O_RDONLY;
 }
 
-static void close_directory(DIR **directory)
+static void source_close_directory(DIR **directory)
 {
     if (*directory)
         (void)closedir(*directory);
@@ -121,7 +121,8 @@ static bool process_writes(int proc_fd, const char *process,
     int fds = process_fd < 0 ? -1
                              : openat(process_fd, "fd",
                                       O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    cleanup(close_directory) DIR *directory = fds < 0 ? NULL : fdopendir(fds);
+    cleanup(source_close_directory) DIR *directory =
+        fds < 0 ? NULL : fdopendir(fds);
     if (!directory)
         return false;
     while ((entry = readdir(directory)))
@@ -136,7 +137,7 @@ static bool proc_shows_writer(int fd)
 {
     struct stat file;
     struct dirent *entry;
-    cleanup(close_directory) DIR *proc = opendir("/proc");
+    cleanup(source_close_directory) DIR *proc = opendir("/proc");
     if (!proc || fstat(fd, &file) < 0)
         return false;
     while ((entry = readdir(proc)))

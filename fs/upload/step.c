@@ -14,8 +14,9 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/log.h"
-#include "base/plant.h"
+#include "base/failpoint.h"
 #include "json/scan.h"
+#include "json/text.h"
 #include "upload/upload_internal.h"
 
 #define SLICE_BYTES (4 << 20)
@@ -200,7 +201,8 @@ struct verdict {
     char words[160];
 };
 
-static void read_words(const char *json, size_t len, char *out, size_t size)
+static void step_read_words(const char *json, size_t len, char *out,
+                            size_t size)
 {
     const char *error, *message;
     size_t error_len, message_len;
@@ -209,14 +211,12 @@ static void read_words(const char *json, size_t len, char *out, size_t size)
         scan_member(error, error_len, "message", 7, &message, &message_len) ||
         message[0] != '"')
         return;
-    cleanup(free_ptr) char *text = malloc(message_len + 1);
-    if (!text)
-        return;
-    text[scan_unescape(message, message_len, text)] = '\0';
-    (void)log_quote(text, strlen(text), out, size);
+    cleanup(free_ptr) char *text = text_decode(message, message_len, NULL);
+    if (text)
+        (void)log_quote(text, strlen(text), out, size);
 }
 
-static void judge(const char *json, size_t len, struct verdict *v)
+static void step_judge(const char *json, size_t len, struct verdict *v)
 {
     const char *value;
     size_t value_len;
@@ -229,10 +229,10 @@ static void judge(const char *json, size_t len, struct verdict *v)
         value[0] >= '0' && value[0] <= '9')
         v->size_bytes = strtoll(value, NULL, 10);
     if (v->failed)
-        read_words(json, len, v->words, sizeof(v->words));
+        step_read_words(json, len, v->words, sizeof(v->words));
 }
 
-static int read_asset(struct upload *u, const char *id, struct verdict *v)
+static int step_read_asset(struct upload *u, const char *id, struct verdict *v)
 {
     struct catalogue_entry entry;
     cleanup(buf_done) struct buf json = {.max = 32u << 20};
@@ -244,7 +244,7 @@ static int read_asset(struct upload *u, const char *id, struct verdict *v)
     if (!err)
         err = catalogue_body(r, entry.row, &json);
     if (!err)
-        judge(buf_str(&json), json.len, v);
+        step_judge(buf_str(&json), json.len, v);
     return err;
 }
 
@@ -252,7 +252,7 @@ static void step_confirm(struct upload *u, struct item *i,
                          const struct verdict *v)
 {
     char words[160], quoted[200];
-    if (!planted("upload_unconfirmed") && v->size_bytes >= 0 &&
+    if (!failpoint("upload_unconfirmed") && v->size_bytes >= 0 &&
         v->size_bytes != i->r.identity.size_bytes) {
         (void)snprintf(words, sizeof(words),
                        "the account has %" PRId64 " bytes of its %" PRId64,
@@ -295,7 +295,7 @@ static void step_verify(struct upload *u, struct item *i, int64_t now_ms)
     if (version == i->version && now_ms - i->seen_ms < u->config.recheck_ms)
         return;
     i->version = version;
-    int err = read_asset(u, i->r.asset_id, &v);
+    int err = step_read_asset(u, i->r.asset_id, &v);
     if (err)
         step_show(u, i, now_ms);
     if (err)

@@ -350,7 +350,7 @@ int store_remove(struct store *s, int64_t number)
 
 /* ---- reading ---- */
 
-static char *column_copy(sqlite3_stmt *statement, int at, bool *failed)
+static char *store_column_copy(sqlite3_stmt *statement, int at, bool *failed)
 {
     if (sqlite3_column_type(statement, at) == SQLITE_NULL)
         return NULL;
@@ -365,7 +365,8 @@ static char *column_copy(sqlite3_stmt *statement, int at, bool *failed)
     return copy;
 }
 
-static void column_text(sqlite3_stmt *statement, int at, char *out, size_t size)
+static void store_column_text(sqlite3_stmt *statement, int at, char *out,
+                              size_t size)
 {
     const char *text = (const char *)sqlite3_column_text(statement, at);
     (void)snprintf(out, size, "%s", text ? text : "");
@@ -386,14 +387,14 @@ static int store_read(sqlite3_stmt *statement, struct upload_record *ret)
         .chunk_bytes = sqlite3_column_int64(statement, 12),
         .chunk_count = sqlite3_column_int64(statement, 13),
     };
-    r.path = column_copy(statement, 0, &failed);
-    r.upload_id = column_copy(statement, 10, &failed);
-    r.asset_id = column_copy(statement, 11, &failed);
-    r.kept = column_copy(statement, 14, &failed);
-    r.error = column_copy(statement, 15, &failed);
-    r.headers = column_copy(statement, 16, &failed);
-    column_text(statement, 6, r.token, sizeof(r.token));
-    column_text(statement, 7, r.digest, sizeof(r.digest));
+    r.path = store_column_copy(statement, 0, &failed);
+    r.upload_id = store_column_copy(statement, 10, &failed);
+    r.asset_id = store_column_copy(statement, 11, &failed);
+    r.kept = store_column_copy(statement, 14, &failed);
+    r.error = store_column_copy(statement, 15, &failed);
+    r.headers = store_column_copy(statement, 16, &failed);
+    store_column_text(statement, 6, r.token, sizeof(r.token));
+    store_column_text(statement, 7, r.digest, sizeof(r.digest));
     if (failed || !r.path) {
         upload_record_done(&r);
         return -ENOMEM;

@@ -12,7 +12,6 @@
  */
 #include <errno.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,6 +21,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/thread.h"
 #include "upload/upload_internal.h"
 
 #define SCAN_EVERY_MS      60000
@@ -321,18 +321,11 @@ int upload_new(const struct upload_config *config, struct catalogue *catalogue,
     return err;
 }
 
-/* The program's signals are the main thread's. */
 int upload_start(struct upload *u)
 {
-    sigset_t all, before;
-    (void)sigfillset(&all);
-    int err = pthread_sigmask(SIG_SETMASK, &all, &before);
-    if (err)
-        return -err;
-    err = pthread_create(&u->thread, NULL, upload_run, u);
-    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+    int err = thread_start(&u->thread, upload_run, u);
     u->started = !err;
-    return -err;
+    return err;
 }
 
 static void upload_stop(struct upload *u)

@@ -233,8 +233,6 @@ int session_read_status(const struct buf *json, enum session_status *ret_status,
 /* Header lines for its chunks, NULL at the end; freed by session_lines_free. */
 int session_lines(const char *headers, char ***ret_lines);
 void session_lines_free(char **lines);
-/* A segment of a path. */
-int session_append_id(struct buf *out, const char *id);
 
 /* place.c. Puts a confirmed file away; true: nothing is left to do. */
 bool place_away(struct upload *u, struct item *i);

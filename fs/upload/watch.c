@@ -180,7 +180,7 @@ static int scan_add(struct scanning *s, const char *name, const struct stat *st)
     return 0;
 }
 
-static void close_directory(DIR **directory)
+static void watch_close_directory(DIR **directory)
 {
     if (*directory)
         (void)closedir(*directory);
@@ -238,7 +238,7 @@ static int scan_directory(struct scanning *s, int fd) /* NOLINT(misc-no-rec*) */
     struct dirent *entry;
     int err = 0;
     scan_watch(s->watch, fd);
-    cleanup(close_directory) DIR *directory = fdopendir(fd);
+    cleanup(watch_close_directory) DIR *directory = fdopendir(fd);
     if (!directory) {
         err = -errno;
         (void)close(fd);

@@ -19,24 +19,6 @@
 #define WRITE_BODY_MAX                                                         \
     (8u << 20) /* of an answer: URLs of thousands of chunks */
 
-static void free_lines(char **lines)
-{
-    for (char **line = lines; line && *line; line++)
-        free(*line);
-    free(lines);
-}
-
-void api_change_free(struct api_change *change)
-{
-    if (!change)
-        return;
-    free((char *)change->body.head);
-    free((char *)change->body.tail);
-    free_lines(change->headers);
-    buf_done(&change->answer);
-    free(change);
-}
-
 DEFINE_CLEANUP(free_change, struct api_change *, api_change_free)
 
 static int copy_bytes(const char **bytes, size_t size)
@@ -63,7 +45,7 @@ static int copy_lines(const char *const *lines, char ***ret_copy)
     for (size_t i = 0; i < count; i++) {
         copy[i] = strdup(lines[i]);
         if (!copy[i]) {
-            free_lines(copy);
+            api_lines_free(copy);
             return -ENOMEM;
         }
     }
@@ -90,8 +72,9 @@ static int copy_body(struct api_change *change, const struct http_body *body,
     return err;
 }
 
-static int make_change(const struct api *a, const struct api_writing *writing,
-                       api_reply_fn *fn, struct api_change **ret_change)
+static int change_make_call(const struct api *a,
+                            const struct api_writing *writing, api_reply_fn *fn,
+                            struct api_change **ret_change)
 {
     static const char *const json_lines[] = {"Content-Type: application/json",
                                              NULL};
@@ -122,25 +105,6 @@ static int make_change(const struct api *a, const struct api_writing *writing,
     return 0;
 }
 
-void api_change_fill(const struct api_change *change,
-                     struct http_request *request)
-{
-    request->method = change->method;
-    request->once = change->once;
-    request->idle_timeout_ms = change->idle_timeout_ms;
-    if (change->has_body) {
-        request->body = &change->body;
-        request->headers = (const char *const *)change->headers;
-    }
-    if (change->idle_timeout_ms)
-        request->deadline_ms = CLOCK_NEVER_MS;
-    if (!change->elsewhere)
-        return;
-    request->secret_header = NULL;
-    request->accept = NULL;
-    request->public_only = change->public_only;
-}
-
 int api_write(struct api *a, const struct api_writing *writing,
               int64_t deadline_ms, api_reply_fn *fn, void *ctx,
               uint64_t *ret_ticket)
@@ -151,7 +115,7 @@ int api_write(struct api *a, const struct api_writing *writing,
                           writing->category == API_STORES ? "" : a->base_url,
                           writing->path);
     if (!err)
-        err = make_change(a, writing, fn, &change);
+        err = change_make_call(a, writing, fn, &change);
     if (err)
         return err;
     const struct api_call like = {
@@ -170,7 +134,7 @@ int api_write(struct api *a, const struct api_writing *writing,
 }
 
 /* What only the body of a refusal tells. */
-static int errno_of_code(const struct http_response *response)
+static int change_errno_of_code(const struct http_response *response)
 {
     char code[64] = "", message[8] = "";
     page_parse_error(buf_str(response->body), response->body->len, code,
@@ -184,7 +148,7 @@ static int errno_of_code(const struct http_response *response)
  * and neither refused nor answered. */
 static bool is_in_doubt(const struct http_response *response)
 {
-    switch (response->error) {
+    switch (response->err) {
     case 0:
         return response->status == 408 || response->status >= 500 ||
                response->status < 400;
@@ -217,43 +181,26 @@ static void keep_answer(struct api_change *change,
     (void)snprintf(change->etag, sizeof(change->etag), "%s", response->etag);
 }
 
-struct api_verdict api_change_judge(struct api_call *c,
-                                    const struct http_response *response)
+struct api_verdict api_change_verdict(struct api_call *c,
+                                      const struct http_response *response)
 {
     struct api_change *change = c->change;
-    struct api_verdict verdict = api_judge(response, API_KIND_CHANGE);
-    if (!verdict.error && !change->elsewhere && is_foreign(response))
-        verdict = api_judge_broken();
-    if (verdict.error == -EINVAL && response->status == 400)
-        verdict.error = errno_of_code(response);
-    bool in_doubt = verdict.error && is_in_doubt(response);
+    struct api_verdict verdict = api_verdict_of(response, API_KIND_CHANGE);
+    if (!verdict.err && !change->elsewhere && is_foreign(response))
+        verdict = api_verdict_of_broken();
+    if (verdict.err == -EINVAL && response->status == 400)
+        verdict.err = change_errno_of_code(response);
+    bool in_doubt = verdict.err && is_in_doubt(response);
     verdict.retry = verdict.retry && !(change->once && in_doubt);
     change->maybe_done = change->maybe_done || in_doubt;
     change->status = response->status;
     change->retry_after_ms = response->retry_after_ms;
     change->words[0] = '\0';
-    if (!verdict.error)
+    if (!verdict.err)
         keep_answer(change, response);
-    if (verdict.error) {
+    if (verdict.err) {
         guard_mutex(&c->api->lock);
         api_describe(c->api, c, response, change->words, sizeof(change->words));
     }
     return verdict;
-}
-
-void api_change_deliver(struct api_call *c, int error, int64_t now_ms)
-{
-    const struct api_change *change = c->change;
-    /* while it is under way nobody knows */
-    const struct api_reply reply = {
-        .status = change->status,
-        .maybe_done = error && change->maybe_done,
-        .words = change->words,
-        .answered_ms = now_ms,
-        .body = buf_str(&change->answer),
-        .body_bytes = change->answer.len,
-        .etag = change->etag,
-        .retry_after_ms = change->retry_after_ms,
-    };
-    change->fn(c->ctx, error, &reply);
 }

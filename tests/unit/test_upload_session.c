@@ -120,13 +120,6 @@ static void headers_are_a_servers_and_not_ours(void **state)
     session_lines_free(lines);
 }
 
-static void an_id_is_one_segment(void **state)
-{
-    cleanup(buf_done) struct buf out = {.max = 100};
-    assert_int_equal(session_append_id(&out, "a/../b?c"), 0);
-    assert_string_equal(buf_str(&out), "a%2F..%2Fb%3Fc");
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -134,7 +127,6 @@ int main(void)
         cmocka_unit_test(only_good_urls_are_taken),
         cmocka_unit_test(a_status_says_what_is_completed),
         cmocka_unit_test(headers_are_a_servers_and_not_ours),
-        cmocka_unit_test(an_id_is_one_segment),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
