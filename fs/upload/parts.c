@@ -19,6 +19,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "json/text.h"
+#include "upload/chunks.h"
 #include "upload/upload_internal.h"
 
 #define SESSIONS_PATH  "/assets/multipart-uploads"
@@ -32,89 +33,7 @@
 #define DIRECT_MOST    INT64_C(200000000)
 #define BODY_MAX       65536
 
-struct part {
-    char *url;  /* for the next attempt, or NULL */
-    char *etag; /* the store has it; NULL it hasn't */
-    bool in_flight, in_report, reported;
-    unsigned char tries;
-};
-
-struct parts {
-    int64_t count, bytes; /* … of each but the last */
-    char **lines;         /* headers */
-    size_t in_flight, unsent, unreported;
-    bool asks_urls, reports;
-    int64_t sent_bytes; /* of those that the store has */
-    int report_failures;
-    struct part part[];
-};
-
-void parts_free(struct parts *p)
-{
-    if (!p)
-        return;
-    for (int64_t n = 0; n < p->count; n++) {
-        free(p->part[n].url);
-        free(p->part[n].etag);
-    }
-    session_lines_free(p->lines);
-    free(p);
-}
-
-static int64_t part_bytes(const struct item *i, int64_t n)
-{
-    const struct parts *p = i->parts;
-    return n < p->count - 1 ? p->bytes
-                            : i->r.identity.size_bytes - n * p->bytes;
-}
-
-static int parts_new(struct item *i)
-{
-    size_t count = (size_t)i->r.chunk_count;
-    struct parts *p = calloc(1, sizeof(*p) + count * sizeof(p->part[0]));
-    if (!p)
-        return -ENOMEM;
-    p->bytes = i->r.chunk_bytes;
-    p->count = i->r.chunk_count;
-    p->unsent = p->unreported = count;
-    int err = session_lines(i->r.headers, &p->lines);
-    if (err)
-        parts_free(p);
-    else
-        i->parts = p;
-    return err;
-}
-
-int64_t parts_sent_bytes(const struct item *i)
-{
-    const struct transfer *t;
-    int64_t bytes = i->parts ? i->parts->sent_bytes : 0;
-    TAILQ_FOREACH(t, &i->transfers, of_item)
-    if (t->kind == TRANSFER_CHUNK)
-        bytes += atomic_load(&t->sent);
-    return bytes;
-}
-
 /* ---- what is known of a chunk ---- */
-
-static struct part *find_part(struct parts *p, int64_t chunk)
-{
-    return chunk >= 1 && chunk <= p->count ? &p->part[chunk - 1] : NULL;
-}
-
-static int parts_set_etag(struct item *i, int64_t chunk, const char *etag)
-{
-    struct part *part = find_part(i->parts, chunk);
-    if (!part || part->etag)
-        return 0;
-    part->etag = strdup(etag);
-    if (!part->etag)
-        return -ENOMEM;
-    free(steal_ptr(part->url));
-    i->parts->unsent--;
-    i->parts->sent_bytes += part_bytes(i, chunk - 1);
-    return 0;
-}
 
 static int take_stored_chunk(void *ctx, int64_t chunk, const char *etag)
 {
@@ -124,7 +43,7 @@ static int take_stored_chunk(void *ctx, int64_t chunk, const char *etag)
 static void take_reported(void *ctx, int64_t chunk)
 {
     struct item *i = ctx;
-    struct part *part = find_part(i->parts, chunk);
+    struct part *part = parts_find(i->parts, chunk);
     if (!part || part->reported)
         return;
     if (parts_set_etag(i, chunk, ""))
@@ -136,7 +55,7 @@ static void take_reported(void *ctx, int64_t chunk)
 static void parts_take_url(void *ctx, int64_t chunk, const char *url)
 {
     struct item *i = ctx;
-    struct part *part = find_part(i->parts, chunk);
+    struct part *part = parts_find(i->parts, chunk);
     if (part && !part->etag && !part->in_flight && !part->url)
         part->url = strdup(url);
 }
@@ -389,7 +308,7 @@ static int put_chunk(struct upload *u, struct item *i, int64_t n)
     struct http_body body = {
         .fd = i->source->fd,
         .file_offset = n * i->parts->bytes,
-        .file_bytes = part_bytes(i, n),
+        .file_bytes = parts_chunk_bytes(i, n),
     };
     const struct api_writing writing = {
         .method = "PUT",
@@ -426,7 +345,8 @@ static int make_etag(const struct item *i, int64_t n, char out[DIGEST_HEX_SIZE])
     struct digest *d = digest_new(DIGEST_MD5);
     int64_t offset = n * i->parts->bytes;
     int64_t done =
-        d ? source_digest(i->source, d, offset, part_bytes(i, n)) : -ENOMEM;
+        d ? source_digest(i->source, d, offset, parts_chunk_bytes(i, n))
+          : -ENOMEM;
     int err = done < 0 ? (int)done : digest_end(d, out);
     digest_free(d);
     return err;
@@ -504,7 +424,7 @@ static int append_proof(const struct item *i, int64_t n, bool first,
                : buf_appendf(out,
                              ",\"proof_type\":\"etag\",\"chunk_size\":%" PRId64
                              "}",
-                             part_bytes(i, n));
+                             parts_chunk_bytes(i, n));
 }
 
 static int make_report(struct item *i, struct buf *out)

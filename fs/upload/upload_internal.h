@@ -137,7 +137,7 @@ struct upload {
     uint64_t asked; /* sync's ticket */
 };
 
-/* upload.c: at the latest then a step is to be taken. */
+/* turn.c: at the latest then a step is to be taken. */
 void upload_wake_by(struct upload *u, int64_t at_ms);
 /* Nothing new begins until then, for a reason. */
 void upload_pause(struct upload *u, int64_t for_ms, const char *words);
@@ -165,7 +165,7 @@ struct transfer *transfer_take(struct upload *u);
 bool transfer_trouble(struct upload *u, struct item *i,
                       const struct transfer *t);
 
-/* item.c */
+/* record.c and item.c */
 struct item *item_new(struct upload *u, const char *path,
                       const struct source_identity *identity);
 void item_free(struct upload *u, struct item *i);
