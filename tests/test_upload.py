@@ -6,6 +6,7 @@ import json
 import os
 import pathlib
 import random
+import resource
 import signal
 import socket
 import subprocess
@@ -230,7 +231,7 @@ def test_a_refusal_that_comes_later_leaves_the_file(up, folder):
     put(folder, "a.mp4", b"BROKEN")
     within(PATIENCE_S, (folder / "a.mp4.error").exists)
     assert (folder / "a.mp4").read_bytes() == b"BROKEN"
-    assert uploads(m)["failed"] == 1
+    within(PATIENCE_S, lambda: uploads(m)["failed"] == 1)
 
 
 def test_a_refusal_at_once_is_said_and_ends_with_a_change(up, folder):
@@ -637,7 +638,8 @@ def test_no_credit_drops_no_file(up, folder, form):
     put(folder, "a.mp4", video(1))
     put(folder, "b.mp4", video(2, 400_000))
     within(PATIENCE_S, lambda: uploads(m)["waits_until"])
-    assert uploads(m)["waiting"] == 2 and uploads(m)["failed"] == 0
+    within(PATIENCE_S, lambda: uploads(m)["waiting"] == 2)
+    assert uploads(m)["failed"] == 0
     assert (folder / "a.mp4").is_file() and (folder / "b.mp4").is_file()
 
 
@@ -649,10 +651,11 @@ def test_a_key_that_is_refused_and_changed(standin, mount, folder, tmp_path):
     m = mount(server, upload=folder, key_file=key, **FAST)
     key.write_text("revoked")
     m.process.send_signal(signal.SIGHUP)
-    within(PATIENCE_S, lambda: "read the API key anew" in m.log())
+    within(PATIENCE_S, lambda: "read the API key again" in m.log())
     digest = put(folder, "a.mp4", video())
     within(PATIENCE_S, lambda: uploads(m)["waits_until"])
-    assert uploads(m)["waiting"] == 1 and (folder / "a.mp4").is_file()
+    within(PATIENCE_S, lambda: uploads(m)["waiting"] == 1)
+    assert (folder / "a.mp4").is_file()
     key.write_text(server.key)
     m.process.send_signal(signal.SIGHUP)
     wait_done(folder, "a.mp4")
@@ -740,6 +743,47 @@ def test_a_damaged_state_is_no_new_beginning(up, folder, mount, tmp_path):
     assert second.process.wait(PATIENCE_S) == 7
     assert "is damaged" in second.log()
     second.stop()
+
+
+def test_a_full_disk_sends_nothing_that_it_could_not_note(up, folder):
+    """A limit to file sizes, which the state can't grow past."""
+    server, m = up()
+    _, hard = resource.prlimit(m.process.pid, resource.RLIMIT_FSIZE)
+    resource.prlimit(m.process.pid, resource.RLIMIT_FSIZE, (1, hard))
+    sums = {"a.mp4": put(folder, "a.mp4", video(1)),
+            "b.mp4": put(folder, "b.mp4", video(2, 400_000))}
+    within(PATIENCE_S, lambda: "uploads.sqlite: " in m.log())
+    put(folder, "c.xyz", b"x")
+    within(PATIENCE_S, lambda: m.log().count("uploads.sqlite: ") > 3)
+    assert requests(server)["create"] == requests(server)["session_create"] == 0
+    resource.prlimit(m.process.pid, resource.RLIMIT_FSIZE, (hard, hard))
+    wait_done(folder, *sums)
+    assert_once(server, folder, sums)
+
+
+@pytest.mark.parametrize("size", [3000, 400_000])
+def test_a_full_disk_after_the_sending_is_no_second_asset(up, folder, size):
+    server, m = up()
+    server.fault("late_answer", {"kind": "create" if size < 200_000 else
+                                 "session_create", "count": 1}, ms=600_000)
+    digest = put(folder, "a.mp4", video(1, size))
+    server.wait("create" if size < 200_000 else "session_create", 1)
+    _, hard = resource.prlimit(m.process.pid, resource.RLIMIT_FSIZE)
+    resource.prlimit(m.process.pid, resource.RLIMIT_FSIZE, (1, hard))
+    server.clear_faults()
+    within(PATIENCE_S, lambda: "uploads.sqlite: " in m.log())
+    resource.prlimit(m.process.pid, resource.RLIMIT_FSIZE, (hard, hard))
+    wait_done(folder, "a.mp4")
+    assert arrived(server) == {"a.mp4": [digest]}
+
+
+def test_a_large_file_takes_no_memory(up, folder):
+    server, m = up(upload_chunks=1_000_000_000)
+    digest = put(folder, "a.mp4", video(1, 150_000_000))
+    wait_done(folder, "a.mp4")
+    assert arrived(server) == {"a.mp4": [digest]}
+    status = pathlib.Path(f"/proc/{m.process.pid}/status").read_text()
+    assert int(status.split("VmHWM:")[1].split()[0]) < 100_000
 
 
 def test_the_state_outlives_the_catalogue(up, folder, mount, tmp_path):

@@ -11,10 +11,10 @@
 
 DEFINE_CLEANUP(free_context, EVP_MD_CTX *, EVP_MD_CTX_free)
 
-static void append_hex(const unsigned char *digest, unsigned len, char *out)
+static void append_hex(const unsigned char *digest, size_t len, char *out)
 {
     static const char digits[] = "0123456789abcdef";
-    for (unsigned i = 0; i < len; i++) {
+    for (size_t i = 0; i < len; i++) {
         out[2 * i] = digits[digest[i] >> 4];
         out[2 * i + 1] = digits[digest[i] & 15];
     }

@@ -372,6 +372,7 @@ static void chunk_failed(struct upload *u, struct item *i,
                          const struct transfer *t)
 {
     struct part *part = &i->parts->part[t->chunk - 1];
+    char words[sizeof(i->words)];
     bool refused = t->err == -EACCES || t->err == -EINVAL ||
                    t->err == -ENOENT || t->err == -EFBIG;
     if (t->err == -ESTALE) {
@@ -384,8 +385,9 @@ static void chunk_failed(struct upload *u, struct item *i,
         return;
     part->tries = 0;
     i->not_before_ms = clock_mono_ms() + PART_AGAIN_MS;
-    (void)snprintf(i->words, sizeof(i->words), "a chunk is refused: %.100s",
+    (void)snprintf(words, sizeof(words), "a chunk is refused: %.100s",
                    t->words);
+    item_say(u, i, words);
 }
 
 /* ---- URLs and reports ---- */

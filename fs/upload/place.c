@@ -28,13 +28,25 @@
 #define NAMES_MOST  1000
 #define PATH_BYTES  4096
 
+/* What root makes in somebody's folder is theirs. */
+static void give_to_owner(const struct upload *u, int fd)
+{
+    struct stat st;
+    if (geteuid() == 0 && fstat(watch_directory_fd(u->watch), &st) == 0 &&
+        fchown(fd, st.st_uid, st.st_gid) < 0)
+        log_debug("uploads: fchown: %s", strerror(errno));
+}
+
 static int open_done(const struct upload *u)
 {
     int root = watch_directory_fd(u->watch);
-    if (mkdirat(root, DONE_NAME, 0700) < 0 && errno != EEXIST)
+    bool made = mkdirat(root, DONE_NAME, 0700) == 0;
+    if (!made && errno != EEXIST)
         return -errno;
     int fd = openat(root, DONE_NAME,
                     O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd >= 0 && made)
+        give_to_owner(u, fd);
     return fd < 0 ? -errno : fd;
 }
 
@@ -241,6 +253,7 @@ static int write_note(const struct upload *u, const struct item *i)
         openat(root, NOTE_TEMP, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     if (fd < 0)
         return -errno;
+    give_to_owner(u, fd);
     return write(fd, text.data, text.len) == (ssize_t)text.len ? 0 : -EIO;
 }
 

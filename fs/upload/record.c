@@ -27,6 +27,16 @@ bool item_is_detached(const struct item *i)
     return i->r.path[0] == '/';
 }
 
+void item_say(struct upload *u, struct item *i, const char *words)
+{
+    char said[sizeof(i->words)];
+    (void)snprintf(said, sizeof(said), "%s", words);
+    if (strcmp(said, i->words) == 0)
+        return;
+    memcpy(i->words, said, sizeof(said));
+    u->changed = true;
+}
+
 void item_phase(struct upload *u, struct item *i, enum item_phase phase)
 {
     u->active -= i->phase != ITEM_IDLE;
@@ -38,6 +48,7 @@ void item_phase(struct upload *u, struct item *i, enum item_phase phase)
 int item_commit(struct upload *u, struct item *i, enum upload_state state)
 {
     enum upload_state before = i->r.state;
+    char words[sizeof(i->words)];
     i->r.state = state;
     if (failpoint("upload_state_late") && state == UPLOAD_SENDING)
         return 0;
@@ -47,8 +58,8 @@ int item_commit(struct upload *u, struct item *i, enum upload_state state)
         return 0;
     i->r.state = before;
     i->not_before_ms = clock_mono_ms() + UPLOAD_AGAIN_MS;
-    (void)snprintf(i->words, sizeof(i->words), STORE_NAME ": %s",
-                   strerror(-err));
+    (void)snprintf(words, sizeof(words), STORE_NAME ": %s", strerror(-err));
+    item_say(u, i, words);
     return err;
 }
 

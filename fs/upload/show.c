@@ -13,8 +13,9 @@
 #include "json/text.h"
 #include "upload/upload_internal.h"
 
-#define SHOW_EVERY_MS 250
-#define LIST_MAX      (4u << 20)
+#define SHOW_EVERY_MS   250
+#define SHOW_SENDING_MS 1000
+#define LIST_MAX        (4u << 20)
 
 static const char *state_word(const struct item *i)
 {
@@ -159,7 +160,7 @@ void show_publish(struct upload *u, int64_t now_ms)
     }
     fill_pause(u, &status, now_ms);
     if (u->active)
-        upload_wake_by(u, now_ms + 4 * SHOW_EVERY_MS);
+        upload_wake_by(u, now_ms + SHOW_SENDING_MS);
     guard_mutex(&u->lock);
     u->status = status;
     buf_done(&u->list);

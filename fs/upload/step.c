@@ -46,8 +46,7 @@ static bool step_open(struct upload *u, struct item *i, int64_t now_ms)
     }
     if (!source_is_written(i->source))
         return true;
-    (void)snprintf(i->words, sizeof(i->words),
-                   "somebody has it open for writing");
+    item_say(u, i, "somebody has it open for writing");
     source_unref(steal_ptr(i->source));
     i->not_before_ms = now_ms + u->config.settle_ms;
     return false;
@@ -62,7 +61,7 @@ static void step_begin(struct upload *u, struct item *i, int64_t now_ms)
     }
     if (!step_open(u, i, now_ms))
         return;
-    i->words[0] = '\0';
+    item_say(u, i, "");
     ssize_t len = pread(i->source->fd, head, sizeof(head), 0);
     const char *why = filename_refusal(item_name(i), i->r.identity.size_bytes,
                                        head, len > 0 ? (size_t)len : 0);
@@ -140,8 +139,7 @@ static bool step_same(struct upload *u, struct item *i)
         if (!step_is_same(i, other))
             continue;
         if (other->r.state != UPLOAD_DONE) {
-            (void)snprintf(i->words, sizeof(i->words),
-                           "the same bytes are on their way");
+            item_say(u, i, "the same bytes are on their way");
             return true;
         }
         if (clock_wall_s() - other->r.done_s >= UPLOAD_DAY_S ||
@@ -169,7 +167,7 @@ static void step_send(struct upload *u, struct item *i, int64_t now_ms)
         return;
     if (!step_open(u, i, now_ms))
         return;
-    i->words[0] = '\0';
+    item_say(u, i, "");
     const struct filename_kind *kind = filename_kind(item_name(i));
     bool chunks = filename_goes_in_chunks(kind, i->r.identity.size_bytes,
                                           u->config.chunks_from_bytes);
@@ -313,8 +311,6 @@ static void step_verify(struct upload *u, struct item *i, int64_t now_ms)
 static void step_missing(struct upload *u, struct item *i)
 {
     bool old = clock_wall_s() - i->r.sent_s > MISSING_S;
-    if (u->active >= UPLOAD_PARALLEL)
-        return;
     if (i->r.state == UPLOAD_SENDING)
         look_begin(u, i);
     else if (i->r.state == UPLOAD_SESSION && item_is_detached(i))
@@ -330,12 +326,10 @@ static void step_idle(struct upload *u, struct item *i, int64_t now_ms)
         step_verify(u, i, now_ms);
     } else if (i->r.state == UPLOAD_DONE) {
         i->placed = i->placed || place_away(u, i);
-    } else if (i->r.state == UPLOAD_FAILED) {
-        return;
+    } else if (i->r.state == UPLOAD_FAILED || u->active >= UPLOAD_PARALLEL) {
+        return; /* somebody's end wakes us */
     } else if (!i->present) {
         step_missing(u, i);
-    } else if (u->active >= UPLOAD_PARALLEL) {
-        return; /* somebody's end wakes us */
     } else if (i->r.state == UPLOAD_SENDING && i->r.asset_id) {
         item_sent(u, i, i->r.asset_id);
     } else if (i->r.state == UPLOAD_SENDING) {

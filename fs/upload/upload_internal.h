@@ -172,6 +172,8 @@ void item_free(struct upload *u, struct item *i);
 /* Writes the state to the store, and only then has it. After an error the item
  * has the one from before, and waits. */
 int item_commit(struct upload *u, struct item *i, enum upload_state state);
+/* What it waits for, as others are told. */
+void item_say(struct upload *u, struct item *i, const char *words);
 void item_phase(struct upload *u, struct item *i, enum item_phase phase);
 /* Ends what is under way. */
 void item_rest(struct upload *u, struct item *i);
