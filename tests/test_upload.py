@@ -745,34 +745,38 @@ def test_a_damaged_state_is_no_new_beginning(up, folder, mount, tmp_path):
     second.stop()
 
 
-def test_a_full_disk_sends_nothing_that_it_could_not_note(up, folder):
-    """A limit to file sizes, which the state can't grow past."""
-    server, m = up()
+def limit_files(m, size):
+    """As if the disk were full; the log is a file, too, and says no more."""
     _, hard = resource.prlimit(m.process.pid, resource.RLIMIT_FSIZE)
-    resource.prlimit(m.process.pid, resource.RLIMIT_FSIZE, (1, hard))
+    resource.prlimit(m.process.pid, resource.RLIMIT_FSIZE,
+                     (hard if size is None else size, hard))
+
+
+def test_a_full_disk_sends_nothing_that_it_could_not_note(up, folder):
+    server, m = up()
+    limit_files(m, 1)
     sums = {"a.mp4": put(folder, "a.mp4", video(1)),
             "b.mp4": put(folder, "b.mp4", video(2, 400_000))}
-    within(PATIENCE_S, lambda: "uploads.sqlite: " in m.log())
-    put(folder, "c.xyz", b"x")
-    within(PATIENCE_S, lambda: m.log().count("uploads.sqlite: ") > 3)
+    within(PATIENCE_S, lambda: uploads_text(m).count("uploads.sqlite: ") == 2)
     assert requests(server)["create"] == requests(server)["session_create"] == 0
-    resource.prlimit(m.process.pid, resource.RLIMIT_FSIZE, (hard, hard))
+    limit_files(m, None)
     wait_done(folder, *sums)
     assert_once(server, folder, sums)
 
 
-@pytest.mark.parametrize("size", [3000, 400_000])
-def test_a_full_disk_after_the_sending_is_no_second_asset(up, folder, size):
+@pytest.mark.parametrize("kind, size", [("create", 3000),
+                                        ("session_create", 400_000),
+                                        ("report", 200_000)])
+def test_a_full_disk_after_the_sending_is_no_second_asset(up, folder, kind,
+                                                          size):
     server, m = up()
-    server.fault("late_answer", {"kind": "create" if size < 200_000 else
-                                 "session_create", "count": 1}, ms=600_000)
+    server.fault("late_answer", {"kind": kind, "count": 1}, ms=600_000)
     digest = put(folder, "a.mp4", video(1, size))
-    server.wait("create" if size < 200_000 else "session_create", 1)
-    _, hard = resource.prlimit(m.process.pid, resource.RLIMIT_FSIZE)
-    resource.prlimit(m.process.pid, resource.RLIMIT_FSIZE, (1, hard))
+    server.wait(kind, 1)
+    limit_files(m, 1)
     server.clear_faults()
-    within(PATIENCE_S, lambda: "uploads.sqlite: " in m.log())
-    resource.prlimit(m.process.pid, resource.RLIMIT_FSIZE, (hard, hard))
+    within(PATIENCE_S, lambda: "uploads.sqlite: " in uploads_text(m))
+    limit_files(m, None)
     wait_done(folder, "a.mp4")
     assert arrived(server) == {"a.mp4": [digest]}
 
