@@ -43,8 +43,8 @@ static const char *const texts[STORE_STATEMENTS] = {
                      "?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17) "
                      "WHERE number = ?18",
     [STORE_REMOVE] = "DELETE FROM upload WHERE number = ?1",
-    [STORE_CHUNK] = "INSERT OR REPLACE INTO chunk(upload, number, etag) "
-                    "VALUES(?1, ?2, ?3)",
+    [STORE_CHUNK] = ("INSERT OR REPLACE INTO chunk(upload, number, etag) "
+                     "VALUES(?1, ?2, ?3)"),
     [STORE_CHUNKS] = "SELECT number, etag FROM chunk WHERE upload = ?1",
     [STORE_CHUNKS_REMOVE] = "DELETE FROM chunk WHERE upload = ?1",
     [STORE_BEGIN] = "BEGIN IMMEDIATE",
