@@ -93,10 +93,10 @@ def test_kills_at_random_moments(standin, folder, tmp_path):
     """Files, small and in chunks; the daemon is killed again and again."""
     random.seed(7)
     server = standin(assets=3, quirks=QUIRKS)
-    server.fault("late_answer", {"kind": "create", "probability": 0.3,
-                                 "count": -1, "seed": 5}, ms=40)
-    server.fault("late_answer", {"kind": "chunk", "probability": 0.3,
-                                 "count": -1, "seed": 6}, ms=20)
+    for seed, kind in enumerate(("create", "session_create", "chunk",
+                                 "report")):  # moments that last
+        server.fault("late_answer", {"kind": kind, "probability": 0.5,
+                                     "count": -1, "seed": seed}, ms=300)
     count = 50
     sums = {}
     given = 0
@@ -104,8 +104,7 @@ def test_kills_at_random_moments(standin, folder, tmp_path):
     for kill in range(KILLS + 1):
         m = Mount(server, upload=folder, cache_dir=cache, **FAST)
         try:
-            part = count - given if kill >= KILLS else \
-                max(1, (count - given) // max(1, (KILLS - kill) // 2))
+            part = count * (kill + 1) // (KILLS + 1) - given
             for n in range(given, min(count, given + part)):
                 size = random.choice([1, 3000, 60_000, 250_000, 700_000])
                 name = f"clip-{n}.mp4"
@@ -113,13 +112,19 @@ def test_kills_at_random_moments(standin, folder, tmp_path):
                                  n.to_bytes(4, "big"))
             given = len(sums)
             if kill < KILLS:
-                pause(random.uniform(0.05, 1.2))
+                pause(random.uniform(0.1, 0.8))
                 m.kill()
             else:
                 within(PATIENCE_S * 3,
                        lambda: all(done(folder, n) for n in sums), "all")
         finally:
             m.stop()
+    looks = sum("filename=" in line["path"] for line in server.log())
+    print(f"{KILLS} kills: {looks} looks, "
+          f"{requests(server)['session_status']} sessions resumed, "
+          f"{requests(server)['create']} posts")
+    if KILLS >= 50:  # or they came at no moment that matters
+        assert looks and requests(server)["session_status"]
     assert_once(server, folder, sums)
     for name, digest in sums.items():
         kept = (folder / ".done" / name).read_bytes()
