@@ -12,6 +12,7 @@
 #include "deleted_command.h"
 #include "tag_command.h"
 #include "upload_command.h"
+#include "watch_command.h"
 
 struct verb {
     const char *name;
@@ -31,6 +32,7 @@ static const struct verb verbs[] = {
     {.name = "deleted", .run = deleted_command_run},
     {.name = "uploads", .run = uploads_command_run},
     {.name = "upload", .run = upload_command_run},
+    {.name = "watch", .run = watch_command_run},
 };
 
 static const struct verb *find_verb(const char *word)

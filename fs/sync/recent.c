@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * recent.c - what was lately added and removed, and when that was answered:
- * answers cross, and an older one that is applied later must not undo it.
+ * recent.c - what was lately added, removed and changed, and when that was
+ * answered: answers cross, and an older one that is applied later must not undo
+ * it.
  */
 #include <string.h>
 
@@ -65,6 +66,33 @@ static bool is_among(const struct sync *s, const char *id, int64_t asked_ms,
         if (r->removed[i].id_hash == id_hash &&
             r->removed[i].seen_ms >= asked_ms &&
             (r->removed[i].deleted || !deleted))
+            return true;
+    return false;
+}
+
+void recent_changed(struct sync *s, const char *id, int64_t changed_ms)
+{
+    struct recent *r = &s->recent;
+    size_t at = r->next_changed++ % array_count(r->changed);
+    if (r->changed[at].changed_ms > r->changed_floor_ms)
+        r->changed_floor_ms = r->changed[at].changed_ms;
+    r->changed[at].id_hash = hash(id);
+    r->changed[at].changed_ms = changed_ms;
+    if (changed_ms > r->last_changed_ms)
+        r->last_changed_ms = changed_ms;
+}
+
+bool recent_was_changed(const struct sync *s, const char *id, int64_t asked_ms)
+{
+    const struct recent *r = &s->recent;
+    if (asked_ms >= r->last_changed_ms)
+        return false;
+    if (asked_ms < r->changed_floor_ms)
+        return true;
+    uint64_t id_hash = hash(id);
+    for (size_t i = 0; i < array_count(r->changed); i++)
+        if (r->changed[i].id_hash == id_hash &&
+            asked_ms < r->changed[i].changed_ms)
             return true;
     return false;
 }

@@ -271,6 +271,8 @@ int renew_ask(struct sync *s, struct waiter *w)
     if (!b)
         return -ENOMEM;
     bool joins = w->want == SYNC_RENEW;
+    if (!joins)
+        recent_changed(s, w->text, w->asked_ms);
     if (joins && renewal_answers(b, w))
         return 0;
     if (b->under_way) {
