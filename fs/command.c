@@ -11,6 +11,7 @@
 #include "command_ask.h"
 #include "deleted_command.h"
 #include "tag_command.h"
+#include "upload_command.h"
 #include "watch_command.h"
 
 struct verb {
@@ -29,6 +30,8 @@ static const struct verb verbs[] = {
     {"forget", COMMAND_FORGET, 1, "forget DIRECTORY NAME", NULL},
     {.name = "tag", .run = tag_command_run},
     {.name = "deleted", .run = deleted_command_run},
+    {.name = "uploads", .run = uploads_command_run},
+    {.name = "upload", .run = upload_command_run},
     {.name = "watch", .run = watch_command_run},
 };
 

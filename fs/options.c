@@ -34,6 +34,8 @@ const char options_help[] =
     "       twelvefs tag FOLDER... KEY=VALUE... KEY-...\n"
     "       twelvefs deleted [--json] MOUNT\n"
     "       twelvefs watch [--since TIME] MOUNT\n"
+    "       twelvefs uploads [--json] MOUNT\n"
+    "       twelvefs upload FILE... MOUNT\n"
     "       twelvefs login [NAME]\n"
     "Mounts a TwelveLabs account as a directory. SOURCE is NAME: for the\n"
     "account NAME of the configuration file, or any text to show in mounts.\n"
@@ -67,6 +69,10 @@ const char options_help[] =
     "  delete=safe     with rw: rmdir deletes an asset that nothing refers "
     "to;\n"
     "                  delete=force: any (delete_rate=60 a minute at most)\n"
+    "  upload=DIR      send up what is put into this folder, once it is\n"
+    "                  unchanged for settle=5s\n"
+    "  upload_done=link  what is up is kept in DIR/.done/ for a day, a link\n"
+    "                  in its place; keep: for good; remove: not at all\n"
     "  io_uring        take requests through io_uring, where possible\n"
     "  wait            as --wait\n"
     "  log_level=info  error, warning, info or debug\n"
@@ -96,6 +102,7 @@ void options_done(struct options *o)
     free(o->configured_key.key_file);
     free(o->configured_key.key_command);
     free(o->log_file);
+    free(o->upload);
     free(o->fuse_options);
     *o = (struct options){0};
 }
@@ -243,6 +250,9 @@ static enum exit_status set_defaults(struct options *o, struct buf *error)
     o->picture_cache_bytes = 1000000000;
     o->pictures = true;
     o->delete_rpm = 60;
+    o->settle_ms = 5000;
+    o->upload_recheck_ms = 60000;
+    o->upload_chunks_bytes = 64000000;
     o->uid = getuid();
     o->gid = getgid();
     o->log_level = LOG_LEVEL_INFO;

@@ -49,6 +49,9 @@ enum deletion {
     DELETION_FORCED /* deleted */
 };
 
+/* What becomes of a file that is up: see upload/upload.h. */
+enum uploaded { UPLOADED_LINK, UPLOADED_KEEP, UPLOADED_REMOVE };
+
 struct options {
     bool foreground;
     bool help;
@@ -58,6 +61,11 @@ struct options {
     bool read_write; /* changes by ln -s and rm; else a read-only superblock */
     enum deletion deletion;
     int delete_rpm; /* deletions a minute */
+    char *upload;   /* the folder whose files go up, absolute; or NULL */
+    enum uploaded uploaded;
+    bool upload_twice; /* the same bytes within a day */
+    int64_t settle_ms, upload_recheck_ms;
+    int64_t upload_chunks_bytes; /* video and audio from here on in chunks */
     bool io_uring;
     bool wait;        /* return only when the first walk is through */
     bool remount;     /* change the kernel's flags of a mount, no more */

@@ -198,6 +198,23 @@ static int option_parse_deletion(const char *text, const char *base,
     return deletion < 0 ? deletion : 0;
 }
 
+static int option_parse_uploaded(const char *text, const char *base,
+                                 void *field)
+{
+    static const char *const names[] = {
+        [UPLOADED_LINK] = "link",
+        [UPLOADED_KEEP] = "keep",
+        [UPLOADED_REMOVE] = "remove",
+    };
+    for (size_t i = 0; i < array_count(names); i++) {
+        if (strcmp(text, names[i]) != 0)
+            continue;
+        *(enum uploaded *)field = (enum uploaded)i;
+        return 0;
+    }
+    return -EINVAL;
+}
+
 static int option_parse_path(const char *text, const char *base, void *field)
 {
     if (!*text)
@@ -262,6 +279,16 @@ static const struct option_kind {
      "safe, force, no", NULL},
     {"delete_rate=", option_parse_rpm, FIELD(delete_rpm), "number of deletions",
      "60", "1 to 100000"},
+    {"upload=", option_parse_path, FIELD(upload), "directory", "/path/to/it",
+     NULL},
+    {"upload_done=", option_parse_uploaded, FIELD(uploaded), "way",
+     "link, keep, remove", NULL},
+    {"upload_twice", option_parse_flag, FIELD(upload_twice), "value", "yes, no",
+     NULL},
+    {"upload_recheck=", DURATION, .offset = FIELD(upload_recheck_ms)},
+    {"upload_chunks=", option_parse_bytes, FIELD(upload_chunks_bytes),
+     "number of bytes", "64M, 200M", "0 to 9000T"},
+    {"settle=", DURATION, .offset = FIELD(settle_ms)},
     {"picture_cache=", option_parse_bytes, FIELD(picture_cache_bytes),
      "number of bytes", "500M, 1G", "0 to 9000T"},
     {"cache_dir=", option_parse_path, FIELD(cache_dir), "directory",

@@ -24,6 +24,7 @@
 #include "mount/session.h"
 #include "mountpoint.h"
 #include "sync/sync.h"
+#include "upload/upload.h"
 #include "wire/api.h"
 #include "wire/http.h"
 
@@ -50,6 +51,7 @@ struct service {
     struct sync *sync;
     struct media *media;
     struct change *change; /* NULL: a read-only mount */
+    struct upload *upload; /* NULL: nothing goes up */
     struct mount *mount;
     char *notice; /* what whoever mounts should know, or NULL */
     void (*when_complete)(void *ctx);
@@ -211,6 +213,55 @@ static int service_make_change(struct service *s, const struct options *o)
     return o->read_write ? change_new(&config, s->sync, s->api, &s->change) : 0;
 }
 
+/* What of the folder is wrong before it is opened; NULL: nothing. */
+static const char *refuse_folder(const struct service *s,
+                                 const struct options *o)
+{
+    cleanup(free_ptr) char *folder = realpath(o->upload, NULL);
+    cleanup(free_ptr) char *cache = realpath(s->directory, NULL);
+    size_t len = folder ? strlen(folder) : 0;
+    if (mountpoint_would_hide(o->mountpoint, o->upload))
+        return "the folder is in the mount";
+    if (folder && cache && strncmp(cache, folder, len) == 0 &&
+        (cache[len] == '/' || !cache[len] || len == 1))
+        return "the cache is in the folder; give another -o cache_dir=";
+    return s->temporary ? "what is under way is noted in the cache, which must "
+                          "be one that stays; give another -o cache_dir="
+                        : NULL;
+}
+
+static enum exit_status make_upload(struct service *s, const struct options *o,
+                                    const char *key, struct buf *error)
+{
+    static const enum upload_done done[] = {
+        [UPLOADED_LINK] = UPLOAD_DONE_LINK,
+        [UPLOADED_KEEP] = UPLOAD_DONE_KEEP,
+        [UPLOADED_REMOVE] = UPLOAD_DONE_REMOVE,
+    };
+    const char *why = o->upload ? refuse_folder(s, o) : NULL;
+    if (why)
+        (void)buf_appendf(error, "upload=: %s", why);
+    if (why || !o->upload)
+        return why ? EXIT_USAGE : EXIT_MOUNTED;
+    const struct upload_config config = {
+        .folder = o->upload,
+        .directory = s->directory,
+        .mountpoint = o->mountpoint,
+        .base_url = o->base_url,
+        .key = key,
+        .timeout_ms = o->timeout_ms,
+        .settle_ms = o->settle_ms,
+        .recheck_ms = o->upload_recheck_ms,
+        .chunks_from_bytes = o->upload_chunks_bytes,
+        .done = done[o->uploaded],
+        .duplicates = o->upload_twice,
+    };
+    int err = upload_new(&config, s->catalogue, s->sync, &s->upload, error);
+    if (!err)
+        return EXIT_MOUNTED;
+    return err == -EBUSY || err == -EBADMSG ? EXIT_CACHE : EXIT_USAGE;
+}
+
 static int make_mount(struct service *s, const struct options *o)
 {
     const struct media_config media = {
@@ -231,6 +282,7 @@ static int make_mount(struct service *s, const struct options *o)
         .fuse_options = o->fuse_options,
         .read_write = o->read_write,
         .deletes = o->deletion != DELETION_REFUSED,
+        .upload = s->upload,
         .no_pictures = !o->pictures,
         .refresh_ms = o->refresh_ms,
         .timeout_ms = o->timeout_ms,
@@ -291,6 +343,10 @@ static enum exit_status service_wire(struct service *s, const struct options *o,
         err = make_sync(s, o);
     if (!err)
         err = service_make_change(s, o);
+    enum exit_status status =
+        err ? EXIT_MOUNTED : make_upload(s, o, key, error);
+    if (status != EXIT_MOUNTED)
+        return status;
     if (!err)
         err = make_mount(s, o);
     return err ? explain_internal(err, error) : EXIT_MOUNTED;
@@ -320,6 +376,8 @@ enum exit_status service_start(struct service *s, const struct options *o,
     int err = mount_start(s->mount, &why);
     if (!err)
         holder_note(s->directory, o->mountpoint);
+    if (!err && s->upload)
+        err = upload_start(s->upload);
     if (err == -ESHUTDOWN)
         return service_is_stopped(o, error);
     return err ? explain_mount(err, buf_str(&why), o, error) : EXIT_MOUNTED;
@@ -348,7 +406,8 @@ void service_stop(struct service *s)
 
 int service_set_key(struct service *s, const char *key)
 {
-    return api_set_key(s->api, key);
+    int err = api_set_key(s->api, key);
+    return !err && s->upload ? upload_set_key(s->upload, key) : err;
 }
 
 enum exit_status service_wait_complete(struct service *s,
@@ -421,6 +480,7 @@ void service_free(struct service *s)
         return;
     media_free(s->media);
     change_free(s->change);
+    upload_free(s->upload);
     sync_free(s->sync);
     api_free(s->api);
     http_free(s->http);

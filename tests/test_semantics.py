@@ -24,8 +24,8 @@ def table_of_promises():
             for title, text in zip(parts[::2], parts[1::2])}
 
 
-def test_each_of_eight_promises_names_tests():
-    assert len(promises()) == 8
+def test_each_of_nine_promises_names_tests():
+    assert len(promises()) == 9
     assert list(table_of_promises()) == promises()
     assert all(table_of_promises().values())
 

@@ -58,6 +58,9 @@ struct command {
  * goes back to FIRST_NS only (0: it hasn't begun). Of another mount's number
  * the answer has this mount's, and no events. */
 #define COMMAND_WATCH COMMAND_NUMBER(18)
+/* Whole lines of JSON about files in the watched folder, after so many of them
+ * (one word); its end where it is empty. */
+#define COMMAND_UPLOADS COMMAND_NUMBER(19)
 
 _Static_assert(sizeof(struct command) < 1 << _IOC_SIZEBITS,
                "an ioctl's number holds its size");

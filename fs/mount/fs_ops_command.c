@@ -16,6 +16,7 @@
 #include "json/tag.h"
 #include "mount/command.h"
 #include "mount/status.h"
+#include "upload/upload.h"
 
 #define WATCH_HEAD_BYTES 128 /* of the answer's first line, at most */
 
@@ -257,6 +258,21 @@ static int command_run_watch(struct request *r)
     return err ? err : command_reply(r, 0, buf_str(&text), text.len);
 }
 
+static int command_run_uploads(struct request *r)
+{
+    struct mount *m = r->mount;
+    char *end;
+    long long skip = strtoll(r->name, &end, 10);
+    cleanup(buf_done) struct buf text = {.max = COMMAND_TEXT_BYTES};
+    if (!m->upload)
+        return command_refuse(r, -EROFS,
+                              "nothing goes up: mount it with -o upload=DIR");
+    if (*end || skip < 0)
+        return -EINVAL;
+    int err = upload_list(m->upload, (size_t)skip, &text);
+    return err ? err : command_reply(r, 0, buf_str(&text), text.len);
+}
+
 /* Points at the question's words; false when they aren't there. */
 static bool command_take_words(const struct command *question,
                                const char **words, size_t count)
@@ -295,7 +311,8 @@ void fs_command(struct request *r, unsigned number, const void *bytes,
                     {COMMAND_FORGET, command_run_forget, 1},
                     {COMMAND_TAG, command_run_tag, 1},
                     {COMMAND_DELETED, command_run_deleted, 1},
-                    {COMMAND_WATCH, command_run_watch, 2}};
+                    {COMMAND_WATCH, command_run_watch, 2},
+                    {COMMAND_UPLOADS, command_run_uploads, 1}};
     const struct command *question = bytes;
     const char *words[2] = {NULL, NULL};
     size_t i = 0;

@@ -53,6 +53,7 @@ struct mount {
     struct media *media;
     struct api *api;
     struct change *change; /* NULL: nothing is changed */
+    struct upload *upload; /* NULL: nothing goes up */
 
     struct tree tree; /* what stands where */
     int64_t timeout_ms;

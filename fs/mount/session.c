@@ -189,6 +189,7 @@ int mount_new(const struct mount_config *config, struct catalogue *catalogue,
     m->media = media;
     m->api = api;
     m->change = change;
+    m->upload = config->upload;
     m->stop_fd = -1;
     m->notifier = NOTIFIER_NONE;
     (void)pthread_mutex_init(&m->push_lock, NULL);

@@ -28,6 +28,7 @@
 #include "wire/api.h"
 
 struct mount;
+struct upload;
 
 struct mount_config {
     const char *mountpoint; /* absolute */
@@ -40,6 +41,7 @@ struct mount_config {
     const char *fuse_options; /* more -o options, comma separated, or NULL */
     bool read_write;          /* not a read-only superblock */
     bool deletes;             /* rmdir deletes an asset */
+    struct upload *upload;    /* borrowed; NULL: nothing goes up */
     bool no_pictures;         /* none is fetched: reading one is -EACCES */
     int64_t refresh_ms; /* how long what nobody notifies may be believed */
     int64_t timeout_ms; /* of an operation that waits */

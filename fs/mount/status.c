@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "mount/mount.h"
+#include "upload/upload.h"
 #include "wire/http.h"
 
 /*
@@ -195,6 +196,49 @@ static void status_add_api(struct object o, struct api *api)
     status_add_bool(o, "failing_fast", s.circuit_open);
 }
 
+static void status_add_shown(struct object o, const char *name,
+                      const struct upload_shown *shown, size_t count)
+{
+    cJSON *array = cJSON_AddArrayToObject(o.json, name);
+    status_note(o, array);
+    for (size_t i = 0; array && i < count; i++) {
+        struct object one = {cJSON_CreateObject(), o.lacks};
+        status_note(o, one.json);
+        if (!cJSON_AddItemToArray(array, one.json)) {
+            cJSON_Delete(one.json);
+            *o.lacks = true;
+            return;
+        }
+        status_add_text(one, "name", shown[i].name);
+        status_add_number(one, "bytes", shown[i].bytes);
+        status_add_number(one, "size", shown[i].size_bytes);
+        status_add_text(one, "words", shown[i].words);
+    }
+}
+
+static void status_add_upload(struct object o, struct upload *u)
+{
+    struct upload_status s;
+    if (!u) {
+        status_add_null(o, "upload");
+        return;
+    }
+    upload_status(u, &s);
+    struct object upload = status_add_object(o, "upload");
+    status_add_text(upload, "folder", upload_folder(u));
+    status_add_number(upload, "waiting", s.waiting);
+    status_add_number(upload, "sending", s.sending);
+    status_add_number(upload, "processing", s.processing);
+    status_add_number(upload, "failed", s.failed);
+    status_add_number(upload, "done", s.done);
+    status_add_time(upload, "waits_until", s.paused_until_s);
+    status_add_text(upload, "waits_because", s.paused_words);
+    status_add_count(upload, "requests", s.requests);
+    status_add_count(upload, "requests_failed", s.requests_failed);
+    status_add_shown(upload, "sending_now", s.sending_shown, s.sending_count);
+    status_add_shown(upload, "failed_now", s.failed_shown, s.failed_count);
+}
+
 static int status_add_operation(void *ctx, const char *name, uint64_t count)
 {
     status_add_count(*(struct object *)ctx, name, count);
@@ -226,6 +270,7 @@ int status_json(struct mount *m, struct buf *out)
     status_add_api(o, m->api);
     status_add_operations(o, m);
     status_add_count(o, "query_directories", view_count(m->tree.views));
+    status_add_upload(o, m->upload);
     cleanup(free_json_text) char *text = lacks ? NULL : cJSON_Print(json);
     if (!text)
         return -ENOMEM;

@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "mount/mount.h"
 #include "mount/status.h"
+#include "upload/upload.h"
 
 #define BAR_CELLS 30
 
@@ -137,6 +138,45 @@ static int summary_errors(struct buf *out, const struct api_stats *s)
         s->circuit_open ? "; questions fail at once until it answers" : "");
 }
 
+static int summary_shown(struct buf *out, const struct upload_shown *shown,
+                        size_t count, bool failed)
+{
+    int err = 0;
+    for (size_t i = 0; !err && i < count; i++) {
+        const struct upload_shown *one = &shown[i];
+        int64_t size = one->size_bytes > 0 ? one->size_bytes : 1;
+        if (failed)
+            err = buf_appendf(out, "  failed  %s: %s\n", one->name, one->words);
+        else
+            err = buf_appendf(out, "  %3d %%   %s\n",
+                              (int)(100.0 * (double)one->bytes / (double)size),
+                              one->name);
+    }
+    return err;
+}
+
+static int summary_upload(struct buf *out, struct upload *u)
+{
+    struct upload_status s;
+    char until[CLOCK_RFC3339_SIZE];
+    if (!u)
+        return 0;
+    upload_status(u, &s);
+    int err = buf_appendf(out,
+                          "uploads   %" PRId64 " waiting, %" PRId64
+                          " sending, %" PRId64 " processing, %" PRId64
+                          " failed, %" PRId64 " done\n",
+                          s.waiting, s.sending, s.processing, s.failed, s.done);
+    if (!err && s.paused_until_s) {
+        clock_format_rfc3339(s.paused_until_s, until);
+        err =
+            buf_appendf(out, "  waiting until %s: %s\n", until, s.paused_words);
+    }
+    if (!err)
+        err = summary_shown(out, s.sending_shown, s.sending_count, false);
+    return err ? err : summary_shown(out, s.failed_shown, s.failed_count, true);
+}
+
 int status_summary(struct mount *m, struct buf *out)
 {
     struct sync_status sync;
@@ -154,5 +194,7 @@ int status_summary(struct mount *m, struct buf *out)
         err = summary_fresh(out, &sync);
     if (!err)
         err = summary_budget(out, &api);
+    if (!err)
+        err = summary_upload(out, m->upload);
     return err ? err : summary_errors(out, &api);
 }

@@ -75,6 +75,7 @@ enum api_cause {
     API_CAUSE_PICTURE,
     API_CAUSE_TAG,
     API_CAUSE_DELETE,
+    API_CAUSE_UPLOAD,
     API_CAUSE_COUNT
 };
 const char *api_cause_name(enum api_cause cause);
@@ -84,6 +85,9 @@ enum api_category {
     API_LISTS,
     API_TAGS,      /* PATCH, PUT, DELETE of user-metadata */
     API_DELETIONS, /* of assets; at most delete_rpm a minute */
+    API_CREATIONS, /* POST /assets */
+    API_SESSIONS,  /* of multipart uploads */
+    API_STORES,    /* presigned URLs: another host's */
     API_CATEGORY_COUNT
 };
 
@@ -156,8 +160,16 @@ int api_get_picture(struct api *a, const char *url, size_t max_bytes,
  * of the host and the lists' limits. */
 struct api_writing {
     const char *method; /* a literal */
-    const char *path;   /* "/assets/…", after the base URL; copied */
+    const char *path;   /* "/assets/…", after the base URL; copied. With
+                           API_STORES a whole URL, which gets no key and may
+                           be on a private address only if the API is */
     const char *json;   /* the body, copied; or NULL */
+    const struct http_body *body; /* in place of json; what it borrows is
+                                     borrowed until the reply */
+    const char *const *headers;   /* with body: lines, NULL at the end;
+                                     copied */
+    int64_t idle_timeout_ms;      /* not 0: an attempt may last as long as
+                                     bytes move, and so long without */
     enum api_category category;
     enum api_cause cause;
     bool once;
@@ -168,11 +180,15 @@ struct api_reply {
     bool maybe_done;     /* after an error: it may be done all the same */
     const char *words;   /* why not, printable, never with the key; "" */
     int64_t answered_ms; /* clock_mono_ms */
+    const char *body;    /* after a success, NUL-terminated; "" */
+    size_t body_bytes;
+    const char *etag;       /* as sent, of a success; "" */
+    int64_t retry_after_ms; /* of the last answer, a day at most; -1 none */
 };
 
-/* err: 0; -EINVAL (400), -EACCES (401, 403), -ENOENT (404, 410), -EBUSY (409),
- * -EFBIG (413), -EDQUOT (402, no credit), or as of lists. The reply is borrowed
- * and always there. */
+/* err: 0; -ESTALE (the file to send changed: not done); -EINVAL (400), -EACCES
+ * (401, 403), -ENOENT (404, 410), -EBUSY (409), -EFBIG (413), -EDQUOT (402, no
+ * credit), or as of lists. The reply is borrowed and always there. */
 typedef void api_reply_fn(void *ctx, int err, const struct api_reply *reply);
 int api_write(struct api *a, const struct api_writing *writing,
               int64_t deadline_ms, api_reply_fn *fn, void *ctx,

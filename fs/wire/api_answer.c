@@ -55,13 +55,15 @@ static bool is_news(struct api *a, const struct api_call *c, int err,
 }
 
 /* Every attempt, at log_level=debug: why, what, how it ended, how long it
- * took. A picture's URL is signed in its query; its host must do. */
+ * took. A picture's or a store's URL is signed in its query, which is left
+ * out. */
 static void log_attempt(const struct api_call *c,
                         const struct http_response *response,
                         const struct api_verdict *verdict, int64_t now_ms)
 {
     char quoted[256], status[16] = "";
-    size_t shown = c->picture ? strcspn(c->url, "?") : strlen(c->url);
+    bool is_signed = c->picture || (c->change && c->change->elsewhere);
+    size_t shown = is_signed ? strcspn(c->url, "?") : strlen(c->url);
     if (response->status)
         (void)snprintf(status, sizeof(status), "HTTP %d", response->status);
     log_debug("%s: %s %s: %s%s%s, %lld ms", api_cause_name(c->cause),

@@ -23,6 +23,7 @@ const char *api_cause_name(enum api_cause cause)
         [API_CAUSE_SWEEP] = "sweep",   [API_CAUSE_QUERY] = "query",
         [API_CAUSE_RENEW] = "renew",   [API_CAUSE_PICTURE] = "picture",
         [API_CAUSE_TAG] = "tag",       [API_CAUSE_DELETE] = "delete",
+        [API_CAUSE_UPLOAD] = "upload",
     };
     return (unsigned)cause < API_CAUSE_COUNT ? names[cause] : "other";
 }
@@ -142,12 +143,41 @@ void api_describe(const struct api *a, const struct api_call *c,
     }
 }
 
+void api_lines_free(char **lines)
+{
+    for (char **line = lines; line && *line; line++)
+        free(*line);
+    free(lines);
+}
+
 void api_change_free(struct api_change *change)
 {
     if (!change)
         return;
-    free(change->json);
+    free((char *)change->body.head);
+    free((char *)change->body.tail);
+    api_lines_free(change->headers);
+    buf_done(&change->answer);
     free(change);
+}
+
+void api_change_fill(const struct api_change *change,
+                     struct http_request *request)
+{
+    request->method = change->method;
+    request->once = change->once;
+    request->idle_timeout_ms = change->idle_timeout_ms;
+    if (change->has_body) {
+        request->body = &change->body;
+        request->headers = (const char *const *)change->headers;
+    }
+    if (change->idle_timeout_ms)
+        request->deadline_ms = CLOCK_NEVER_MS;
+    if (!change->elsewhere)
+        return;
+    request->secret_header = NULL;
+    request->accept = NULL;
+    request->public_only = change->public_only;
 }
 
 void api_change_deliver(struct api_call *c, int err, int64_t now_ms)
@@ -159,6 +189,10 @@ void api_change_deliver(struct api_call *c, int err, int64_t now_ms)
         .maybe_done = err && change->maybe_done,
         .words = change->words,
         .answered_ms = now_ms,
+        .body = buf_str(&change->answer),
+        .body_bytes = change->answer.len,
+        .etag = change->etag,
+        .retry_after_ms = change->retry_after_ms,
     };
     change->fn(c->ctx, err, &reply);
 }

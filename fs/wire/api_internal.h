@@ -30,11 +30,19 @@
 /* The part of a call that only changes have. */
 struct api_change {
     const char *method;
-    char *json; /* or NULL */
+    bool has_body;
+    struct http_body body; /* head and tail are its own */
+    char **headers;        /* lines, NULL at the end; its own */
     bool once;
+    bool elsewhere; /* not at the API: without the key */
+    bool public_only;
+    int64_t idle_timeout_ms;
     api_reply_fn *fn;
-    int status;      /* http thread, and so are the next two */
+    int status;      /* http thread, and so is the rest */
     bool maybe_done; /* … by one of the attempts so far */
+    int64_t retry_after_ms;
+    struct buf answer;
+    char etag[128];
     char words[256];
 };
 
@@ -119,13 +127,17 @@ void api_call_count(struct api_call *c, int change);
 int api_ask(struct api *a, const struct api_call *like, char *url,
             uint64_t *ret_ticket);
 
-/* api_write.c. What an answer to a change means, and what is kept of it, … */
+/* api_write.c. Puts what is sent into a request, … */
+void api_change_fill(const struct api_change *change,
+                     struct http_request *request);
+/* … what an answer to a change means, and what is kept of it, … */
 struct api_verdict;
 struct api_verdict api_change_verdict(struct api_call *c,
                                       const struct http_response *response);
 /* … told at the end, … */
 void api_change_deliver(struct api_call *c, int err, int64_t now_ms);
-/* … and freed. NULL is fine. */
+/* … and freed, as header lines are. NULL is fine. */
+void api_lines_free(char **lines);
 void api_change_free(struct api_change *change);
 
 /* What went wrong, in words. Lock held. */

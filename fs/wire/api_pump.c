@@ -185,18 +185,7 @@ static int get_picture_room(void *ctx, size_t bytes)
 static int pump_submit(struct api *a, struct api_call *c, int64_t now_ms)
 {
     int64_t attempt_ms = now_ms + a->timeout_ms;
-    static const char *const json_lines[] = {"Content-Type: application/json",
-                                             NULL};
-    const struct api_change *change = c->change;
-    const struct http_body body = {
-        .head = change ? change->json : NULL,
-        .head_bytes = change && change->json ? strlen(change->json) : 0,
-    };
-    const struct http_request request = {
-        .method = change ? change->method : NULL,
-        .body = body.head ? &body : NULL,
-        .headers = body.head ? json_lines : NULL,
-        .once = change && change->once,
+    struct http_request request = {
         .url = c->url,
         .secret_header = c->picture ? NULL : a->key_header,
         .accept = c->picture ? NULL : "application/json",
@@ -207,6 +196,8 @@ static int pump_submit(struct api *a, struct api_call *c, int64_t now_ms)
         .redirects = c->picture ? PICTURE_REDIRECTS : 0,
         .public_only = c->picture && !a->media_anywhere,
     };
+    if (c->change)
+        api_change_fill(c->change, &request);
     int err =
         http_submit(a->http, &request, api_on_response, c, &c->http_ticket);
     if (err)

@@ -5,33 +5,102 @@
  * question whether one that failed was done all the same.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "json/page.h"
 #include "wire/api_internal.h"
 #include "wire/api_retry.h"
 
-#define WRITE_URL_MAX  8000
-#define WRITE_BODY_MAX (1u << 20) /* of an answer */
+#define WRITE_URL_MAX 8000
+#define WRITE_BODY_MAX                                                         \
+    (8u << 20) /* of an answer: URLs of thousands of chunks */
 
 DEFINE_CLEANUP(free_change, struct api_change *, api_change_free)
 
-static int change_make_call(const struct api_writing *writing, api_reply_fn *fn,
+static int copy_bytes(const char **bytes, size_t size)
+{
+    if (!*bytes)
+        return 0;
+    char *copy = malloc(size + 1);
+    if (!copy)
+        return -ENOMEM;
+    memcpy(copy, *bytes, size);
+    copy[size] = '\0';
+    *bytes = copy;
+    return 0;
+}
+
+static int copy_lines(const char *const *lines, char ***ret_copy)
+{
+    size_t count = 0;
+    while (lines && lines[count])
+        count++;
+    char **copy = calloc(count + 1, sizeof(*copy));
+    if (!copy)
+        return -ENOMEM;
+    for (size_t i = 0; i < count; i++) {
+        copy[i] = strdup(lines[i]);
+        if (!copy[i]) {
+            api_lines_free(copy);
+            return -ENOMEM;
+        }
+    }
+    *ret_copy = copy;
+    return 0;
+}
+
+static int copy_body(struct api_change *change, const struct http_body *body,
+                     const char *const *headers)
+{
+    const char *head = body->head, *tail = body->tail;
+    int err = copy_lines(headers, &change->headers);
+    if (!err)
+        err = copy_bytes(&head, body->head_bytes);
+    if (err)
+        return err;
+    change->body = *body;
+    change->body.head = head;
+    change->body.tail = NULL;
+    change->has_body = true;
+    err = copy_bytes(&tail, body->tail_bytes);
+    if (!err)
+        change->body.tail = tail;
+    return err;
+}
+
+static int change_make_call(const struct api *a,
+                            const struct api_writing *writing, api_reply_fn *fn,
                             struct api_change **ret_change)
 {
+    static const char *const json_lines[] = {"Content-Type: application/json",
+                                             NULL};
+    const struct http_body json = {
+        .head = writing->json,
+        .head_bytes = writing->json ? strlen(writing->json) : 0,
+        .fd = -1,
+    };
     cleanup(free_change) struct api_change *change = calloc(1, sizeof(*change));
     if (!change)
         return -ENOMEM;
     change->method = writing->method;
     change->once = writing->once;
+    change->elsewhere = writing->category == API_STORES;
+    change->public_only = change->elsewhere && !a->media_anywhere;
+    change->idle_timeout_ms = writing->idle_timeout_ms;
+    change->retry_after_ms = -1;
+    buf_init(&change->answer, WRITE_BODY_MAX);
     change->fn = fn;
-    if (writing->json) {
-        change->json = strdup(writing->json);
-        if (!change->json)
-            return -ENOMEM;
-    }
+    int err = 0;
+    if (writing->body)
+        err = copy_body(change, writing->body, writing->headers);
+    else if (writing->json)
+        err = copy_body(change, &json, json_lines);
+    if (err)
+        return err;
     *ret_change = steal_ptr(change);
     return 0;
 }
@@ -42,9 +111,11 @@ int api_write(struct api *a, const struct api_writing *writing,
 {
     cleanup(buf_done) struct buf url = {.max = WRITE_URL_MAX};
     cleanup(free_change) struct api_change *change = NULL;
-    int err = buf_appendf(&url, "%s%s", a->base_url, writing->path);
+    int err = buf_appendf(&url, "%s%s",
+                          writing->category == API_STORES ? "" : a->base_url,
+                          writing->path);
     if (!err)
-        err = change_make_call(writing, fn, &change);
+        err = change_make_call(a, writing, fn, &change);
     if (err)
         return err;
     const struct api_call like = {
@@ -86,6 +157,7 @@ static bool is_in_doubt(const struct http_response *response)
     case -ENETUNREACH:
     case -EPROTO:
     case -ENOMEM:
+    case -ESTALE: /* the guard ended it before it was whole */
         return false;
     default:
         return true;
@@ -100,13 +172,23 @@ static bool is_foreign(const struct http_response *response)
     return *text && *text != '{';
 }
 
+static void keep_answer(struct api_change *change,
+                        const struct http_response *response)
+{
+    buf_reset(&change->answer);
+    (void)buf_append(&change->answer, buf_str(response->body),
+                     response->body->len); /* what is cut is no JSON */
+    (void)snprintf(change->etag, sizeof(change->etag), "%s", response->etag);
+}
+
 struct api_verdict api_change_verdict(struct api_call *c,
                                       const struct http_response *response)
 {
     struct api_change *change = c->change;
     struct api_verdict verdict = api_verdict_of(response, API_KIND_CHANGE);
     /* an absence is believed of the API alone: it means that it is deleted */
-    if ((!verdict.err || verdict.err == -ENOENT) && is_foreign(response))
+    if (!change->elsewhere &&
+        (!verdict.err || verdict.err == -ENOENT) && is_foreign(response))
         verdict = api_verdict_of_broken();
     if (verdict.err == -EINVAL && response->status == 400)
         verdict.err = change_errno_of_code(response);
@@ -114,7 +196,10 @@ struct api_verdict api_change_verdict(struct api_call *c,
     verdict.retry = verdict.retry && !(change->once && in_doubt);
     change->maybe_done = change->maybe_done || in_doubt;
     change->status = response->status;
+    change->retry_after_ms = response->retry_after_ms;
     change->words[0] = '\0';
+    if (!verdict.err)
+        keep_answer(change, response);
     if (verdict.err) {
         guard_mutex(&c->api->lock);
         api_describe(c->api, c, response, change->words, sizeof(change->words));

@@ -16,9 +16,10 @@
  * up for each new connection: whoever moved is found at the next one.
  *
  * A body to send is read as it goes, in parts: memory, a range of a file,
- * memory. It has a length from the start (Content-Length). A request that is
- * to be sent `once` has a connection of its own, for libcurl repeats by itself
- * what gets no answer on one that was used before.
+ * memory. It has a length from the start (Content-Length), and a guard may
+ * still end it before its last part leaves: then the server never has it all. A
+ * request that is to be sent `once` has a connection of its own, for libcurl
+ * repeats by itself what gets no answer on one that was used before.
  *
  * Environment, read once by http_new, as curl's tool reads it: proxies
  * (http_proxy, https_proxy, all_proxy, no_proxy) and whom to trust
@@ -47,6 +48,10 @@ struct http_limits {
  * with it. */
 typedef int http_room_fn(void *ctx, size_t bytes);
 
+/* Asked on the http thread when the file's range was read and before the tail
+ * leaves; a negative errno ends the request with it. */
+typedef int http_guard_fn(void *ctx);
+
 /* What a request sends: head, then the file's range, then tail. */
 struct http_body {
     const char *head; /* copied; may be NULL */
@@ -56,6 +61,9 @@ struct http_body {
     int64_t file_bytes; /* 0: no file. One that ends before: -ESTALE */
     const char *tail;   /* copied; may be NULL */
     size_t tail_bytes;
+    http_guard_fn *guard;  /* NULL: none */
+    void *guard_ctx;       /* borrowed until done, and so is the next */
+    _Atomic int64_t *sent; /* how many bytes libcurl took so far; or NULL */
 };
 
 struct http_request {

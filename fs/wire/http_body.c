@@ -5,6 +5,7 @@
  * matter and one descriptor serves many ranges at once.
  */
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,6 +34,9 @@ int http_sending_init(struct http_sending *s,
     s->fd = body->fd;
     s->file_offset = body->file_offset;
     s->file_bytes = body->file_bytes;
+    s->guard = body->guard;
+    s->guard_ctx = body->guard_ctx;
+    s->sent = body->sent;
     int err = copy_part(&s->head, body->head, body->head_bytes);
     return err ? err : copy_part(&s->tail, body->tail, body->tail_bytes);
 }
@@ -83,6 +87,9 @@ static ssize_t body_take_next(const struct http_sending *s, char *out,
     if (at < s->file_bytes)
         return body_take_file(s, at, out, room);
     at -= s->file_bytes;
+    int err = at == 0 && s->guard ? s->guard(s->guard_ctx) : 0;
+    if (err)
+        return err;
     if (at < (int64_t)s->tail.len)
         return (ssize_t)body_take_memory(&s->tail, at, out, room);
     return 0;
@@ -97,6 +104,8 @@ static size_t http_on_read(char *out, size_t size, size_t count, void *ctx)
         return CURL_READFUNC_ABORT;
     }
     t->sending.at += taken;
+    if (t->sending.sent)
+        atomic_store(t->sending.sent, t->sending.at);
     return (size_t)taken;
 }
 

@@ -24,6 +24,9 @@ struct http_sending {
     struct buf head, tail;
     int fd;
     int64_t file_offset, file_bytes;
+    http_guard_fn *guard;
+    void *guard_ctx;
+    _Atomic int64_t *sent;
     int64_t at; /* of the whole body: what curl was given */
 };
 

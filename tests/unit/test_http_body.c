@@ -166,6 +166,44 @@ static void a_file_that_became_shorter_ends_the_request(void **state)
     close(fd);
 }
 
+static int guard_asked;
+
+static int refuse_in_the_end(void *ctx)
+{
+    guard_asked++;
+    return *(int *)ctx;
+}
+
+/* The file is a whole part, and still the server never has it all. */
+static void a_guard_keeps_the_last_part_back(void **state)
+{
+    static const int says[] = {-ESTALE, 0};
+    for (size_t i = 0; i < 2; i++) {
+        struct talk t;
+        int fd = make_file(100000), answer = says[i];
+        _Atomic int64_t sent = 0;
+        const struct http_body body = {.head = "head",
+                                       .head_bytes = 4,
+                                       .fd = fd,
+                                       .file_bytes = 100000,
+                                       .tail = "tail",
+                                       .tail_bytes = 4,
+                                       .guard = refuse_in_the_end,
+                                       .guard_ctx = &answer,
+                                       .sent = &sent};
+        guard_asked = 0;
+        talk_open(&t, take_and_thank);
+        talk_send(&t, "POST", &body, true);
+        assert_int_equal(t.outcome.err, says[i]);
+        assert_int_equal(got.count, says[i] == 0);
+        assert_true(guard_asked >= 1);
+        assert_int_equal(sent, says[i] ? 100004 : 100008);
+        outcome_done(&t.outcome);
+        talk_close(&t);
+        close(fd);
+    }
+}
+
 /* The first is answered; the second taken, on the connection that is still
  * open if there is one, and the connection closed without an answer. */
 static bool answer_the_first(struct loopback *s, int fd, int number,
@@ -212,6 +250,7 @@ int main(void)
         cmocka_unit_test(a_body_from_memory_and_a_file_arrives_in_order),
         cmocka_unit_test(a_method_without_a_body_sends_none),
         cmocka_unit_test(a_file_that_became_shorter_ends_the_request),
+        cmocka_unit_test(a_guard_keeps_the_last_part_back),
         cmocka_unit_test(what_is_sent_once_is_sent_once),
         cmocka_unit_test(a_header_with_a_line_break_is_refused),
     };

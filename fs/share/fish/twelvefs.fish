@@ -16,7 +16,9 @@ end
 function __twelvefs_options
     set -l head (string match -rg '^(.*,)[^,]*$' -- (commandline -ct))
     for option in refresh= timeout= sweep= rpm= delete=safe delete=force \
-            delete_rate= picture_cache= cache_dir= \
+            delete_rate= upload= upload_done=link upload_done=keep \
+            upload_done=remove upload_chunks= upload_recheck= upload_twice \
+            settle= picture_cache= cache_dir= \
             key_file= key_command= base_url= uid= gid= umask= log_level=error \
             log_level=warning log_level=info log_level=debug log_file= \
             allow_other pictures=no io_uring wait ro rw noatime nodiratime auto_unmount
@@ -24,7 +26,7 @@ function __twelvefs_options
     end
 end
 
-set -l commands login status refresh save forget watch tag deleted
+set -l commands login status refresh save forget watch tag deleted upload uploads
 set -l first "not __fish_seen_subcommand_from $commands"
 complete -c twelvefs -s f -d 'stay in the foreground'
 complete -c twelvefs -s d -d 'stay in the foreground and log every request'
@@ -40,6 +42,8 @@ complete -c twelvefs -n $first -a forget -d 'forget a saved query'
 complete -c twelvefs -n $first -a watch -d 'changes as they happen'
 complete -c twelvefs -n $first -a tag -d 'set keys of user_metadata'
 complete -c twelvefs -n $first -a deleted -d 'what was deleted'
+complete -c twelvefs -n $first -a uploads -d 'what goes up'
+complete -c twelvefs -n $first -a upload -d 'put files up and wait for them'
 complete -c twelvefs -n $first -a '(__twelvefs_accounts):' -d account
 complete -c twelvefs -n '__fish_seen_subcommand_from watch' -l since -x \
     -d 'from then on'
