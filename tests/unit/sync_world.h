@@ -6,6 +6,11 @@
  * Requests are answered one at a time by a thread that stands for http's, in
  * the order of a seed; before each answer the account may change (`before`).
  * Linking these definitions keeps the real api out of the program.
+ *
+ * A failed assertion leaves its function by longjmp, which unlocks nothing.
+ * The lock knows its owner, and teardown gives back what the test's thread
+ * left locked: so asserting under it is fine. On other threads (`before`,
+ * `removed`) there is nothing to jump to: use world_fail.
  */
 #ifndef TWELVEFS_SYNC_WORLD_H
 #define TWELVEFS_SYNC_WORLD_H
@@ -20,6 +25,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -113,12 +119,21 @@ static inline void world_id(int number, char out[32])
     (void)snprintf(out, 32, "%024d", number);
 }
 
+/* On any thread: says what is wrong, and ends the program with it at once. */
+#define world_fail(...)                                                        \
+    do {                                                                       \
+        (void)fprintf(stderr, __VA_ARGS__);                                    \
+        (void)fputc('\n', stderr);                                             \
+        _exit(EXIT_FAILURE);                                                   \
+    } while (0)
+
 /* ---- changes (under the lock, or before the start) ---- */
 
 static inline void world_insert(struct world *w, int at, int64_t created_s,
                                 const char *name)
 {
-    assert_true(w->count < WORLD_MAX);
+    if (w->count == WORLD_MAX)
+        world_fail("the world holds no more than %d", WORLD_MAX);
     memmove(&w->things[at + 1], &w->things[at],
             (size_t)(w->count - at) * sizeof(w->things[0]));
     w->things[at] = (struct thing){
@@ -230,7 +245,8 @@ static inline void world_copy(struct thing **to, const struct thing *from,
                               int count)
 {
     *to = realloc(*to, ((size_t)count + 1) * sizeof(**to));
-    assert_non_null(*to);
+    if (!*to)
+        world_fail("no memory");
     memcpy(*to, from, (size_t)count * sizeof(**to));
 }
 
@@ -426,11 +442,20 @@ static inline int world_remove(const char *path, const struct stat *st,
     return remove(path);
 }
 
+static inline void world_init_lock(struct world *w)
+{
+    pthread_mutexattr_t attr;
+    (void)pthread_mutexattr_init(&attr);
+    (void)pthread_mutexattr_settype(&attr, PTHREAD_MUTEX_ERRORCHECK);
+    (void)pthread_mutex_init(&w->lock, &attr);
+    (void)pthread_mutexattr_destroy(&attr);
+}
+
 static inline int world_setup(void **state)
 {
     struct world *w = &world;
     memset(w, 0, sizeof(*w));
-    (void)pthread_mutex_init(&w->lock, NULL);
+    world_init_lock(w);
     (void)pthread_cond_init(&w->changed, NULL);
     w->next_number = 1;
     (void)snprintf(w->directory, sizeof(w->directory), "/tmp/syncXXXXXX");
@@ -461,6 +486,8 @@ static inline void world_start(struct world *w)
 static inline int world_teardown(void **state)
 {
     struct world *w = &world;
+    (void)pthread_mutex_lock(&w->lock); /* unless a failed assertion did */
+    (void)pthread_mutex_unlock(&w->lock);
     sync_free(w->sync);
     {
         guard_mutex(&w->lock);
