@@ -48,7 +48,10 @@ struct probe {
     /* GROUP */
     struct locate locate; /* of one edge */
     int64_t second;
-    int64_t upper_count;   /* older than its newer edge, once that is found */
+    int64_t upper_count;   /* older than its newer edge, once that is found, … */
+    int64_t upper_offset;  /* … at this offset */
+    int64_t lower_count, lower_offset; /* likewise its older edge */
+    bool checking;                     /* whether the newer edge has moved */
     struct segment around; /* it lies in there; all of it is left to others */
     bool split;            /* … who have been told */
     int round_limit;       /* the length of its pages in this round … */

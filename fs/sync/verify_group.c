@@ -76,9 +76,10 @@ static int read_places(struct sync *s, struct probe *p)
     return err;
 }
 
-static void ids_asked(struct sync *s, struct probe *p)
+static void ids_asked(struct sync *s, struct probe *p, int64_t surplus)
 {
-    if (p->kind == PROBE_GROUP && p->removed) {
+    bool differs = surplus > 0 || surplus + s->verify->task.holes < 0;
+    if (p->kind == PROBE_GROUP && (p->removed || differs)) {
         int err = group_measure(s, p);
         if (err)
             verify_fail(s, p, err);
@@ -104,7 +105,7 @@ static void ask_ids(struct sync *s, struct probe *p)
     }
     size_t left = p->place_count - p->place_next;
     if (!more || !left) {
-        ids_asked(s, p);
+        ids_asked(s, p, surplus);
         return;
     }
     p->place_asked = left < API_IDS_LIMIT ? left : API_IDS_LIMIT;
@@ -214,7 +215,7 @@ int verify_group(struct sync *s, struct probe *p)
     p->requests_max = ROUNDS_MAX * pages + ROUNDS_EXTRA;
     if (p->requests > p->requests_max)
         group_give_up(s, p);
-    else if (surplus + s->holes < 0)
+    else if (surplus + s->verify->task.holes < 0)
         return begin_round(s, p);
     else
         begin_ids(s, p);
@@ -276,6 +277,48 @@ static int take_measure(struct sync *s, struct probe *p, int64_t older_count)
 
 static int seek_edge(struct sync *s, struct probe *p, int64_t second);
 
+/* The edges were seen at two moments. By the totals something moved between:
+ * that is so if the upper edge has moved, too, and then what they say of the
+ * number has to lie between what it was seen to be before and after. If it
+ * hasn't, the totals are wrong, and what was seen is right. */
+static int check_measure(struct sync *s, struct probe *p)
+{
+    struct verify *v = s->verify;
+    int64_t before = p->lower_offset - p->upper_offset;
+    int64_t after = p->lower_offset - p->locate.low;
+    int64_t count = p->upper_count - p->lower_count;
+    p->checking = false;
+    if (before == after) {
+        v->task.no_totals = true;
+        v->above = v->task.extent.count;
+        p->upper_count = v->above - p->upper_offset;
+        return take_measure(s, p, v->above - p->lower_offset);
+    }
+    if (count >= (before < after ? before : after) &&
+        count <= (before > after ? before : after))
+        return take_measure(s, p, p->lower_count);
+    return group_measure(s, p);
+}
+
+static int take_edge(struct sync *s, struct probe *p)
+{
+    int64_t offset = p->locate.low;
+    int64_t older_count = s->verify->above - offset;
+    if (p->checking)
+        return check_measure(s, p);
+    if (p->locate.second == p->second) {
+        p->upper_offset = offset;
+        p->upper_count = older_count;
+        return seek_edge(s, p, p->second - 1);
+    }
+    if (offset - p->upper_offset == p->upper_count - older_count)
+        return take_measure(s, p, older_count);
+    p->lower_offset = offset;
+    p->lower_count = older_count;
+    p->checking = true;
+    return seek_edge(s, p, p->second);
+}
+
 static void group_on_edge(struct sync *s, void *ctx, int err, struct page *page,
                           const struct api_answer *answer)
 {
@@ -289,7 +332,6 @@ static void group_on_edge(struct sync *s, void *ctx, int err, struct page *page,
         return;
     }
     locate_take(&p->locate, p->page, page);
-    int64_t older_count = v->above - p->locate.low;
     if (!locate_is_found(&p->locate)) {
         if (p->requests > p->requests_max)
             group_give_up(s, p);
@@ -298,12 +340,7 @@ static void group_on_edge(struct sync *s, void *ctx, int err, struct page *page,
                            group_on_edge);
         return;
     }
-    if (p->locate.second == p->second) {
-        p->upper_count = older_count;
-        err = seek_edge(s, p, p->second - 1);
-    } else {
-        err = take_measure(s, p, older_count);
-    }
+    err = take_edge(s, p);
     if (err)
         verify_fail(s, p, err);
 }
@@ -323,6 +360,11 @@ static int seek_edge(struct sync *s, struct probe *p, int64_t second)
 
 static int group_measure(struct sync *s, struct probe *p)
 {
+    p->checking = false;
+    if (p->requests > p->requests_max) {
+        group_give_up(s, p);
+        return 0;
+    }
     return seek_edge(s, p, p->second);
 }
 

@@ -171,7 +171,7 @@ static int go_on(struct sync *s, struct probe *p, const struct sight *sight,
     if (++g->tries > TRIES_MAX) {
         int64_t surplus = 0;
         int err = g->counted ? verify_surplus(s, g, &surplus) : 0;
-        v->unsettled |= surplus + s->holes < 0 || !g->counted;
+        v->unsettled |= surplus + v->task.holes < 0 || !g->counted;
         return err || surplus <= 0 ? err : take_over(verify_ask_by_id(s, p));
     }
     if (fills || (sight->inside && g->tries > TRIES_WHOLE))

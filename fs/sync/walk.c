@@ -30,7 +30,10 @@
  *     hide what is missing. Borders of other stretches are kept, and so are
  *     those at which assets are known that neither page showed.
  *  4. In the end as many assets must be known as stand above the foot, and each
- *     border that was kept must be seen within one answer: verify.c.
+ *     border that was kept must be seen within one answer: verify.c. Numbers
+ *     that led there may have come by totals that were wrong: so after a
+ *     verification the foot and page 1 are looked at once more, and the walk
+ *     isn't through while fewer are known than were seen to be there.
  *
  * The walk is through when the prefix reaches page 1, and all is verified. What
  * happened later is the next poll's.
@@ -51,6 +54,7 @@
 #define FAR_OFF_MS      5000
 #define SPARE_REQUESTS  200    /* beside three times the pages */
 #define VERIFIED_MAX    3      /* in vain, before it restarts */
+#define RECOUNTS_MAX    8      /* verifications after which fewer are known */
 #define REWALK_EVERY_MS 600000 /* at most, beside rpm, … */
 #define PAGE_MS         1000   /* … and for each of its pages so long */
 #define REWALK_PATIENCE 4      /* timeouts for a request that is paced */
@@ -278,14 +282,23 @@ static void walk_on_verified(struct sync *s, int err,
                              const struct extent *extent)
 {
     struct walk *w = s->walk;
-    if (!err) {
-        if (walk_is_whole(w)) {
-            note_holes(s, extent);
-            s->extent = *extent;
-        }
-        walk_end(s);
+    if (!err && walk_is_whole(w)) {
+        note_holes(s, extent);
+        s->extent = *extent;
+    }
+    if (!err && !w->measured) {
+        walk_end(s); /* nothing had to be found out */
         return;
     }
+    if (!err && w->recounts++ < RECOUNTS_MAX) {
+        w->settled = true;
+        w->border_count = w->borders_judged = 0;
+        walk_close(s);
+        return;
+    }
+    if (!err)
+        err = -EAGAIN;
+    w->recounts = 0;
     if (err != -EAGAIN && err != -ESTALE) {
         walk_fail(s, err);
     } else if (!walk_is_whole(w) || ++w->verified >= VERIFIED_MAX) {
@@ -342,8 +355,15 @@ void walk_verify(struct sync *s)
         (void)walk_ended(s);
         return;
     }
+    bool closed = w->phase != WALK_VERIFYING;
+    if (closed && w->settled && w->foot_now >= 0 &&
+        known + w->holes >= w->foot_now) {
+        walk_end(s);
+        return;
+    }
     bool agrees = w->proven && known + w->holes == w->foot_now;
-    if (w->phase != WALK_VERIFYING)
+    w->measured = !agrees || !closed;
+    if (closed)
         drop_borders(w, agrees && w->all_proven);
     struct verify_task task = {.foot_s = w->foot_s,
                                .borders = w->borders,
@@ -356,7 +376,7 @@ void walk_verify(struct sync *s)
                                .lane = w->lane,
                                .cause = w->cause,
                                .done = walk_on_verified};
-    if (!agrees || w->phase == WALK_VERIFYING)
+    if (w->measured)
         task.extent.count = -1; /* looks for itself */
     w->phase = WALK_VERIFYING;
     verify_start(s, &task);

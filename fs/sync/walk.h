@@ -87,6 +87,9 @@ struct walk {
     size_t border_count, border_capacity;
     size_t borders_judged; /* leading ones, of stretches that are closed */
     int verified;          /* how often that was tried in vain */
+    bool measured;         /* … without a number that was known */
+    bool settled;          /* verified; the numbers are looked at once more */
+    int recounts;          /* how often they were */
 };
 
 static inline bool walk_is_whole(const struct walk *w)

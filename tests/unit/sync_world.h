@@ -322,6 +322,30 @@ static inline void world_answer(struct world *w, const struct question *q,
         page->total_results = page->total_pages = -1;
 }
 
+/* With SYNC_TRACE in the environment: what was asked, and what it was told. */
+static inline void world_trace(const struct world *w, const struct question *q,
+                               int err, const struct page *page)
+{
+    if (!getenv("SYNC_TRACE"))
+        return;
+    (void)fprintf(stderr, "cause %d page %lld of %d%s%s: ", (int)q->cause,
+                  (long long)q->page, q->limit, q->filter ? " " : "",
+                  q->filter ? q->filter : "");
+    if (err) {
+        (void)fprintf(stderr, "error %d\n", err);
+        return;
+    }
+    (void)fprintf(stderr, "%zu (+%zu), total %lld, there are %d", page->count,
+                  page->skipped, (long long)page->total_results, w->count);
+    if (page->count)
+        (void)fprintf(stderr, "; %s at %lld to %s at %lld", page->assets[0].id,
+                      (long long)page->assets[0].created_s - WORLD_NOW,
+                      page->assets[page->count - 1].id,
+                      (long long)page->assets[page->count - 1].created_s -
+                          WORLD_NOW);
+    (void)fputc('\n', stderr);
+}
+
 static inline struct question *world_take(struct world *w)
 {
     int skip = 0;
@@ -355,6 +379,7 @@ static inline void world_reply(struct world *w, struct question *q)
             w->before(w);
         world_answer(w, q, &page);
     }
+    world_trace(w, q, err, &page);
     if (w->fails_left && !--w->fails_left)
         w->fail_with = 0;
     w->at_once--;
