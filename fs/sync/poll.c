@@ -12,7 +12,16 @@
  * or where none is stated, or the last one was wrong, the list's end is looked
  * at (one more request), and what differs is found by verify.c, or by a walk
  * where that costs less. Last come the unfinished assets that page 1 didn't
- * show. Verifications in vain wait, doubling.
+ * show.
+ *
+ * What changes while a verification is under way may hide from it what had
+ * changed before. So it is another round until one finds the account at rest;
+ * or until the rounds have cost what a walk does: a walk that begins after the
+ * poll is right whatever moves. A poll is done when it compared equal, or was
+ * walked, and any other one says that it failed, so that what is shown is known
+ * to be stale: one that ran out of rounds, and one that passed over a
+ * verification, since several in vain are followed by ever longer rests. Who
+ * asks for a poll is never told so without a try.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -26,7 +35,8 @@
 #define IN_VAIN_MAX  4  /* at most 16 polls between two verifications */
 #define IN_VAIN_WALK 3  /* in a row, until the whole list is read */
 #define MISLED_MAX   2  /* totals that led to nothing, in a row */
-#define ROUNDS_MAX   32 /* of one poll, while the account changes */
+#define ROUNDS_MAX   32 /* of one poll, while the account changes, … */
+#define ROUND_PAGES  20 /* … if a walk costs more than so many pages for each */
 #define GONE_MAX     50 /* more at once on page 1's word want a second look */
 
 struct poll {
@@ -36,7 +46,8 @@ struct poll {
     int64_t bottom_s; /* what is newer was read just now */
     bool linked;      /* the reading went down to what is whole */
     bool confirmed;   /* that much is gone from the top */
-    bool walking;     /* waits for a walk */
+    bool walking;     /* waits for a walk … */
+    bool own_walk;    /* … that began after it */
     int rounds;
     int err;          /* it isn't fresh in the end, whatever else went well */
     uint64_t changes; /* s->changes before a verification or walk */
@@ -145,6 +156,8 @@ static void read_unfinished(struct sync *s)
 
 static void ask_page(struct sync *s);
 
+static void walk_instead(struct sync *s);
+
 /* While it was looked elsewhere something else may have gone, and something
  * come on top, so that not even the total tells. Page 1 does: where it shows
  * nothing new, and the total that it should, all stood still. Where nothing was
@@ -153,20 +166,30 @@ static void ask_page(struct sync *s);
 static void poll_settled(struct sync *s, bool agrees)
 {
     struct poll *p = s->poll;
-    p->walking = false;
-    if ((s->changes != p->changes || !agrees) && ++p->rounds < ROUNDS_MAX)
-        ask_page(s);
-    else
+    int64_t pages = s->extent.count / API_PAGE_LIMIT;
+    if (s->changes == p->changes && agrees) {
         read_unfinished(s);
+    } else if (++p->rounds >= ROUNDS_MAX) {
+        p->err = -EAGAIN;
+        read_unfinished(s);
+    } else if (p->rounds * ROUND_PAGES >= pages + 2 * ROUND_PAGES) {
+        walk_instead(s);
+    } else {
+        ask_page(s);
+    }
 }
 
 void poll_walked(struct sync *s, int64_t total)
 {
     if (!s->poll || !s->poll->walking)
         return;
+    s->poll->walking = false;
     note_missing(s, 0);
     note_total(s, total);
-    poll_settled(s, true);
+    if (s->poll->own_walk)
+        read_unfinished(s);
+    else
+        poll_settled(s, true);
 }
 
 bool poll_is_waited_for(const struct sync *s)
@@ -191,16 +214,19 @@ void poll_walk_failed(struct sync *s, int err)
 }
 
 /* The whole list has to be read: by the walk that is under way or due, or by a
- * new one; but while it is slept over that some were in vain there is none,
- * and the poll is one that failed. */
+ * new one; but while it is slept over that some were in vain there is none
+ * unless somebody waits for it, and the poll is one that failed. */
 static void walk_instead(struct sync *s)
 {
+    if (poll_is_waited_for(s))
+        walk_hasten(s);
     if (walk_is_far_off(s)) {
         s->poll->err = -EIO;
         read_unfinished(s);
         return;
     }
     s->poll->walking = true;
+    s->poll->own_walk = !s->walk;
     if (!walk_is_due(s))
         walk_start(s);
     else
@@ -292,8 +318,9 @@ static void compare(struct sync *s, int64_t total)
     } else if (believed && known == expected) {
         agree(s);
         read_unfinished(s);
-    } else if (s->poll_number < s->verify_from_poll) {
+    } else if (s->poll_number < s->verify_from_poll && !poll_is_waited_for(s)) {
         note_missing(s, expected - known);
+        s->poll->err = -EIO;
         read_unfinished(s);
     } else if (walk_is_due(s) || s->holes) {
         /* Elements that can't be read stand anywhere: what is gone could be

@@ -258,6 +258,7 @@ struct sync {
     struct walk *walk; /* NULL when none is under way */
     struct poll *poll; /* likewise */
     int64_t walk_at_ms, poll_at_ms, sweep_at_ms;
+    int64_t walk_failed_ms;  /* when the last one paused or was in vain */
     int64_t walk_pause_ms;   /* the next one after an error, … */
     int64_t walk_restart_ms; /* … and after a walk in vain */
     int64_t rewalk_at_ms; /* until then a walk of what is known keeps to rpm */
@@ -291,7 +292,8 @@ void walk_lost(struct sync *s, int err);
 bool walk_is_due(const struct sync *s);
 /* None is under way, and after some in vain none will be soon. */
 bool walk_is_far_off(const struct sync *s);
-/* Somebody waits for it now: a pause after an error ends soon. */
+/* Somebody waits for it now: a pause after an error ends a second after that,
+ * and one after a walk in vain five seconds after. */
 void walk_hasten(struct sync *s);
 /* Reads what is new, presumably so much, where page 1 wasn't all of it; then
  * poll_grown. */

@@ -51,7 +51,7 @@
 #define PAUSE_FIRST_MS  1000
 #define PAUSE_MAX_MS    60000   /* after an error */
 #define RESTART_MAX_MS  3600000 /* after a walk in vain */
-#define FAR_OFF_MS      5000
+#define RESTART_WAITED_MS 5000 /* … that somebody waits for */
 #define SPARE_REQUESTS  200    /* beside three times the pages */
 #define VERIFIED_MAX    3      /* in vain, before it restarts */
 #define RECOUNTS_MAX    8      /* verifications after which fewer are known */
@@ -83,7 +83,8 @@ static void pause_walk(struct sync *s, int64_t *pause_ms, int64_t max_ms)
 {
     if (*pause_ms < PAUSE_FIRST_MS)
         *pause_ms = PAUSE_FIRST_MS;
-    s->walk_at_ms = clock_mono_ms() + *pause_ms;
+    s->walk_failed_ms = clock_mono_ms();
+    s->walk_at_ms = s->walk_failed_ms + *pause_ms;
     *pause_ms = *pause_ms * 2 < max_ms ? *pause_ms * 2 : max_ms;
 }
 
@@ -128,7 +129,6 @@ static void pause_after(struct sync *s, int err)
     if (!w->paused) {
         log_warning("reading the whole list pauses: %s", strerror(-err));
         pause_walk(s, &s->walk_pause_ms, PAUSE_MAX_MS);
-        w->failed_ms = clock_mono_ms();
     }
     w->paused = true;
 }
@@ -154,17 +154,16 @@ void walk_lost(struct sync *s, int err)
 
 void walk_hasten(struct sync *s)
 {
-    if (!s->walk || !s->walk->paused)
-        return;
-    int64_t at_ms = s->walk->failed_ms + PAUSE_FIRST_MS;
-    if (at_ms < s->walk_at_ms)
+    int64_t at_ms =
+        s->walk_failed_ms + (s->walk ? PAUSE_FIRST_MS : RESTART_WAITED_MS);
+    if (s->walk_at_ms != CLOCK_NEVER_MS && at_ms < s->walk_at_ms)
         s->walk_at_ms = at_ms;
 }
 
 bool walk_is_far_off(const struct sync *s)
 {
     return !s->walk && s->walk_at_ms != CLOCK_NEVER_MS &&
-           s->walk_at_ms - clock_mono_ms() > FAR_OFF_MS;
+           s->walk_at_ms - clock_mono_ms() > RESTART_WAITED_MS;
 }
 
 /* Whoever waits for the list hears that it can't be had: it isn't known

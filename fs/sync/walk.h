@@ -45,7 +45,6 @@ struct walk {
     bool opened;
     struct api_answer opened_answer;
     bool paused;
-    int64_t failed_ms; /* when it paused */
     bool restart;      /* start over once nothing is under way */
     bool lost;         /* likewise: what was joined isn't in the catalogue */
     int err;           /* of a walk that ends with it */

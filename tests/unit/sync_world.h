@@ -72,6 +72,7 @@ struct world {
     uint64_t last_ticket;
     unsigned seed; /* 0: in the order asked */
     int most_at_once, at_once;
+    int gather; /* nobody is answered until so many have asked; once */
     uint64_t requests[API_CAUSE_COUNT];
     unsigned held_causes; /* 1 << cause: these aren't answered */
     int64_t lie;          /* added to total_results */
@@ -354,9 +355,11 @@ static inline struct question *world_take(struct world *w)
         waiting += !(w->held_causes & 1u << q->cause);
     if (w->seed && waiting)
         skip = rand_r(&w->seed) % waiting;
+    if (w->at_once >= w->gather)
+        w->gather = 0;
     for (struct question **at = &w->waiting; *at; at = &(*at)->next) {
         struct question *q = *at;
-        bool held = w->held || w->held_causes & 1u << q->cause ||
+        bool held = w->held || w->gather || w->held_causes & 1u << q->cause ||
                     (q->page == w->late_page && q->cause == API_CAUSE_WALK);
         if (!q->cancelled && (held || skip-- > 0))
             continue;
