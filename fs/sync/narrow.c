@@ -10,8 +10,9 @@
  * their folder names are final; one to `asset_ids=` doesn't, so each filename
  * in it is asked for next.
  *
- * Where nothing narrow can be asked, or it turns out wide, the question waits
- * for the walk.
+ * Where nothing narrow can be asked, it is refused, or it turns out wide, the
+ * question waits for the walk. A refusal (400, 404) proves no absence, not even
+ * of an id: a gateway's looks the same.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -259,13 +260,6 @@ static bool next_name(struct sync *s, struct narrow *n)
 
 /* ---- pages ---- */
 
-/* A server may refuse (400, 404) to look for what can't be an id of its. */
-static bool is_refused_id(const struct narrow *n)
-{
-    return n->by_ids && n->query.terms[0].text_count == 1 &&
-           (n->err == -EINVAL || n->err == -ENOENT);
-}
-
 /* Each id that was asked for is there: whatever the total says. */
 static bool has_all_ids(const struct narrow *n)
 {
@@ -316,10 +310,6 @@ static void judge(struct sync *s, struct narrow *n)
 {
     if (goes_on(s, n))
         return;
-    if (is_refused_id(n)) {
-        narrow_end(s, n, 0);
-        return;
-    }
     int err = n->err ? n->err : check_whole(n);
     if (err == -ESTALE && has_all_ids(n))
         err = 0;

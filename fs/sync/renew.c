@@ -216,7 +216,7 @@ static void on_renewed(struct sync *s, void *ctx, int err, struct page *page,
     struct renewal_outcome o = {.renewal = b, .page = page, .err = err};
     o.again = is_refusal(err) && b->count > 1;
     if (is_refusal(err))
-        o.err = -ENOENT;
+        o.err = -EIO; /* a gateway's looks the same: nothing is gone by that */
     waiters_settle(s, renewal_settles, &o);
     renewal_forget(b);
     for (size_t i = 0; !err && i < b->count; i++)
