@@ -44,10 +44,10 @@ static void keep_foot(struct walk *w)
             walk_drop(w, i);
 }
 
-/* All that there is came with page 1, and page 2 was seen empty. */
+/* All that there is came with page 1, within which the list ends. */
 static bool is_one_page(const struct walk *w)
 {
-    return walk_is_whole(w) && w->locate.low <= API_PAGE_LIMIT;
+    return walk_is_whole(w) && w->locate.low < API_PAGE_LIMIT;
 }
 
 static int take_one_page(struct sync *s)
