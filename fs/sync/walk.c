@@ -289,7 +289,9 @@ static void walk_on_verified(struct sync *s, int err,
         walk_end(s); /* nothing had to be found out */
         return;
     }
-    if (!err && w->recounts++ < RECOUNTS_MAX) {
+    /* Once all was settled, what doesn't agree is what changed since. */
+    if ((!err || (w->settled && err == -EAGAIN)) &&
+        w->recounts++ < RECOUNTS_MAX) {
         w->settled = true;
         w->border_count = w->borders_judged = 0;
         walk_close(s);
