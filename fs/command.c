@@ -48,8 +48,9 @@ bool command_is(int argc, char **argv)
     return true;
 }
 
-static enum exit_status ask(const struct verb *verb, unsigned long number,
-                            char **operands, struct buf *error)
+static enum exit_status command_ask_mount(const struct verb *verb,
+                                          unsigned long number, char **operands,
+                                          struct buf *error)
 {
     cleanup(free_ptr) struct command *command = calloc(1, sizeof(*command));
     if (!command) {
@@ -100,5 +101,5 @@ enum exit_status command_run(int argc, char **argv, struct buf *error)
         (void)buf_appendf(error, "usage: twelvefs %s", verb->usage);
         return EXIT_USAGE;
     }
-    return ask(verb, number, argv + at, error);
+    return command_ask_mount(verb, number, argv + at, error);
 }

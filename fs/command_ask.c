@@ -67,13 +67,13 @@ enum exit_status command_explain(const char *path, int err, struct buf *error)
 {
     const char *why = strerror(err);
     if (err == ENOTTY || err == EINVAL)
-        why = "no twelvefs of this version serves it";
+        why = "it is not served by a twelvefs of this version";
     else if (err == EPERM)
-        why = "only the mount's owner may ask";
+        why = "only the mount's owner may do that";
     else if (err == EACCES)
         why = "the API refuses the key";
     else if (err == ETIMEDOUT)
-        why = "it takes longer than timeout=, and goes on";
+        why = "not done within timeout=; it goes on in the background";
     (void)buf_appendf(error, "%s: %s", path, why);
     return status_of(err);
 }

@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "command_ask.h"
 #include "json/scan.h"
+#include "json/text.h"
 
 #define LINE_MAX_BYTES ((size_t)1 << 30)
 #define QUOTED_BYTES   1100
@@ -43,10 +44,7 @@ static char *take_text(const char *line, size_t len, const char *name)
     if (scan_member(line, len, name, strlen(name), &token, &token_len) ||
         *token != '"')
         return NULL;
-    char *text = malloc(token_len + 1);
-    if (text)
-        text[scan_unescape(token, token_len, text)] = '\0';
-    return text;
+    return text_decode(token, token_len, NULL);
 }
 
 static void print_deletion(const struct deletion_line *d, const char *outcome)

@@ -49,7 +49,7 @@ enum exit_status explain_api(struct api *api, int err, const struct options *o,
     const char *why = stats.last_error_text;
     if (!*why)
         why =
-            err == -EIO ? "what it answers cannot be the list" : strerror(-err);
+            err == -EIO ? "its answers are no list of assets" : strerror(-err);
     (void)buf_appendf(error, "%s %s: %s",
                       was_reached(err) ? "cannot list assets from"
                                        : "cannot reach the API at",
@@ -65,12 +65,12 @@ enum exit_status explain_mount(int err, const char *why,
                                const struct options *o, struct buf *error)
 {
     if (err == -ENODEV && !*why)
-        why = "there is no /dev/fuse (modprobe fuse makes it; a container is "
-              "given it by --device /dev/fuse)";
+        why = "there is no /dev/fuse (load it with modprobe fuse; give it to a "
+              "container with --device /dev/fuse)";
     else if (err == -EPERM && !*why && geteuid() != 0)
-        why = "fusermount3 did not do it, for the reason that it gave";
+        why = "fusermount3 refused, for the reason above";
     else if (err == -ETIMEDOUT && !*why)
-        why = "the kernel does not begin to talk";
+        why = "the kernel does not answer";
     (void)buf_appendf(error, "cannot mount on %s: %s", o->mountpoint,
                       *why ? why : strerror(-err));
     if (err == -EINVAL && o->fuse_options)

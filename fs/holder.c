@@ -25,11 +25,10 @@ struct note {
     char path[PATH_MAX];
 };
 
-/* ---- mountinfo ------------------------------------------------------------
- */
+/* Mountinfo. */
 
 /* "\040" for a space, and the like. */
-static void unescape(char *text)
+static void holder_unescape(char *text)
 {
     char *out = text;
     for (const char *c = text; *c; c++) {
@@ -55,7 +54,7 @@ static bool read_mount(char *line, struct note *ret)
             return false;
     if (!type || strlen(fields[2]) >= DEVICE_SIZE)
         return false;
-    unescape(fields[4]);
+    holder_unescape(fields[4]);
     (void)snprintf(ret->device, sizeof(ret->device), "%s", fields[2]);
     (void)snprintf(ret->path, sizeof(ret->path), "%s", fields[4]);
     return true;
@@ -86,8 +85,7 @@ static bool find_mount(const char *process, const char *device,
     return any;
 }
 
-/* ---- the note -------------------------------------------------------------
- */
+/* The note. */
 
 static int open_note(const char *directory, int flags)
 {
@@ -136,8 +134,7 @@ static bool read_note(const char *directory, struct note *ret)
     return true;
 }
 
-/* ---- explain --------------------------------------------------------------
- */
+/* The line for whoever may not use the cache. */
 
 /* A process, other than the daemon, that sees a mount of this device; false
  * when there is none. */
@@ -183,7 +180,7 @@ static void explain_copy(const struct note *n, pid_t daemon, struct buf *line)
                        " has a copy of it in another mount namespace; end "
                        "that process");
     else
-        (void)buf_append_str(line, " something still holds it; wait");
+        (void)buf_append_str(line, " something still uses it; wait");
     if (daemon)
         (void)buf_appendf(line, ", or `kill %ld`", (long)daemon);
 }
@@ -205,5 +202,5 @@ void holder_explain(const char *directory, struct buf *line)
         (void)buf_appendf(line, ", mounted on %s; bind-mount that", seen.path);
     else
         (void)buf_append_str(line, "; bind-mount its directory");
-    (void)buf_append_str(line, ", or give this one -o cache_dir=");
+    (void)buf_append_str(line, ", or use another -o cache_dir=");
 }

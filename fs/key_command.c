@@ -61,7 +61,7 @@ static int spawn(const char *command, int out_fd, pid_t *ret_pid)
     return -err;
 }
 
-static int start(struct run *r, const char *command)
+static int key_command_start(struct run *r, const char *command)
 {
     int ends[2];
     sigset_t ending;
@@ -144,7 +144,7 @@ int key_command_run(const char *command, int64_t deadline_ms, char *bytes,
         .bytes = bytes,
         .size = size,
     };
-    int err = start(&r, command);
+    int err = key_command_start(&r, command);
     if (!err)
         err = await(&r);
     int status = r.pid > 0 ? end(&r) : 0;

@@ -16,8 +16,8 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/file.h"
 #include "explain.h"
-#include "private.h"
 #include "wire/api.h"
 #include "wire/http.h"
 
@@ -28,9 +28,9 @@
 static const char login_help[] =
     "Usage: twelvefs login [NAME]\n"
     "Asks for the API key of the account NAME (or of the unnamed one), tries\n"
-    "it, and keeps it for `twelvefs [NAME:] MOUNTPOINT`.\n";
+    "it, and saves it for `twelvefs [NAME:] MOUNTPOINT`.\n";
 
-/* ---- asking ---- */
+/* Asking for the key. */
 
 /* A terminal that doesn't echo, until it is given back. */
 struct quiet_terminal {
@@ -105,7 +105,7 @@ static enum exit_status take_key(const struct options *o, char *line,
 {
     int err = ask_for_key(o, line, size);
     if (err == -EINTR) {
-        (void)buf_append_str(error, "stopped by a signal; nothing was kept");
+        (void)buf_append_str(error, "stopped by a signal; nothing was saved");
         return EXIT_STOPPED;
     }
     if (err) {
@@ -117,12 +117,12 @@ static enum exit_status take_key(const struct options *o, char *line,
         line[--len] = '\0';
     if (options_is_key(line))
         return EXIT_MOUNTED;
-    (void)buf_append_str(error, "that is no API key: it has no spaces and "
-                                "nothing but printable ASCII");
+    (void)buf_append_str(error, "not an API key: a key is printable ASCII "
+                                "without spaces");
     return EXIT_NO_KEY;
 }
 
-/* ---- trying ---- */
+/* Trying the key. */
 
 struct trial {
     pthread_mutex_t lock;
@@ -193,7 +193,7 @@ static enum exit_status check_key(const struct options *o, const char *key,
     if (err == -EACCES) {
         (void)buf_appendf(error,
                           "the API at %s refused the key; it was not "
-                          "kept",
+                          "saved",
                           o->base_url);
         return EXIT_KEY_REFUSED;
     }
@@ -202,7 +202,7 @@ static enum exit_status check_key(const struct options *o, const char *key,
     return err ? explain_api(api, err, o, error) : EXIT_MOUNTED;
 }
 
-/* ---- keeping ---- */
+/* Saving the key. */
 
 static enum exit_status keep_key(const struct options *o, const char *key,
                                  int64_t total, struct buf *error)
@@ -210,19 +210,19 @@ static enum exit_status keep_key(const struct options *o, const char *key,
     cleanup(free_ptr) char *path = NULL;
     int err = options_key_path(o, &path);
     if (!err)
-        err = private_write_file(path, key);
+        err = file_replace_private(path, key);
     if (err) {
-        (void)buf_appendf(error, "cannot keep the key in %s: %s",
+        (void)buf_appendf(error, "cannot save the key in %s: %s",
                           path ? path : o->config_dir, strerror(-err));
         return EXIT_NO_KEY;
     }
-    (void)printf("The key is good");
+    (void)printf("The key works");
     if (total >= 0)
         (void)printf(" (%" PRId64 " assets)", total);
-    (void)printf(" and kept in %s\n", path);
+    (void)printf(" and is saved in %s\n", path);
     if (o->key_in_environment || o->configured_key.key_file ||
         o->configured_key.key_command)
-        (void)printf("Note: %s names another key, which goes first\n",
+        (void)printf("Note: %s names another key, which takes precedence\n",
                      o->key_in_environment ? "TWELVE_LABS_API_KEY"
                                            : "the configuration file");
     return EXIT_MOUNTED;

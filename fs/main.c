@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * main.c - the front door: parse, fork, start, tell the parent, wait.
+ * main.c - the process: parse, fork, start, tell the parent, wait.
  *
  * The fork comes before any thread or database exists; the parent waits on a
  * pipe for one byte of exit status and a line of text, and hands signals on.
@@ -26,7 +26,6 @@
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/log.h"
-#include "base/plant.h"
 #include "command.h"
 #include "login.h"
 #include "mountpoint.h"
@@ -106,11 +105,11 @@ static void reload_key(const struct signals *s)
     char *key = NULL;
     cleanup(buf_done) struct buf error = {.max = LINE_MAX_BYTES};
     if (options_read_key(s->options, &key, &error) != EXIT_MOUNTED)
-        log_error("the key stays as it was: %s", buf_str(&error));
+        log_error("keeping the old key: %s", buf_str(&error));
     else if (service_set_key(s->service, key))
-        log_error("the key stays as it was: out of memory");
+        log_error("keeping the old key: out of memory");
     else
-        log_info("read the API key anew");
+        log_info("read the API key again");
     options_wipe_key(key);
 }
 
@@ -137,7 +136,7 @@ static void take_signal(struct signals *s, int number)
                   ? log_to_file(s->options->log_file)
                   : 0;
     if (err)
-        log_error("the log stays where it was: %s", strerror(-err));
+        log_error("cannot reopen the log: %s", strerror(-err));
     if (number == SIGHUP && !s->options->key_in_environment)
         reload_key(s);
     else if (number == SIGTERM || number == SIGINT ||
@@ -232,7 +231,7 @@ static enum exit_status stay(const struct options *o, struct service *service,
         leave_terminal();
         tell_manager_ready(service, buf_str(line));
     } else {
-        log_warning("nobody waits for the mount on %s any more", o->mountpoint);
+        log_warning("whoever mounted %s is gone; unmounting it", o->mountpoint);
         service_stop(service);
     }
     buf_reset(line);
@@ -249,13 +248,14 @@ static bool logs_to_stderr(const struct options *o)
 }
 
 /* Signals are taken from the time on when there is something to stop. */
-static enum exit_status run(const struct options *o, struct signals *signals,
-                            int *parent_fd, struct buf *line)
+static enum exit_status main_run(const struct options *o,
+                                 struct signals *signals, int *parent_fd,
+                                 struct buf *line)
 {
     pthread_t taker;
     int err = pthread_create(&taker, NULL, take_signals, signals);
     if (err) {
-        (void)buf_appendf(line, "no thread for signals: %s", strerror(err));
+        (void)buf_appendf(line, "cannot start a thread: %s", strerror(err));
         return EXIT_INTERNAL;
     }
     enum exit_status status = service_start(signals->service, o, line);
@@ -276,7 +276,8 @@ static enum exit_status run(const struct options *o, struct signals *signals,
     return status;
 }
 
-static enum exit_status serve(const struct options *o, char *key, int parent_fd)
+static enum exit_status main_serve(const struct options *o, char *key,
+                                   int parent_fd)
 {
     struct signals signals = {.options = o};
     cleanup(buf_done) struct buf line = {.max = LINE_MAX_BYTES};
@@ -288,9 +289,8 @@ static enum exit_status serve(const struct options *o, char *key, int parent_fd)
     enum exit_status status = service_new(o, key, &signals.service, &line);
     options_wipe_key(key);
     if (status == EXIT_MOUNTED)
-        status = run(o, &signals, &parent_fd, &line);
+        status = main_run(o, &signals, &parent_fd, &line);
     service_free(signals.service);
-    plant_for_sanitizers();
     if (parent_fd == NO_PARENT)
         return complain(status, &line);
     if (status != EXIT_MOUNTED)
@@ -344,7 +344,7 @@ static enum exit_status serve_in_background(const struct options *o, char *key)
     cleanup(close_fd) int signal_fd = signalfd(-1, &set, SFD_CLOEXEC);
     if (signal_fd < 0 || pipe2(ends, O_CLOEXEC) < 0) {
         options_wipe_key(key);
-        (void)buf_appendf(&line, "no pipe: %s", strerror(errno));
+        (void)buf_appendf(&line, "cannot create a pipe: %s", strerror(errno));
         return complain(EXIT_INTERNAL, &line);
     }
     pid_t child = fork();
@@ -352,7 +352,7 @@ static enum exit_status serve_in_background(const struct options *o, char *key)
         (void)close(ends[0]);
         close_fd(&signal_fd);
         (void)setsid();
-        return serve(o, key, ends[1]);
+        return main_serve(o, key, ends[1]);
     }
     (void)close(ends[1]);
     options_wipe_key(key);
@@ -429,7 +429,7 @@ int main(int argc, char **argv)
         options_wipe_key(key);
         return complain(status, &error);
     }
-    status = options.foreground ? serve(&options, key, NO_PARENT)
+    status = options.foreground ? main_serve(&options, key, NO_PARENT)
                                 : serve_in_background(&options, key);
     return (int)status;
 }

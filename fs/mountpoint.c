@@ -134,8 +134,8 @@ enum exit_status mountpoint_check(const char *path, struct buf *error)
             return mountpoint_refuse(
                 error, path,
                 "an earlier twelvefs died there and cannot be "
-                "taken away; try fusermount3 -uz");
-        log_warning("took away the mount of an earlier twelvefs that died");
+                "unmounted; try fusermount3 -uz");
+        log_warning("unmounted an earlier twelvefs that died");
     }
     if (stat(path, &st) < 0)
         return mountpoint_refuse(error, path, strerror(errno));
@@ -192,8 +192,8 @@ enum exit_status mountpoint_remount(struct options *o, struct buf *error)
               MS_REMOUNT | flags_of(o->fuse_options, now), NULL) < 0)
         return mountpoint_refuse(error, o->mountpoint, strerror(errno));
     if (o->own_words)
-        log_warning("a remount changes ro, noatime and nodiratime alone; for "
-                    "another %s unmount and mount again",
+        log_warning("a remount can only change ro, noatime and nodiratime; to "
+                    "change %s, unmount and mount again",
                     o->own_words);
     return EXIT_MOUNTED;
 }

@@ -34,12 +34,12 @@ const char options_help[] =
     "       twelvefs login [NAME]\n"
     "Mounts a TwelveLabs account as a directory. SOURCE is NAME: for the\n"
     "account NAME of the configuration file, or any text to show in mounts.\n"
-    "The others say how a mount is, have it look for what is new, and keep\n"
+    "The others show how a mount is, have it look for what is new, and save\n"
     "queries under names in it.\n"
     "\n"
     "  -f              stay in the foreground\n"
     "  -d              stay in the foreground and log every request\n"
-    "  --wait          return when all assets were read, not only the first\n"
+    "  --wait          return when the whole account was read\n"
     "  -h, --help      print this and end\n"
     "  -V, --version   print the version and end\n"
     "\n"
@@ -51,20 +51,20 @@ const char options_help[] =
     "  rpm=60          background requests a minute, at most; more where\n"
     "                  refresh= is below 12s\n"
     "  sweep=60s       pause between two pages of the sweep for edits\n"
-    "  pictures=yes    no: fetch none, whoever reads them\n"
+    "  pictures=yes    no: never download any\n"
     "  picture_cache=1G  bytes of pictures kept (k, M, G: powers of 1000)\n"
     "  base_url=URL    another API (" DEFAULT_BASE_URL ")\n"
     "  key_file=FILE   read the API key from a file only its owner can read\n"
     "  key_command=CMD read the API key from a command's output\n"
-    "  uid=, gid=      whose files they seem to be (yours)\n"
-    "  umask=077       permissions that nobody has\n"
-    "  allow_other     let other users in\n"
+    "  uid=, gid=      owner and group of all files (yours)\n"
+    "  umask=077       permission bits to take away\n"
+    "  allow_other     let other users read it, too\n"
     "  rw              let queries be saved with ln -s, forgotten with rm,\n"
     "                  assets be tagged with setfattr or twelvefs tag\n"
     "  delete=safe     with rw: rmdir deletes an asset that nothing refers "
     "to;\n"
     "                  delete=force: any (delete_rate=60 a minute at most)\n"
-    "  io_uring        take requests by rings, where that is possible\n"
+    "  io_uring        take requests through io_uring, where possible\n"
     "  wait            as --wait\n"
     "  log_level=info  error, warning, info or debug\n"
     "  log_file=FILE   log there, not to stderr or the system log\n"
@@ -97,47 +97,13 @@ void options_done(struct options *o)
     *o = (struct options){0};
 }
 
-enum exit_status options_out_of_memory(struct buf *error)
-{
-    (void)buf_append_str(error, "out of memory");
-    return EXIT_INTERNAL;
-}
-
 static enum exit_status usage(struct buf *error, const char *line)
 {
     (void)buf_append_str(error, line);
     return EXIT_USAGE;
 }
 
-bool options_replace_text(const char *text, char **ret_text)
-{
-    char *copy = strdup(text);
-    if (!copy)
-        return false;
-    free(*ret_text);
-    *ret_text = copy;
-    return true;
-}
-
-bool options_replace_path(const char *text, const char *base, char **ret_path)
-{
-    if (text[0] == '/')
-        return options_replace_text(text, ret_path);
-    bool of_home = strncmp(text, "~/", 2) == 0;
-    cleanup(free_ptr) char *start = of_home ? options_home()
-                                    : base  ? strdup(base)
-                                            : realpath(".", NULL);
-    char *path = NULL;
-    if (!start || !text[0] ||
-        asprintf(&path, "%s/%s", strcmp(start, "/") == 0 ? "" : start,
-                 of_home ? text + 2 : text) < 0)
-        return false;
-    free(*ret_path);
-    *ret_path = path;
-    return true;
-}
-
-/* ---- -o ---- */
+/* The words of -o. */
 
 /* With its commas escaped again, for libfuse takes the list apart anew. */
 static int keep_fuse_option(struct options *o, const char *option)
@@ -243,7 +209,7 @@ static enum exit_status take_options(struct options *o, const char *list,
                                      : EXIT_MOUNTED;
 }
 
-/* ---- defaults, configuration, environment ---- */
+/* Defaults, configuration, environment. */
 
 static int default_cache_dir(char **ret_directory)
 {
@@ -350,7 +316,7 @@ static int set_account(struct options *o, const char *name)
     return options_replace_text(unnamed ? "" : name, &o->account) ? 0 : -ENOMEM;
 }
 
-/* ---- argv ---- */
+/* The command line. */
 
 struct arguments {
     struct buf words; /* of all -o, joined */
@@ -451,7 +417,7 @@ static enum exit_status read_arguments(struct options *o, int argc, char **argv,
         if (c == '?')
             return unknown_option(argv, error);
         if (c == ':')
-            return usage(error, "option -o lacks its value; see --help");
+            return usage(error, "option -o needs a value; see --help");
         if (c == 'o' && add_words(a, optarg))
             return usage(error, "-o: too many options");
         take_letter(o, c, &debug);

@@ -6,7 +6,6 @@
 #include "options_internal.h"
 
 #include <errno.h>
-#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,15 +13,6 @@
 
 #include "base/cleanup.h"
 #include "config.h"
-
-char *options_home(void)
-{
-    const char *home = getenv("HOME");
-    if (home && home[0] == '/')
-        return strdup(home);
-    const struct passwd *me = getpwuid(geteuid()); /* NOLINT(concurrency-*) */
-    return me && me->pw_dir[0] == '/' ? strdup(me->pw_dir) : NULL;
-}
 
 int options_config_directory(char **ret_directory)
 {

@@ -2,7 +2,8 @@
 /*
  * options_internal.h - what options.c (argv, precedence), options_table.c
  * (our own options and their values), options_mount.c (mount(8)'s words),
- * options_config.c (the configuration file) and options_key.c share.
+ * options_config.c (the configuration file), options_key.c and options_text.c
+ * (texts and paths that options are set to) share.
  */
 #ifndef TWELVEFS_OPTIONS_INTERNAL_H
 #define TWELVEFS_OPTIONS_INTERNAL_H

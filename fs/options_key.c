@@ -171,7 +171,7 @@ static enum exit_status key_from_environment(char **ret_key, struct buf *error)
         return accept_key(value, strlen(value), KEY_VARIABLE, ret_key, error);
     (void)buf_append_str(error, KEY_VARIABLE
                          " was read at the start; only a file, a command or a "
-                         "credential can be read anew");
+                         "credential can be read again");
     return EXIT_NO_KEY;
 }
 

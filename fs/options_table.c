@@ -291,7 +291,7 @@ static void explain_value(const struct option_kind *k, const char *value,
                           int err, struct buf *error)
 {
     if (!value)
-        (void)buf_appendf(error, "%s: lacks its %s (use %s)", k->name, k->what,
+        (void)buf_appendf(error, "%s: missing %s (use %s)", k->name, k->what,
                           k->use);
     else if (err == -ERANGE && k->range)
         (void)buf_appendf(error, "%s: %s '%.*s' is out of range (%s)", k->name,
@@ -334,7 +334,7 @@ enum exit_status options_set(struct options *o, const char *name,
     return err ? EXIT_USAGE : EXIT_MOUNTED;
 }
 
-/* ---- what was meant ---- */
+/* What was meant. */
 
 /* Damerau's distance without far swaps: how many slips of a typist are
  * between two words. Both are at most GUESSED_MAX long. */

@@ -57,7 +57,7 @@ struct service {
 };
 
 /* sync starts before the mount does, so it is given the service. */
-static void on_commit(void *ctx, const struct catalogue_diff *diff)
+static void service_on_commit(void *ctx, const struct catalogue_diff *diff)
 {
     struct service *s = ctx;
     mount_committed(s->mount, diff);
@@ -124,12 +124,11 @@ static int open_catalogue(struct service *s, struct directory_fault *ret_fault)
         free(directory);
         return err;
     }
-    if (asprintf(&s->notice,
-                 "the cache %s cannot be used (%s); %s serves for this run",
-                 s->directory,
-                 err == -EXDEV ? "it is on a network file system"
-                               : strerror(-err),
-                 directory) < 0)
+    if (asprintf(
+            &s->notice, "cannot use the cache %s (%s); using %s for this run",
+            s->directory,
+            err == -EXDEV ? "it is on a network file system" : strerror(-err),
+            directory) < 0)
         s->notice = NULL;
     else
         log_warning("%s", s->notice);
@@ -147,7 +146,7 @@ static enum exit_status explain_cache(int err, const char *directory,
         holder_explain(directory, error);
     else if (err == -EPERM && fault->what)
         (void)buf_appendf(error,
-                          "the cache %s isn't safe: %s %s; mend that, or give "
+                          "the cache %s isn't safe: %s %s; mend that, or use "
                           "another -o cache_dir=",
                           directory, fault->path, fault->what);
     else
@@ -198,10 +197,11 @@ static int make_sync(struct service *s, const struct options *o)
         .sweep_ms = o->sweep_ms,
         .walk_parallel = WALK_PARALLEL,
     };
-    return sync_new(s->catalogue, s->api, &config, on_commit, s, &s->sync);
+    return sync_new(s->catalogue, s->api, &config, service_on_commit, s,
+                    &s->sync);
 }
 
-static int make_change(struct service *s, const struct options *o)
+static int service_make_change(struct service *s, const struct options *o)
 {
     const struct change_config config = {
         .directory = s->directory,
@@ -276,8 +276,8 @@ static enum exit_status wire(struct service *s, const struct options *o,
     if (err)
         return explain_cache(err, s->directory, &fault, error);
     if (s->temporary && o->deletion != DELETION_REFUSED) {
-        (void)buf_append_str(error, "delete=: what is deleted is noted in the "
-                                    "cache, which must be one that stays; give "
+        (void)buf_append_str(error, "delete=: deletions are recorded in the "
+                                    "cache, which must be a lasting one; use "
                                     "another -o cache_dir=");
         return EXIT_CACHE;
     }
@@ -288,7 +288,7 @@ static enum exit_status wire(struct service *s, const struct options *o,
     if (!err)
         err = make_sync(s, o);
     if (!err)
-        err = make_change(s, o);
+        err = service_make_change(s, o);
     if (!err)
         err = make_mount(s, o);
     return err ? explain_internal(err, error) : EXIT_MOUNTED;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * service.h - the whole house, wired: catalogue, http, api, sync, media,
+ * service.h - the whole program, wired: catalogue, http, api, sync, media,
  * mount. Started bottom up, taken down in reverse.
  *
  * Shutdown order, which sync's and media's callbacks into the mount dictate:

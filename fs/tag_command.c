@@ -38,7 +38,7 @@ struct tagging {
     char *patch;
 };
 
-/* ---- the words ---- */
+/* The words. */
 
 static bool is_directory(const char *path)
 {
@@ -87,11 +87,11 @@ static enum exit_status add_word(struct buf *patch, char *word, bool marked,
     int err = tag_append(patch, word, value, value ? strlen(value) : 0);
     if (err == -EINVAL)
         (void)buf_appendf(error,
-                          "%s: the API can't keep an empty key or value, nor "
-                          "one that isn't UTF-8",
+                          "%s: the API refuses a key or value that is empty "
+                          "or isn't UTF-8",
                           word);
     else if (err)
-        (void)buf_append_str(error, "too much to set at once");
+        (void)buf_append_str(error, "too many changes at once");
     return err ? EXIT_USAGE : EXIT_MOUNTED;
 }
 
@@ -110,7 +110,7 @@ static enum exit_status make_patch(int count, char **words, bool marked,
     return *ret_patch ? EXIT_MOUNTED : options_out_of_memory(error);
 }
 
-/* ---- the folders ---- */
+/* The folders. */
 
 /* The errno, positive, with a line in why; 0. */
 static int ask_once(const struct tagging *t, const char *folder,
@@ -150,7 +150,7 @@ static void pause_ms(int64_t ms)
     (void)nanosleep(&wait, NULL);
 }
 
-static void show(const struct tagging *t)
+static void tag_show(const struct tagging *t)
 {
     if (t->watched)
         (void)fprintf(stderr, "\rtagged %zu of %zu", t->done, t->count);
@@ -178,7 +178,7 @@ static void tag_folder(struct tagging *t, const char *folder,
         t->status = status;
         (void)fprintf(stderr, "%s%s\n", t->watched ? "\r" : "", buf_str(&why));
     }
-    show(t);
+    tag_show(t);
 }
 
 static void *tag_run(void *ctx)
@@ -238,7 +238,7 @@ enum exit_status tag_command_run(int argc, char **argv, struct buf *error)
     (void)printf("tagged %zu of %zu\n", t.done, t.count);
     if (t.done == t.count)
         return EXIT_MOUNTED;
-    (void)buf_appendf(error, "%zu of %zu weren't tagged", t.count - t.done,
+    (void)buf_appendf(error, "%zu of %zu were not tagged", t.count - t.done,
                       t.count);
     return t.status;
 }

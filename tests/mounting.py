@@ -48,8 +48,9 @@ class Mount:
         self.options["cache_dir"] = cache_dir or self.home / "cache"
         self.env = {k: v for k, v in os.environ.items()
                     if not k.startswith(("TWELVE", "NOTIFY"))}
-        if os.environ.get("TWELVEFS_PLANTED"):  # see test_planted.py
-            self.env["TWELVEFS_PLANT"] = os.environ["TWELVEFS_PLANTED"]
+        if os.environ.get("TWELVEFS_TEST_FAILPOINT"):  # see test_failpoints.py
+            self.env["TWELVEFS_FAILPOINT"] = os.environ[
+                "TWELVEFS_TEST_FAILPOINT"]
         self.env["XDG_CONFIG_HOME"] = str(self.home / "config")
         if standin is not None:
             self.env.update(standin.env())

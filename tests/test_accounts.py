@@ -159,7 +159,7 @@ def test_a_kept_key_is_read_anew_at_sighup(standin, home):
     with Mount(server, env={"TWELVE_LABS_API_KEY": "",
                             "XDG_CONFIG_HOME": str(home.path / "config")}) as m:
         m.process.send_signal(signal.SIGHUP)
-        within(PATIENCE_S, lambda: "read the API key anew" in m.log())
+        within(PATIENCE_S, lambda: "read the API key again" in m.log())
 
 
 def test_a_base_url_without_a_version_is_guessed(standin, home):

@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: MIT
-"""What a sanitizer would find in the daemon does fail a test: a fault of each
-kind is planted, at the end of its run."""
+"""What a sanitizer would find in the daemon does fail a test: canary.c has a
+fault of each kind, at the end of its run."""
 import os
 import subprocess
 import sys
 
 import pytest
 
-from planting import ROOT, SANITIZERS, build_planted
+from failpoints import ROOT, SANITIZERS, build_with_failpoints
 
 FAULTS = {"address": [("overflow", "heap-buffer-overflow"),
                       ("leak", "LeakSanitizer")],
@@ -23,11 +23,11 @@ def run_test(fault):
     return subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider",
          str(ROOT / "tests" / TEST)],
-        env={**os.environ, "TWELVEFS_BUILD": str(build_planted()),
-             "TWELVEFS_PLANTED": fault}, capture_output=True, text=True)
+        env={**os.environ, "TWELVEFS_BUILD": str(build_with_failpoints()),
+             "TWELVEFS_TEST_FAILPOINT": fault}, capture_output=True, text=True)
 
 
-def test_no_finding_where_nothing_is_planted():
+def test_no_finding_without_a_failpoint():
     result = run_test("")
     assert result.returncode == 0, result.stdout
 

@@ -102,7 +102,7 @@ def test_a_damaged_cache_is_set_aside_and_rebuilt(standin, tmp_path, damage):
             whole(m, server)
         else:
             good, count = right_or_an_error(m, server)
-            assert good == ("the kept file is damaged" not in m.log())
+            assert good == ("the cache file is damaged" not in m.log())
             assert not good or count == ASSETS
     with Mount(server, cache_dir=tmp_path / "c") as m:
         whole(m, server)
@@ -134,7 +134,7 @@ def test_a_cache_directory_that_cannot_be_written(standin, tmp_path):
     blocked.write_text("")
     with Mount(server, cache_dir=blocked / "c") as m:
         whole(m, server)
-        assert "serves for this run" in m.log()
+        assert "for this run" in m.log()
 
 
 def test_a_full_disk(standin, tmp_path):

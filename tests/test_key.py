@@ -109,7 +109,7 @@ def test_a_new_key_is_read_without_unmounting(standin, tmp_path):
         assert m.status()["stale_because"] == os.strerror(errno.EACCES)
         secret.write_text(server.key + "\n")
         m.process.send_signal(signal.SIGHUP)
-        within(10, lambda: "read the API key anew" in m.log())
+        within(10, lambda: "read the API key again" in m.log())
         m.refresh()
         assert not m.status()["stale_because"]
         assert sorted(os.listdir(opened)) == sorted(os.listdir(m.path))
@@ -118,7 +118,7 @@ def test_a_new_key_is_read_without_unmounting(standin, tmp_path):
 
         secret.chmod(0o644)
         m.process.send_signal(signal.SIGHUP)
-        within(10, lambda: "the key stays as it was" in m.log())
+        within(10, lambda: "keeping the old key" in m.log())
         m.refresh()
         m.stop()
         assert KEY not in m.log() and server.key not in m.log()

@@ -174,7 +174,7 @@ def test_a_cache_that_had_to_go_elsewhere_is_said(standin, tmp_path, point):
                  {**env, "TMPDIR": "/tmp"})
     assert result.returncode == 0
     line, = result.stderr.splitlines()
-    assert str(blocked) in line and "serves for this run" in line
+    assert str(blocked) in line and "for this run" in line
 
 
 def test_the_service_manager_is_told(standin):

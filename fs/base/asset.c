@@ -6,6 +6,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/ascii.h"
 #include "base/cleanup.h"
 
 #define URL_MAX_BYTES 8000
@@ -43,17 +44,6 @@ int asset_type_parse(const char *name, enum asset_type *ret_type)
         }
     }
     return -ENOENT;
-}
-
-/* ASCII only: the meaning of bytes must not depend on the locale. */
-static bool is_alnum(unsigned char c)
-{
-    return (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z');
-}
-
-static unsigned char to_lower(unsigned char c)
-{
-    return c >= 'A' && c <= 'Z' ? (unsigned char)(c | 0x20) : c;
 }
 
 static bool equals_nocase(const char *text, size_t len, const char *word)
@@ -140,7 +130,7 @@ static size_t host_len(const char *text, size_t len)
     bool literal = len > 0 && text[0] == '[';
     const char *others = literal ? ":." : ".-_";
     size_t i = literal ? 1 : 0;
-    while (i < len && (is_alnum((unsigned char)text[i]) ||
+    while (i < len && (ascii_is_alnum(text[i]) ||
                        (text[i] != '\0' && strchr(others, text[i]))))
         i++;
     if (!literal)
@@ -157,7 +147,7 @@ static bool is_clean_authority(const char *text, size_t len)
     if (text[i] != ':' || len - i > strlen(":65535"))
         return false;
     for (i++; i < len; i++) {
-        if (text[i] < '0' || text[i] > '9')
+        if (!ascii_is_digit(text[i]))
             return false;
     }
     return true;
@@ -225,6 +215,6 @@ void asset_picture_extension(const char *url, char *out)
         !is_picture_extension(url + dot, end - dot))
         return;
     for (size_t i = dot; i < end; i++)
-        out[i - dot] = (char)to_lower((unsigned char)url[i]);
+        out[i - dot] = ascii_lower(url[i]);
     out[end - dot] = '\0';
 }

@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/ascii.h"
+
 #define BUF_FIRST_CAPACITY 64
 
 void buf_init(struct buf *b, size_t max)
@@ -65,9 +67,9 @@ int buf_reserve(struct buf *b, size_t extra)
 
 int buf_append(struct buf *b, const void *bytes, size_t len)
 {
-    int error = buf_reserve(b, len);
-    if (error)
-        return error;
+    int err = buf_reserve(b, len);
+    if (err)
+        return err;
     if (len)
         memcpy(b->data + b->len, bytes, len);
     b->len += len;
@@ -94,14 +96,26 @@ int buf_appendf(struct buf *b, const char *format, ...)
     if (len < 0)
         return -ENOMEM;
 
-    int error = buf_reserve(b, (size_t)len);
-    if (error)
-        return error;
+    int err = buf_reserve(b, (size_t)len);
+    if (err)
+        return err;
     va_start(arguments, format);
     (void)vsnprintf(b->data + b->len, (size_t)len + 1, format, arguments);
     va_end(arguments);
     b->len += (size_t)len;
     return 0;
+}
+
+int buf_append_url(struct buf *b, const char *text, size_t len)
+{
+    int err = 0;
+    for (size_t i = 0; !err && i < len; i++) {
+        char c = text[i];
+        bool plain = ascii_is_alnum(c) || (c != '\0' && strchr("-._~", c));
+        err = plain ? buf_append_char(b, c)
+                    : buf_appendf(b, "%%%02X", (unsigned char)c);
+    }
+    return err;
 }
 
 const char *buf_str(const struct buf *b)

@@ -41,6 +41,10 @@ int buf_append_char(struct buf *b, char c);
 int buf_appendf(struct buf *b, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
+/* Appends bytes as they stand in a URL's path or query: %XX for all but
+ * RFC 3986's unreserved characters. */
+int buf_append_url(struct buf *b, const char *text, size_t len);
+
 /* The text, "" when nothing was appended. Borrowed until the next change. */
 const char *buf_str(const struct buf *b);
 

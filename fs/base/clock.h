@@ -30,10 +30,8 @@ bool clock_cond_wait(pthread_cond_t *cond, pthread_mutex_t *mutex,
  * dropped) to seconds since 1970. 0, or -EINVAL for anything else. */
 int clock_parse_rfc3339(const char *text, size_t len, int64_t *ret_s);
 
-/* HTTP date (the three forms of RFC 9110, section 5.6.7). 0 or -EINVAL. */
-int clock_parse_http_date(const char *text, size_t len, int64_t *ret_s);
-
-/* "2026-08-01T10:30:00Z"; out needs CLOCK_RFC3339_SIZE bytes. */
+/* "2026-08-01T10:30:00Z"; out needs CLOCK_RFC3339_SIZE bytes. A second of a
+ * year that no int holds is written as that of 1970. */
 #define CLOCK_RFC3339_SIZE 32
 void clock_format_rfc3339(int64_t s, char *out);
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * digest.h - SHA-256 of a few texts, as hex. The door to libcrypto.
+ * digest.h - SHA-256 of a few texts, as hex. The adapter to libcrypto.
  */
 #ifndef TWELVEFS_DIGEST_H
 #define TWELVEFS_DIGEST_H

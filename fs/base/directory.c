@@ -36,7 +36,7 @@ int directory_make(const char *path)
     return make_one(path);
 }
 
-/* ---- whose it is --------------------------------------------------------- */
+/* Whose it is. */
 
 /* Within a user namespace that root isn't mapped into, what belongs to root
  * seems to belong to the overflow user. */
@@ -96,7 +96,7 @@ static const char *find_fault(const struct stat *st)
                                             : NULL;
 }
 
-/* ---- the way there ------------------------------------------------------- */
+/* The way there. */
 
 struct way {
     char at[PATH_MAX];   /* resolved so far; "" is the root */
@@ -112,7 +112,7 @@ static void leave_last(struct way *w)
 }
 
 /* Takes the next component over from rest to at; false at the end. */
-static bool step(struct way *w, int *ret_err)
+static bool way_step(struct way *w, int *ret_err)
 {
     size_t skip = strspn(w->rest, "/");
     size_t len = strcspn(w->rest + skip, "/");
@@ -134,7 +134,7 @@ static bool step(struct way *w, int *ret_err)
     return true;
 }
 
-static int follow(struct way *w)
+static int way_follow(struct way *w)
 {
     char target[PATH_MAX];
     ssize_t len = readlink(w->at, target, sizeof(target) - 1);
@@ -156,7 +156,7 @@ static int follow(struct way *w)
 }
 
 /* 0, -ENOENT where there is nothing more to look at, or another errno. */
-static int look(struct way *w, struct directory_fault *ret_fault)
+static int way_look(struct way *w, struct directory_fault *ret_fault)
 {
     struct stat st;
     const char *path = w->at[0] ? w->at : "/";
@@ -168,7 +168,7 @@ static int look(struct way *w, struct directory_fault *ret_fault)
         ret_fault->what = what;
         return -EPERM;
     }
-    return S_ISLNK(st.st_mode) ? follow(w) : 0;
+    return S_ISLNK(st.st_mode) ? way_follow(w) : 0;
 }
 
 int directory_check(const char *path, struct directory_fault *ret_fault)
@@ -180,7 +180,7 @@ int directory_check(const char *path, struct directory_fault *ret_fault)
         return -ENAMETOOLONG;
     int err;
     do
-        err = look(&w, ret_fault);
-    while (!err && step(&w, &err) && !err);
+        err = way_look(&w, ret_fault);
+    while (!err && way_step(&w, &err) && !err);
     return err == -ENOENT || err == -ENOTDIR ? 0 : err;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * hash.h - 64-bit hashes, for tables and against accidents, not against malice
- * (digest.h is). The door to libxxhash.
+ * (digest.h is). The adapter to libxxhash.
  */
 #ifndef TWELVEFS_HASH_H
 #define TWELVEFS_HASH_H

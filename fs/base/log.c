@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/file.h"
 
 #define LOG_LINE_SIZE 2048
 
@@ -57,20 +58,6 @@ static int syslog_priority(enum log_level level)
     return LOG_DEBUG;
 }
 
-/* One write per line, so that lines of several threads don't mingle. */
-static void write_line(int fd, const char *line, size_t len)
-{
-    while (len > 0) {
-        ssize_t written = write(fd, line, len);
-        if (written < 0 && errno == EINTR)
-            continue;
-        if (written <= 0)
-            return;
-        line += written;
-        len -= (size_t)written;
-    }
-}
-
 void log_write(enum log_level level, const char *format, ...)
 {
     if (level > log_level)
@@ -100,8 +87,9 @@ void log_write(enum log_level level, const char *format, ...)
         syslog(syslog_priority(level), "%s", line + prefix);
     } else {
         line[len] = '\n';
-        write_line(log_target == LOG_TO_FILE ? log_fd : STDERR_FILENO, line,
-                   len + 1);
+        /* One write per line, so that lines of several threads don't mingle. */
+        (void)file_write_all(log_target == LOG_TO_FILE ? log_fd : STDERR_FILENO,
+                             line, len + 1);
     }
     errno = saved_errno;
 }
@@ -128,7 +116,7 @@ const char *log_quote(const char *text, size_t len, char *out, size_t size)
     }
 
     size_t at = 0;
-    size_t cut_at = 1; /* the last place where the cut mark still fits */
+    size_t cut_at = 1; /* the last index at which the cut mark fits */
     out[at++] = '"';
     for (size_t i = 0; i < len; i++) {
         char piece[5];

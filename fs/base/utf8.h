@@ -61,7 +61,7 @@ static inline size_t utf8_encode(uint32_t code, char out[4])
 static inline size_t utf8_decode(const char *text, size_t len,
                                  uint32_t *ret_code)
 {
-    static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
+    static const uint32_t min[] = {0, 0, 0x80, 0x800, 0x10000};
     if (len == 0)
         return 0;
     unsigned char first = (unsigned char)text[0];
@@ -80,7 +80,7 @@ static inline size_t utf8_decode(const char *text, size_t len,
             return 0;
         code = code << 6 | ((unsigned char)text[i] & 0x3f);
     }
-    if (code < least[count] || code > 0x10ffff)
+    if (code < min[count] || code > 0x10ffff)
         return 0;
     *ret_code = code;
     return count;

@@ -2,13 +2,8 @@
 #include "catalogue/catalogue.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <limits.h>
-#include <poll.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -17,14 +12,6 @@
 #include "base/directory.h"
 #include "base/log.h"
 #include "catalogue/catalogue_internal.h"
-
-#define LOCK_FILE "catalogue.lock"
-
-/* An unmount is over before its daemon is, which has a log to write back:
- * whoever mounts again at once waits for it. */
-#define PATIENCE_MS        2000
-#define PATIENCE_ENDING_MS 10000
-#define ASK_AGAIN_MS       10
 
 static int make_directory(const char *directory)
 {
@@ -38,94 +25,6 @@ static int make_directory(const char *directory)
     if (!S_ISDIR(st.st_mode))
         return -ENOTDIR;
     return st.st_uid == geteuid() && !(st.st_mode & 022) ? 0 : -EACCES;
-}
-
-void catalogue_note(struct catalogue *c, char word)
-{
-    if (pwrite(c->lock_fd, &word, 1, 0) != 1)
-        log_debug("catalogue: lock file not written: %s", strerror(errno));
-}
-
-/* The signals that end a daemon are blocked until there is one to end. */
-static bool is_asked_to_end(void)
-{
-    sigset_t pending;
-
-    return sigpending(&pending) == 0 && (sigismember(&pending, SIGTERM) == 1 ||
-                                         sigismember(&pending, SIGINT) == 1);
-}
-
-static int lock_file(int fd)
-{
-    int64_t start_ms = clock_mono_ms();
-
-    while (flock(fd, LOCK_EX | LOCK_NB) < 0) {
-        char word = LOCK_OPEN;
-        if (errno != EWOULDBLOCK)
-            return -errno;
-        bool ending = pread(fd, &word, 1, 0) == 1 && word == LOCK_ENDING;
-        if (clock_mono_ms() - start_ms >
-            (ending ? PATIENCE_ENDING_MS : PATIENCE_MS))
-            return -EBUSY;
-        if (is_asked_to_end())
-            return -EINTR;
-        (void)poll(NULL, 0, ASK_AGAIN_MS);
-    }
-    return 0;
-}
-
-/* Locks the directory; answers what the last daemon left in the lock file. */
-static int lock_directory(struct catalogue *c, char *ret_word)
-{
-    char path[PATH_MAX];
-    char word = LOCK_OPEN;
-
-    if (snprintf(path, sizeof(path), "%s/" LOCK_FILE, c->directory) >=
-        (int)sizeof(path))
-        return -ENAMETOOLONG;
-    c->lock_fd = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
-    if (c->lock_fd < 0)
-        return -errno;
-    int err = lock_file(c->lock_fd);
-    if (err)
-        return err;
-    ssize_t len = pread(c->lock_fd, &word, 1, 0);
-    if (len < 0)
-        return -errno;
-    *ret_word = word;
-    return 0;
-}
-
-/* /proc/locks: "1: FLOCK ADVISORY WRITE 1234 08:01:5678 0 EOF". Some file
- * systems have another device there than stat says: the inode must do. */
-pid_t catalogue_holder(const char *directory)
-{
-    char path[PATH_MAX], line[256];
-    struct stat st;
-    pid_t holder = 0;
-
-    if (snprintf(path, sizeof(path), "%s/" LOCK_FILE, directory) >=
-            (int)sizeof(path) ||
-        stat(path, &st) < 0)
-        return 0;
-    FILE *locks = fopen("/proc/locks", "re");
-    while (locks && !holder && fgets(line, sizeof(line), locks)) {
-        long pid;
-        unsigned long long inode;
-        if (sscanf(line, /* NOLINT(cert-err34-c): the kernel's numbers */
-                   "%*s FLOCK %*s %*s %ld %*x:%*x:%llu", &pid, &inode) == 2 &&
-            pid > 0 && inode == st.st_ino)
-            holder = (pid_t)pid;
-    }
-    if (locks)
-        (void)fclose(locks);
-    return holder;
-}
-
-void catalogue_mark_damaged(struct catalogue *c)
-{
-    atomic_store(&c->damaged, true);
-    catalogue_note(c, LOCK_DAMAGED);
 }
 
 static int load(struct catalogue *c, const char *name, int64_t *ret_value)
@@ -166,7 +65,8 @@ static int load_counters(struct catalogue *c)
     return err;
 }
 
-static int on_commit(void *ctx, sqlite3 *handle, const char *name, int pages)
+static int catalogue_on_commit(void *ctx, sqlite3 *handle, const char *name,
+                               int pages)
 {
     struct catalogue *c = ctx;
 
@@ -194,20 +94,20 @@ static int open_and_load(struct catalogue *c, char left)
     return err;
 }
 
-static int start(struct catalogue *c, char left)
+static int catalogue_start(struct catalogue *c, char left)
 {
-    c->judging = true;
+    c->opening = true;
     int err = open_and_load(c, left);
     if (err == -EIO && atomic_load(&c->damaged)) {
         db_close(&c->db);
         err = open_and_load(c, LOCK_DAMAGED);
     }
-    c->judging = false;
+    c->opening = false;
     if (err)
         return err;
-    catalogue_note(c, LOCK_OPEN);
+    lock_note(c, LOCK_OPEN);
     c->opened = true;
-    (void)sqlite3_wal_hook(c->db.handle, on_commit, c);
+    (void)sqlite3_wal_hook(c->db.handle, catalogue_on_commit, c);
     err = checkpoint_start(c);
     return err ? err : readers_open(c);
 }
@@ -236,7 +136,7 @@ int catalogue_open(const char *directory, struct catalogue **ret_catalogue)
     if (!err)
         err = vfs_new(c->path, &c->vfs);
     if (!err)
-        err = start(c, left);
+        err = catalogue_start(c, left);
     if (err) {
         catalogue_close(c);
         return err;
@@ -250,16 +150,15 @@ void catalogue_close(struct catalogue *c)
     if (!c)
         return;
     if (c->opened)
-        catalogue_note(c,
-                       atomic_load(&c->damaged) ? LOCK_DAMAGED : LOCK_ENDING);
-    if (c->in_transaction || c->held)
+        lock_note(c, atomic_load(&c->damaged) ? LOCK_DAMAGED : LOCK_ENDING);
+    if (c->in_transaction || c->deferred)
         catalogue_rollback(c);
     checkpoint_stop(c);
     readers_close(c);
     db_close(&c->db);
     vfs_free(c->vfs);
     if (atomic_load(&c->damaged))
-        catalogue_note(c, LOCK_DAMAGED);
+        lock_note(c, LOCK_DAMAGED);
     fields_done(&c->fields);
     changes_clear(&c->changes);
     close_fd(&c->lock_fd);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * catalogue.h - what is known of the account. The door to SQLite.
+ * catalogue.h - what is known of the account. The adapter to SQLite.
  *
  * Threads. One writer: every call that takes a struct catalogue * and says
  * "writer" is made by the sync thread alone. Any thread reads, through a
@@ -64,7 +64,7 @@
 struct catalogue;
 struct catalogue_reader;
 
-/* ---- life ---------------------------------------------------------- */
+/* Making and freeing. */
 
 /* Opens directory/catalogue.sqlite, creating both (0700, 0600), starts the
  * checkpoint thread. A file that is damaged or of another schema version is
@@ -85,7 +85,7 @@ pid_t catalogue_holder(const char *directory);
 /* After every reader was released. NULL is fine. */
 void catalogue_close(struct catalogue *c);
 
-/* ---- what a commit changed ------------------------------------------ */
+/* What a commit changed. */
 
 enum catalogue_change_kind {
     CATALOGUE_ADDED, /* new row (folder NULL: found by id only), or a row
@@ -118,7 +118,7 @@ struct catalogue_diff {
 
 void catalogue_diff_done(struct catalogue_diff *d);
 
-/* ---- writer ---------------------------------------------------------- */
+/* For the writer. */
 
 int catalogue_begin(struct catalogue *c);
 /* Commits and hands over what changed. On failure the transaction is rolled
@@ -128,14 +128,15 @@ void catalogue_rollback(struct catalogue *c);
 
 /* Ends one step of a longer transaction. Commits like catalogue_commit when
  * that is worth its writes (some thousand rows, half a second) or when the log
- * is to be cut; else holds the transaction: ret_diff is empty, readers see
+ * is to be cut; else keeps the transaction open: ret_diff is empty, readers see
  * nothing of it yet, and the next catalogue_begin goes on with it. Then the
- * writer commits (begin, commit) by catalogue_held_until_ms at the latest, and
+ * writer commits (begin, commit) by catalogue_commit_due_ms at the latest, and
  * before whatever is to be seen at once. With a failure all steps are undone:
  * catalogue_lost_steps says so, once. */
-int catalogue_hold(struct catalogue *c, struct catalogue_diff *ret_diff);
-/* Of clock_mono_ms; CLOCK_NEVER_MS when nothing is held. */
-int64_t catalogue_held_until_ms(const struct catalogue *c);
+int catalogue_commit_later(struct catalogue *c,
+                           struct catalogue_diff *ret_diff);
+/* Of clock_mono_ms; CLOCK_NEVER_MS when nothing is deferred. */
+int64_t catalogue_commit_due_ms(const struct catalogue *c);
 bool catalogue_lost_steps(struct catalogue *c);
 
 /* Inserts or updates by id, inside a transaction. named: the set of assets
@@ -151,8 +152,8 @@ int catalogue_name_all(struct catalogue *c);
 /* -ENOENT when there is no such row. */
 int catalogue_remove(struct catalogue *c, int64_t row);
 
-/* Marks rows seen by a full walk and removes... nothing: the walk asks for
- * the rows it didn't see (ascending, up to max) and judges them itself. */
+/* Marks rows that a full walk saw. It removes nothing: the walk asks for the
+ * rows that it didn't see (ascending, up to max) and decides itself. */
 int catalogue_mark_begin(struct catalogue *c);
 int catalogue_mark(struct catalogue *c, int64_t row);
 int catalogue_unmarked(struct catalogue *c, int64_t *rows, size_t max,
@@ -190,7 +191,7 @@ int catalogue_picture_set(struct catalogue *c, int64_t row,
  * a transaction or not. */
 int catalogue_state_set(struct catalogue *c, const char *name, int64_t value);
 
-/* ---- reader ----------------------------------------------------------- */
+/* For readers. */
 
 /* From a pool; NULL when there is no memory. Holds the newest snapshot. Keep
  * it for one answer, never across a wait. */
@@ -281,9 +282,9 @@ int catalogue_picture_get(struct catalogue_reader *r, int64_t row,
 int64_t catalogue_state(struct catalogue_reader *r, const char *name,
                         int64_t fallback);
 
-/* ---- the predicted list, for sync -------------------------------------- */
+/* The predicted list, for sync. */
 
-/* Position from the oldest: how many rows stand before this place in the
+/* Position from the oldest: how many rows stand before this one in the
  * order (created_s, row), unnamed ones included. */
 int catalogue_rank(struct catalogue_reader *r, int64_t created_s, int64_t row,
                    int64_t *ret_rank);
@@ -294,29 +295,28 @@ int catalogue_count_within(struct catalogue_reader *r, int64_t older_s,
 /* Rows counted, unnamed ones included. */
 int64_t catalogue_total(struct catalogue_reader *r);
 
-struct catalogue_place {
+struct catalogue_slot {
     int64_t row;
     int64_t created_s;
     char *id;
 };
-/* Places strictly between two (exclusive), newest first, at most max; NULL is
- * the end of the list on that side. Freed with catalogue_places_free. */
+/* Slots strictly between two (exclusive), newest first, at most max; NULL is
+ * the end of the list on that side. Freed with catalogue_slots_free. */
 int catalogue_between(struct catalogue_reader *r,
-                      const struct catalogue_place *newer,
-                      const struct catalogue_place *older, size_t max,
-                      struct catalogue_place **ret_places, size_t *ret_count);
+                      const struct catalogue_slot *newer,
+                      const struct catalogue_slot *older, size_t max,
+                      struct catalogue_slot **ret_slots, size_t *ret_count);
 /* Unfinished assets, newest first, at most max. */
 int catalogue_unfinished(struct catalogue_reader *r, size_t max,
-                         struct catalogue_place **ret_places,
-                         size_t *ret_count);
+                         struct catalogue_slot **ret_slots, size_t *ret_count);
 /* Assets with URLs that were received up to latest_s, those of this row's type
  * first and then those that stand nearest to it, from a stretch of the list
  * around it; without itself, at most max. */
 int catalogue_neighbours(struct catalogue_reader *r,
                          const struct catalogue_entry *of, int64_t latest_s,
-                         size_t max, struct catalogue_place **ret_places,
+                         size_t max, struct catalogue_slot **ret_slots,
                          size_t *ret_count);
-void catalogue_places_free(struct catalogue_place *places, size_t count);
+void catalogue_slots_free(struct catalogue_slot *slots, size_t count);
 
 /* The library's, as it runs. */
 const char *catalogue_library_version(void);

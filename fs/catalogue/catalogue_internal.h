@@ -2,8 +2,9 @@
 /*
  * catalogue_internal.h - what the catalogue's files share.
  *
- * catalogue.c  life: lock file, counters, commit times
- * schema.c     the tables; opening, judging and setting aside a file
+ * catalogue.c  life: counters, commit times
+ * lock.c       one daemon a directory
+ * schema.c     the tables; opening a file, or setting it aside
  * vfs.c        SQLite's way to its file: pages with checksums, nothing mapped
  * statement.c  prepared statements, binding, SQLite's codes to errno
  * writer.c     transactions, put, remove, marks, state
@@ -12,7 +13,7 @@
  * condition.c  queries as SQL conditions
  * field.c      field names seen, values of the fields asked for
  * reader.c     the pool of readers; entries, listings, queries
- * place.c      the predicted list
+ * order.c      the predicted list
  * link.c       saved links
  * picture.c    what pictures' bytes were
  * checkpoint.c the thread that keeps the write-ahead log short
@@ -40,7 +41,7 @@
 
 struct vfs;
 
-/* ---- statement.c ------------------------------------------------------ */
+/* statement.c */
 
 #define FIELD_MAX_NAMES 10000
 #define FIELD_SHAPES    1024
@@ -96,8 +97,8 @@ enum statement {
     S_OLDER_EQUAL,
     S_NEWER,
     S_NEWER_EQUAL,
-    S_PLACES_EQUAL,
-    S_PLACES_OLDER,
+    S_SLOTS_EQUAL,
+    S_SLOTS_OLDER,
     S_UNFINISHED,
     S_PICTURE_GET,
     S_PICTURE_SET,
@@ -167,7 +168,7 @@ int db_prepare(struct db *d, const char *sql, sqlite3_stmt **ret_statement);
 
 void db_close(struct db *d);
 
-/* ---- schema.c --------------------------------------------------------- */
+/* schema.c */
 
 /* Opens a connection with everything set. */
 int schema_connect(struct catalogue *c, struct db *ret_db);
@@ -176,28 +177,25 @@ int schema_connect(struct catalogue *c, struct db *ret_db);
  * what isn't. left: the lock file's word. */
 int schema_open(struct catalogue *c, char left);
 
-/* Whether a database's first bytes say that its pages have checksums. */
-bool header_has_sums(const unsigned char head[HEADER_BYTES]);
-
-/* ---- vfs.c ------------------------------------------------------------ */
+/* vfs.c */
 
 /* For the connections to one file, which must be closed before. */
 int vfs_new(const char *path, struct vfs **ret_vfs);
 const char *vfs_name(const struct vfs *v);
 void vfs_free(struct vfs *v); /* NULL is fine */
+/* Whether a database's first bytes say that its pages have checksums. */
+bool vfs_header_has_sums(const unsigned char head[HEADER_BYTES]);
 
-/* ---- writer.c --------------------------------------------------------- */
+/* writer.c */
 
 /* After a commit: readers begin anew, the log may be cut. Needs
  * changes_before as it was at the begin. */
 void writer_written(struct catalogue *c);
-/* A failure is the end of its transaction. */
-int writer_spoil(struct catalogue *c, int err);
 /* One statement, as its own transaction or within the open one. */
 int writer_run(struct catalogue *c, enum statement which,
                const struct value *values, size_t count);
 
-/* ---- changes.c -------------------------------------------------------- */
+/* changes.c */
 
 /* How a row stood before the transaction first touched it. */
 struct touched {
@@ -226,17 +224,19 @@ struct counters {
     int64_t total;         /* rows, unnamed ones too */
 };
 
-/* Notes a row before its first change. fresh: it was just inserted. The
+/* Notes a row before its first change. is_new: it was just inserted. The
  * answer is valid until the next call. */
-int changes_touch(struct catalogue *c, int64_t row, bool fresh,
+int changes_touch(struct catalogue *c, int64_t row, bool is_new,
                   struct touched **ret_touched);
 /* The transaction's difference; counts into `counters`, and sets `listing`
  * for each type whose listing is another now. */
 int changes_diff(struct catalogue *c, struct catalogue_diff *diff,
                  struct counters *counters, bool listing[ASSET_TYPE_COUNT]);
 void changes_clear(struct changes *changes);
+/* A failure is the end of its transaction. Answers err. */
+int changes_spoil(struct catalogue *c, int err);
 
-/* ---- field.c ---------------------------------------------------------- */
+/* field.c */
 
 struct field_name {
     char *name;
@@ -269,11 +269,11 @@ struct field_names {
 int fields_load(struct catalogue *c);
 void fields_done(struct field_names *names);
 /* Notes an object's field names, writes its values of the indexed fields. */
-int fields_put(struct catalogue *c, int64_t row, bool fresh,
+int fields_put(struct catalogue *c, int64_t row, bool is_new,
                const struct asset *a);
 int fields_remove(struct catalogue *c, int64_t row);
 
-/* ---- folder.c --------------------------------------------------------- */
+/* folder.c */
 
 /* The index of names is one for each block of rows (folder.c). */
 #define FOLDER_BLOCK_BITS 18
@@ -303,7 +303,7 @@ int folder_take(struct catalogue *c, int64_t row, const char *folder);
 /* Whether a folder name was made from this safe name. */
 bool folder_is_of(const char *folder, const char *safe);
 
-/* ---- checkpoint.c ----------------------------------------------------- */
+/* checkpoint.c */
 
 int checkpoint_start(struct catalogue *c);
 void checkpoint_stop(struct catalogue *c);
@@ -315,7 +315,7 @@ bool checkpoint_is_cutting(struct catalogue *c);
  * end. */
 void checkpoint_let(struct catalogue *c);
 
-/* ---- catalogue.c ------------------------------------------------------ */
+/* lock.c */
 
 /* What the lock file says of the last daemon: */
 #define LOCK_OPEN    'o' /* it had the file open */
@@ -323,12 +323,15 @@ void checkpoint_let(struct catalogue *c);
 #define LOCK_DAMAGED 'd' /* it found the file damaged */
 #define LOCK_ASIDE   'a' /* it set the file aside and was making another */
 
-void catalogue_note(struct catalogue *c, char word);
+/* Locks the directory, waiting for a daemon that ends; answers what the last
+ * one left in the lock file. */
+int lock_directory(struct catalogue *c, char *ret_word);
+void lock_note(struct catalogue *c, char word);
 
 /* The next open sets the file aside. Any thread. */
 void catalogue_mark_damaged(struct catalogue *c);
 
-/* ---- the whole --------------------------------------------------------- */
+/* The catalogue itself. */
 
 struct catalogue_reader {
     struct db *db; /* its own connection, or the writer's */
@@ -361,16 +364,16 @@ struct catalogue {
     struct vfs *vfs;
     bool opened;
     _Atomic bool damaged;
-    bool judging; /* opening: damage is no news, it is looked for */
+    bool opening; /* damage is no news, it is looked for */
 
     /* the writer's alone */
     struct db db;
     struct catalogue_reader own; /* of the writer's connection */
     bool in_transaction;
-    bool held;      /* between its steps */
-    bool has_steps; /* held before, and not committed yet */
+    bool deferred;  /* between its steps */
+    bool has_steps; /* deferred before, and not committed yet */
     bool lost;      /* a rollback took such steps with it */
-    int64_t held_until_ms;
+    int64_t commit_due_ms;
     int failed; /* the transaction can only be rolled back */
     int wal_pages;
     int64_t changes_before; /* sqlite3_total_changes64 at its begin */

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/log.h"
 
 /* Sizes come from the server: a sum of these can't be made absurd by one. */
 #define SIZE_MAX_BYTES ((int64_t)1 << 50)
@@ -20,7 +21,7 @@ static size_t slot_of(const struct changes *ch, int64_t row)
     return at;
 }
 
-static int grow(struct changes *ch)
+static int changes_grow(struct changes *ch)
 {
     size_t capacity = ch->capacity ? ch->capacity * 2 : 64;
     struct touched *items =
@@ -45,6 +46,21 @@ static void touched_done(struct touched *t)
 {
     free(t->id);
     free(t->folder);
+}
+
+/* SQLite rolls back by itself after some errors: what follows would be written
+ * outside any transaction and be in no diff. So the first failure is the
+ * transaction's end. */
+int changes_spoil(struct catalogue *c, int err)
+{
+    if (err == -EEXIST) {
+        log_error("catalogue: the cache file's tables contradict each other");
+        catalogue_mark_damaged(c);
+        err = -EIO;
+    }
+    if (err && c->in_transaction && !c->failed)
+        c->failed = err;
+    return err;
 }
 
 void changes_clear(struct changes *ch)
@@ -96,20 +112,20 @@ static int standing(struct catalogue *c, int64_t row, struct touched *t)
     return whole ? err : -ENOMEM;
 }
 
-int changes_touch(struct catalogue *c, int64_t row, bool fresh,
+int changes_touch(struct catalogue *c, int64_t row, bool is_new,
                   struct touched **ret_touched)
 {
     struct changes *ch = &c->changes;
 
     if (ch->count == ch->capacity) {
-        int err = grow(ch);
+        int err = changes_grow(ch);
         if (err)
             return err;
     }
     size_t slot = slot_of(ch, row);
     if (!ch->slots[slot]) {
         struct touched t = {.row = row};
-        int err = fresh ? 0 : standing(c, row, &t);
+        int err = is_new ? 0 : standing(c, row, &t);
         if (err) {
             touched_done(&t);
             return err;
@@ -147,8 +163,8 @@ static void count(struct counters *n, const struct touched *t, int by)
 }
 
 /* Moves what both states own into one entry of the diff. */
-static void fill(struct catalogue_change *change, struct touched *before,
-                 struct touched *now)
+static void changes_fill(struct catalogue_change *change,
+                         struct touched *before, struct touched *now)
 {
     struct touched *last = now->existed ? now : before;
 
@@ -173,8 +189,8 @@ static bool links_differ(const struct touched *before,
 }
 
 /* 1 when there is a difference, and its kind. */
-static int kind_of(const struct touched *before, const struct touched *now,
-                   enum catalogue_change_kind *ret_kind)
+static int changes_kind(const struct touched *before, const struct touched *now,
+                        enum catalogue_change_kind *ret_kind)
 {
     if (!before->existed && !now->existed)
         return 0;
@@ -220,14 +236,14 @@ static int diff_one(struct catalogue *c, struct touched *before,
 
     count(counters, before, -1);
     count(counters, &now, 1);
-    if (!err && kind_of(before, &now, &kind)) {
+    if (!err && changes_kind(before, &now, &kind)) {
         bool moved = kind != CATALOGUE_CHANGED && kind != CATALOGUE_RENEWED;
         if (before->folder && moved)
             listing[before->type] = true;
         if (now.folder && moved)
             listing[now.type] = true;
         diff->changes[diff->count].kind = kind;
-        fill(&diff->changes[diff->count++], before, &now);
+        changes_fill(&diff->changes[diff->count++], before, &now);
         if (kind == CATALOGUE_ADDED && before->existed && before->changed)
             err = append_changed(diff);
     }

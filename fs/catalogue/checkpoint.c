@@ -14,6 +14,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/thread.h"
 
 #define LOG_MAX_PAGES ((32 << 20) / 4096)
 #define BUSY_MS       200
@@ -42,7 +43,7 @@ bool checkpoint_is_cutting(struct catalogue *c)
 }
 
 /* True when the log is empty. */
-static bool cut(struct catalogue *c)
+static bool checkpoint_cut(struct catalogue *c)
 {
     struct checkpoint *k = &c->checkpoint;
     sqlite3 *handle = k->db.handle;
@@ -71,7 +72,7 @@ static void wait_retry(struct checkpoint *k)
         ;
 }
 
-static void *run(void *ctx)
+static void *checkpoint_run(void *ctx)
 {
     struct catalogue *c = ctx;
     struct checkpoint *k = &c->checkpoint;
@@ -83,7 +84,7 @@ static void *run(void *ctx)
             continue;
         }
         (void)pthread_mutex_unlock(&k->mutex);
-        bool done = cut(c);
+        bool done = checkpoint_cut(c);
         (void)pthread_mutex_lock(&k->mutex);
         if (done)
             k->wanted = false;
@@ -115,10 +116,10 @@ int checkpoint_start(struct catalogue *c)
     (void)sqlite3_busy_timeout(k->db.handle, BUSY_MS);
     (void)pthread_mutex_init(&k->mutex, NULL);
     clock_cond_init(&k->wake);
-    err = pthread_create(&k->thread, NULL, run, c);
+    err = thread_start(&k->thread, checkpoint_run, c);
     if (err) {
         db_close(&k->db);
-        return -err;
+        return err;
     }
     k->started = true;
     return 0;

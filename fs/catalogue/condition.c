@@ -9,6 +9,7 @@
 
 #include "base/cleanup.h"
 #include "json/scan.h"
+#include "json/text.h"
 
 #define EXPONENT_SHORT 280           /* with 15 digits well within a double's */
 #define EXPONENT_MAX   1000000000000 /* beyond it exponents are alike */
@@ -21,20 +22,16 @@ void condition_values_done(struct condition_values *v)
     *v = (struct condition_values){0};
 }
 
-/* ---- exact texts ------------------------------------------------------------
- */
+/* Exact texts. */
 
 static int exact_string(const struct scan_token *t, struct buf *out)
 {
-    int err = buf_reserve(out, t->len + 1);
+    size_t len;
+    cleanup(free_ptr) char *text = text_decode(t->text, t->len, &len);
+    int err = text ? buf_reserve(out, len + 1) : -ENOMEM;
 
-    if (err)
-        return err;
-    cleanup(free_ptr) char *text = malloc(t->len);
-    if (!text)
-        return -ENOMEM;
-    size_t len = scan_unescape(t->text, t->len, text);
-    err = buf_append_char(out, '=');
+    if (!err)
+        err = buf_append_char(out, '=');
     return err ? err : buf_append(out, text, len);
 }
 
@@ -45,7 +42,7 @@ struct decimal {
     int64_t exponent;
 };
 
-static struct decimal parse_decimal(const char *at, const char *end)
+static struct decimal condition_parse_decimal(const char *at, const char *end)
 {
     struct decimal d = {0};
     bool negative = false;
@@ -74,7 +71,7 @@ static struct decimal parse_decimal(const char *at, const char *end)
 /* "#" sign, digits without zeros at either end, "e", exponent. */
 static int exact_number(const struct scan_token *t, struct buf *out)
 {
-    struct decimal d = parse_decimal(t->text, t->text + t->len);
+    struct decimal d = condition_parse_decimal(t->text, t->text + t->len);
     size_t first = d.len, last = 0;
     const char *point = memchr(d.digits, '.', d.len);
     size_t whole = point ? (size_t)(point - d.digits) : d.len;
@@ -146,8 +143,7 @@ bool condition_exact_is_short(const char *exact, size_t len)
            exponent < EXPONENT_SHORT;
 }
 
-/* ---- conditions
- * --------------------------------------------------------------- */
+/* Conditions. */
 
 struct condition {
     struct buf *sql;
@@ -156,7 +152,7 @@ struct condition {
     int err; /* the first; what follows does nothing */
 };
 
-static void put(struct condition *c, const char *sql)
+static void condition_put(struct condition *c, const char *sql)
 {
     if (!c->err)
         c->err = buf_append_str(c->sql, sql);
@@ -166,7 +162,7 @@ static void put_value(struct condition *c, struct condition_value value)
 {
     struct condition_values *v = c->values;
 
-    put(c, "?");
+    condition_put(c, "?");
     struct condition_value *items =
         c->err ? NULL : reallocarray(v->items, v->count + 1, sizeof(*v->items));
     if (!items) {
@@ -193,7 +189,7 @@ static void put_text(struct condition *c, const char *text, size_t len)
                                           .text_len = len});
 }
 
-static void put_string(struct condition *c, const char *text)
+static void condition_put_string(struct condition *c, const char *text)
 {
     put_text(c, text, strlen(text));
 }
@@ -205,48 +201,49 @@ static void put_types(struct condition *c, const struct query_term *t,
 {
     const char *separator = "";
 
-    put(c, alone ? "a.type IN (" : "+a.type IN (");
+    condition_put(c, alone ? "a.type IN (" : "+a.type IN (");
     for (int i = 0; i < ASSET_TYPE_COUNT; i++) {
         if (!(t->types & 1u << i))
             continue;
-        put(c, separator);
+        condition_put(c, separator);
         put_value(c, (struct condition_value){.kind = CONDITION_BIND_INT,
                                               .integer = i});
         separator = ", ";
     }
-    put(c, ")");
+    condition_put(c, ")");
 }
 
 static void put_ids(struct condition *c, const struct query_term *t)
 {
-    put(c, "a.id IN (");
+    condition_put(c, "a.id IN (");
     for (size_t i = 0; i < t->text_count; i++) {
-        put(c, i > 0 ? ", " : "");
-        put_string(c, t->texts[i]);
+        condition_put(c, i > 0 ? ", " : "");
+        condition_put_string(c, t->texts[i]);
     }
-    put(c, ")");
+    condition_put(c, ")");
 }
 
 static void put_created(struct condition *c, const struct query_term *t)
 {
-    put(c, "a.created >= ");
-    put_string(c, t->texts[0]);
+    condition_put(c, "a.created >= ");
+    condition_put_string(c, t->texts[0]);
     if (t->texts[1][0] == '\0')
         return;
-    put(c, " AND a.created < ");
-    put_string(c, t->texts[1]);
+    condition_put(c, " AND a.created < ");
+    condition_put_string(c, t->texts[1]);
 }
 
 /* The rows that have a value for the field, up to what is asked of it. */
 static void put_field(struct condition *c, const char *field)
 {
-    put(c, c->form == CONDITION_SCAN
+    condition_put(
+        c, c->form == CONDITION_SCAN
                ? "a.row IN (SELECT f.row FROM field f WHERE f.key = "
                  "(SELECT k.key FROM field_key k WHERE k.name = "
                : "EXISTS (SELECT 1 FROM field f WHERE f.row = a.row AND "
                  "f.key = (SELECT k.key FROM field_key k WHERE k.name = ");
-    put_string(c, field);
-    put(c, ")");
+    condition_put_string(c, field);
+    condition_put(c, ")");
 }
 
 static void put_number(struct condition *c, double number)
@@ -260,17 +257,17 @@ static void put_range(struct condition *c, const struct query_term *t)
 {
     put_field(c, t->field);
     if (!isinf(t->low) || t->low > 0) {
-        put(c, " AND f.value >= ");
+        condition_put(c, " AND f.value >= ");
         put_number(c, t->low);
     }
     if (!isinf(t->high) || t->high < 0) {
-        put(c, " AND f.value <= ");
+        condition_put(c, " AND f.value <= ");
         put_number(c, t->high);
     } else {
-        put(c, " AND f.value < ");
+        condition_put(c, " AND f.value < ");
         put_text(c, "", 0);
     }
-    put(c, ")");
+    condition_put(c, ")");
 }
 
 /* What a text of an EXACT term may be meant as: a string or a word, and the
@@ -324,12 +321,12 @@ static void put_values(struct condition *c, const struct query_term *t,
         c->err = find_meaning(t->texts[i], &m);
         if (c->err)
             return;
-        put(c, separator);
+        condition_put(c, separator);
         put_text(c, m.text.data, m.text.len);
         separator = ", ";
         if (m.number.len == 0 || (which == WHICH_SHORT && is_long(&m)))
             continue;
-        put(c, separator);
+        condition_put(c, separator);
         put_number(c, strtod(t->texts[i], NULL));
     }
 }
@@ -344,7 +341,7 @@ static bool put_longs(struct condition *c, const struct query_term *t)
         c->err = find_meaning(t->texts[i], &m);
         if (c->err || !is_long(&m))
             continue;
-        put(c, any ? ", " : " AND (f.exact IN (");
+        condition_put(c, any ? ", " : " AND (f.exact IN (");
         put_text(c, m.number.data, m.number.len);
         any = true;
     }
@@ -355,28 +352,28 @@ static void put_exact(struct condition *c, const struct query_term *t)
 {
     bool null = false;
 
-    put(c, "(");
+    condition_put(c, "(");
     put_field(c, t->field);
-    put(c, " AND f.value IN (");
+    condition_put(c, " AND f.value IN (");
     put_values(c, t, WHICH_ALL);
-    put(c, ")");
+    condition_put(c, ")");
     bool longs = put_longs(c, t);
-    put(c, longs ? ") OR f.exact = " : " AND f.exact = ");
+    condition_put(c, longs ? ") OR f.exact = " : " AND f.exact = ");
     put_text(c, "", 0);
     if (longs) {
-        put(c, " AND f.value IN (");
+        condition_put(c, " AND f.value IN (");
         put_values(c, t, WHICH_SHORT);
-        put(c, "))");
+        condition_put(c, "))");
     }
-    put(c, ")");
+    condition_put(c, ")");
     for (size_t i = 0; i < t->text_count; i++)
         null |= strcmp(t->texts[i], "null") == 0;
     if (null) {
-        put(c, " OR NOT ");
+        condition_put(c, " OR NOT ");
         put_field(c, t->field);
-        put(c, ")");
+        condition_put(c, ")");
     }
-    put(c, ")");
+    condition_put(c, ")");
 }
 
 static void put_term(struct condition *c, const struct query_term *t,
@@ -390,9 +387,9 @@ static void put_term(struct condition *c, const struct query_term *t,
         put_ids(c, t);
         break;
     case QUERY_FILENAME:
-        put(c, "instr(a.fold, ");
-        put_string(c, t->texts[0]);
-        put(c, ") > 0");
+        condition_put(c, "instr(a.fold, ");
+        condition_put_string(c, t->texts[0]);
+        condition_put(c, ") > 0");
         break;
     case QUERY_CREATED:
         put_created(c, t);
@@ -412,9 +409,9 @@ int condition_write(const struct query *q, enum condition_form form,
     struct condition c = {.sql = sql, .values = values, .form = form};
 
     if (q->count == 0)
-        put(&c, "1");
+        condition_put(&c, "1");
     for (size_t i = 0; i < q->count; i++) {
-        put(&c, i > 0 ? " AND " : "");
+        condition_put(&c, i > 0 ? " AND " : "");
         put_term(&c, &q->terms[i], q->count == 1);
     }
     return c.err;

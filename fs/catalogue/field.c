@@ -14,8 +14,7 @@
 /* Longer texts are cut: no path component can ask for one. */
 #define EXACT_MAX 256
 
-/* ---- names ----------------------------------------------------------------
- */
+/* Names. */
 
 void fields_done(struct field_names *names)
 {
@@ -47,8 +46,8 @@ static size_t position(const struct field_names *names, const char *name,
     return low;
 }
 
-static int keep(struct field_names *names, size_t at, const char *name,
-                int64_t key, int64_t indexed)
+static int field_keep(struct field_names *names, size_t at, const char *name,
+                      int64_t key, int64_t indexed)
 {
     if (names->count == names->capacity) {
         size_t capacity = names->capacity ? names->capacity * 2 : 64;
@@ -81,8 +80,9 @@ int fields_load(struct catalogue *c)
         step = db_step(&c->db, s);
     while (step > 0 && !err) {
         const char *name = (const char *)sqlite3_column_text(s, 0);
-        err = name ? keep(&names, names.count, name, sqlite3_column_int64(s, 1),
-                          sqlite3_column_int64(s, 2))
+        err = name ? field_keep(&names, names.count, name,
+                                sqlite3_column_int64(s, 1),
+                                sqlite3_column_int64(s, 2))
                    : -ENOMEM;
         names.with_values += sqlite3_column_int64(s, 2) != 0;
         step = err ? 0 : db_step(&c->db, s);
@@ -97,17 +97,16 @@ int fields_load(struct catalogue *c)
     return 0;
 }
 
-static int add_name(struct catalogue *c, const char *name, size_t at)
+static int field_add_name(struct catalogue *c, const char *name, size_t at)
 {
     int err = db_run(&c->db, S_KEY_ADD, VALUES(TEXT(name)));
 
     return err ? err
-               : keep(&c->fields, at, name,
-                      sqlite3_last_insert_rowid(c->db.handle), 0);
+               : field_keep(&c->fields, at, name,
+                            sqlite3_last_insert_rowid(c->db.handle), 0);
 }
 
-/* ---- values ----------------------------------------------------------------
- */
+/* Values. */
 
 static int write_value(struct catalogue *c, int64_t key, int64_t row,
                        struct value v, const char *exact, size_t exact_len)
@@ -200,7 +199,7 @@ static int put_leaf(struct catalogue *c, int64_t row, const struct leaves *w,
         return add_value(c, c->fields.items[at].key, row, t);
     if (found || c->fields.count >= FIELD_MAX_NAMES)
         return 0;
-    return add_name(c, w->path, at);
+    return field_add_name(c, w->path, at);
 }
 
 static int put_leaves(struct catalogue *c, int64_t row, const struct asset *a)
@@ -225,12 +224,12 @@ static uint64_t *shape_slot(struct field_names *names, uint64_t shape)
     return &names->shapes[shape % FIELD_SHAPES];
 }
 
-int fields_put(struct catalogue *c, int64_t row, bool fresh,
+int fields_put(struct catalogue *c, int64_t row, bool is_new,
                const struct asset *a)
 {
     struct field_names *names = &c->fields;
     bool known = a->shape && *shape_slot(names, a->shape) == a->shape;
-    int err = fresh ? 0 : drop_values(c, row);
+    int err = is_new ? 0 : drop_values(c, row);
 
     if (!err && !(known && names->with_values == 0))
         err = put_leaves(c, row, a);
@@ -244,7 +243,8 @@ int fields_remove(struct catalogue *c, int64_t row)
     return drop_values(c, row);
 }
 
-/* ---- indexing ---------------------------------------------------------------
+/*
+ * Indexing.
  *
  * A field's values are gathered in steps, oldest row first. Meanwhile the
  * writer keeps its values up to date like those of an indexed field; readers
@@ -282,7 +282,7 @@ static int set_indexed(struct catalogue *c, int64_t key, int64_t order)
 }
 
 /* Room for one more: the one that was built first goes. */
-static int make_room(struct catalogue *c)
+static int field_make_room(struct catalogue *c)
 {
     struct field_build *b = &c->fields.build;
     size_t count;
@@ -302,9 +302,9 @@ static int start_field(struct catalogue *c, const char *name)
 
     if (found && has_values(&c->fields.items[at]))
         return 0;
-    int err = make_room(c);
+    int err = field_make_room(c);
     if (!err && !found)
-        err = add_name(c, name, at);
+        err = field_add_name(c, name, at);
     if (err)
         return err;
     struct field_name *n = &c->fields.items[at];
@@ -468,5 +468,5 @@ int catalogue_fields_index_step(struct catalogue *c, const char *const *names,
         err = end_build(c);
     if (!err)
         *ret_done = through;
-    return writer_spoil(c, err);
+    return changes_spoil(c, err);
 }

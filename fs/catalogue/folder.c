@@ -41,7 +41,7 @@ int folder_load(struct catalogue *c)
     return err;
 }
 
-static int find(struct catalogue *c, const char *folder)
+static int folder_find(struct catalogue *c, const char *folder)
 {
     int64_t first = atomic_load(&c->first_block), holder;
     int64_t block = atomic_load(&c->last_block);
@@ -58,7 +58,7 @@ static int find(struct catalogue *c, const char *folder)
 int folder_choose(struct catalogue *c, const char *id, const char *safe,
                   struct folder_name *ret_name)
 {
-    int err = find(c, safe);
+    int err = folder_find(c, safe);
 
     ret_name->has_suffix = err == 0;
     if (err == -ENOENT)
@@ -66,7 +66,7 @@ int folder_choose(struct catalogue *c, const char *id, const char *safe,
     if (err)
         return err == -ENOENT ? 0 : err;
     (void)name_with_suffix(safe, id, ret_name->text);
-    err = find(c, ret_name->text);
+    err = folder_find(c, ret_name->text);
     return err == -ENOENT ? 0 : err ? err : -EEXIST;
 }
 
@@ -84,8 +84,8 @@ int folder_refuse(struct catalogue *c, int64_t row, const char *safe,
     /* Two ids that stand for themselves alike (a hash made to collide): the
      * second is found by its id alone. */
     if (!again)
-        log_warning("catalogue: a second asset would be called as another "
-                    "with its id; it is in no listing");
+        log_warning("catalogue: two assets have one folder name, even with "
+                    "their ids; the second is in no listing");
     return db_run(&c->db, S_UNNAMED_SET, VALUES(INT(row), TEXT(safe)));
 }
 

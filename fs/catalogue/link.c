@@ -25,7 +25,7 @@ int catalogue_link_remove(struct catalogue *c, const char *place,
     return sqlite3_changes(c->db.handle) > 0 ? 0 : -ENOENT;
 }
 
-static void fill(sqlite3_stmt *s, struct catalogue_link *link)
+static void link_fill(sqlite3_stmt *s, struct catalogue_link *link)
 {
     link->link = sqlite3_column_int64(s, 0);
     link->created_s = sqlite3_column_int64(s, 1);
@@ -43,7 +43,7 @@ int catalogue_links(struct catalogue_reader *r, const char *place,
     if (step >= 0)
         step = db_step(r->db, s);
     while (step > 0) {
-        fill(s, &link);
+        link_fill(s, &link);
         int err = db_texts(r->db);
         if (err || !fn(ctx, &link)) {
             (void)sqlite3_reset(s);
@@ -54,9 +54,9 @@ int catalogue_links(struct catalogue_reader *r, const char *place,
     return step;
 }
 
-static int one(struct catalogue_reader *r, enum statement which,
-               const struct value *values, size_t count,
-               struct catalogue_link *ret_link)
+static int link_one(struct catalogue_reader *r, enum statement which,
+                    const struct value *values, size_t count,
+                    struct catalogue_link *ret_link)
 {
     sqlite3_stmt *s;
     int err = reader_row(r, which, values, count, &s);
@@ -64,7 +64,7 @@ static int one(struct catalogue_reader *r, enum statement which,
     if (err)
         return err;
     struct catalogue_link link;
-    fill(s, &link);
+    link_fill(s, &link);
     err = db_texts(r->db);
     if (!err)
         *ret_link = link;
@@ -74,11 +74,11 @@ static int one(struct catalogue_reader *r, enum statement which,
 int catalogue_link_get(struct catalogue_reader *r, const char *place,
                        const char *name, struct catalogue_link *ret_link)
 {
-    return one(r, S_LINK_GET, VALUES(TEXT(place), TEXT(name)), ret_link);
+    return link_one(r, S_LINK_GET, VALUES(TEXT(place), TEXT(name)), ret_link);
 }
 
 int catalogue_link_by_number(struct catalogue_reader *r, int64_t link,
                              struct catalogue_link *ret_link)
 {
-    return one(r, S_LINK_BY_NUMBER, VALUES(INT(link)), ret_link);
+    return link_one(r, S_LINK_BY_NUMBER, VALUES(INT(link)), ret_link);
 }

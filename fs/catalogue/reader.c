@@ -12,7 +12,7 @@
 #define POOL_READY 6  /* … and opened at the start */
 #define SQL_MAX    (64 << 10)
 
-/* ---- pool ---------------------------------------------------------------- */
+/* Pool. */
 
 /* SQLite ends a transaction by itself after some errors: ask it. */
 static bool has_snapshot(const struct catalogue_reader *r)
@@ -167,7 +167,7 @@ void readers_close(struct catalogue *c)
     }
 }
 
-/* ---- one row ------------------------------------------------------------- */
+/* One row. */
 
 int reader_bind(struct catalogue_reader *r, enum statement which,
                 const struct value *values, size_t count,
@@ -274,8 +274,7 @@ int catalogue_body(struct catalogue_reader *r, int64_t row, struct buf *out)
     return err;
 }
 
-/* ---- listings --------------------------------------------------------------
- */
+/* Listings. */
 
 int catalogue_list(struct catalogue_reader *r, enum asset_type type,
                    int64_t after, catalogue_entry_fn *fn, void *ctx)
@@ -306,8 +305,7 @@ int catalogue_list(struct catalogue_reader *r, enum asset_type type,
     return step;
 }
 
-/* ---- queries ---------------------------------------------------------------
- */
+/* Queries. */
 
 static int bind_query(sqlite3_stmt *s, const struct condition_values *values,
                       int64_t last)
@@ -430,8 +428,7 @@ int catalogue_select(struct catalogue_reader *r, const struct query *q,
     return 0;
 }
 
-/* ---- fields, state ----------------------------------------------------------
- */
+/* Fields, state. */
 
 static int reader_integer(struct catalogue_reader *r, enum statement which,
                           const char *name, int64_t *ret_integer)

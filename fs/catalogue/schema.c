@@ -125,8 +125,7 @@ static int answers(struct db *d, const char *pragma, const char *expected)
     return (code & 0xff) == SQLITE_NOMEM ? -ENOMEM : err;
 }
 
-/* ---- what a file is ------------------------------------------------------
- */
+/* What a file is. */
 
 enum verdict {
     VERDICT_EMPTY,
@@ -136,10 +135,8 @@ enum verdict {
 };
 
 /* Offsets are those of SQLite's file format. */
-#define AT_PAGE_BYTES 16
-#define AT_RESERVED   20
-#define AT_VERSION    60
-#define AT_APP_ID     68
+#define AT_VERSION 60
+#define AT_APP_ID  68
 
 static uint32_t big_endian(const unsigned char *at)
 {
@@ -147,14 +144,7 @@ static uint32_t big_endian(const unsigned char *at)
            (uint32_t)at[2] << 8 | at[3];
 }
 
-bool header_has_sums(const unsigned char head[HEADER_BYTES])
-{
-    return head[AT_PAGE_BYTES] == PAGE_BYTES >> 8 &&
-           head[AT_PAGE_BYTES + 1] == (PAGE_BYTES & 0xff) &&
-           head[AT_RESERVED] == PAGE_RESERVED;
-}
-
-static enum verdict judge(const unsigned char *head, ssize_t len)
+static enum verdict schema_verdict(const unsigned char *head, ssize_t len)
 {
     static const char magic[] = "SQLite format 3";
 
@@ -165,7 +155,7 @@ static enum verdict judge(const unsigned char *head, ssize_t len)
     if (big_endian(head + AT_APP_ID) != CATALOGUE_APP_ID ||
         big_endian(head + AT_VERSION) != CATALOGUE_SCHEMA)
         return VERDICT_FOREIGN;
-    return header_has_sums(head) ? VERDICT_SOUND : VERDICT_DAMAGED;
+    return vfs_header_has_sums(head) ? VERDICT_SOUND : VERDICT_DAMAGED;
 }
 
 /* Takes what it can from the file that was set aside: the row numbers, so that
@@ -287,8 +277,8 @@ static int set_aside(struct catalogue *c, const struct names *n,
     if (!err)
         err = renamed(c->path, n->aside);
     if (!err)
-        log_warning("catalogue: the kept file is %s; set aside as "
-                    "%s.damaged, the account is read anew",
+        log_warning("catalogue: the cache file is %s; set aside as "
+                    "%s.damaged, reading the account again",
                     why, CATALOGUE_FILE);
     return err;
 }
@@ -317,7 +307,7 @@ static int open_file(const char *path, enum verdict *ret_verdict)
     ssize_t len = pread(fd, head, sizeof(head), 0);
     if (len < 0)
         return -errno;
-    *ret_verdict = judge(head, len);
+    *ret_verdict = schema_verdict(head, len);
     return 0;
 }
 
@@ -364,12 +354,12 @@ static int rebuild(struct catalogue *c, char left, const char *why)
     int err = make_names(c, &n);
 
     if (!err && left != LOCK_ASIDE) {
-        catalogue_note(c, LOCK_DAMAGED);
+        lock_note(c, LOCK_DAMAGED);
         err = set_aside(c, &n, why);
     }
     if (err)
         return err;
-    catalogue_note(c, LOCK_ASIDE);
+    lock_note(c, LOCK_ASIDE);
     err = remove_begun(c, &n);
     if (!err)
         err = open_file(c->path, &verdict);

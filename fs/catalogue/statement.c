@@ -97,10 +97,10 @@ static const char *const texts[STATEMENT_COUNT] = {
     [S_NEWER] = "SELECT count(*) FROM asset WHERE created_s > ?",
     [S_NEWER_EQUAL] =
         "SELECT count(*) FROM asset WHERE created_s = ? AND row >= ?",
-    [S_PLACES_EQUAL] =
+    [S_SLOTS_EQUAL] =
         "SELECT row, created_s, id FROM asset WHERE created_s = ? "
         "AND row < ? AND row > ? ORDER BY created_s DESC, row DESC LIMIT ?",
-    [S_PLACES_OLDER] =
+    [S_SLOTS_OLDER] =
         "SELECT row, created_s, id FROM asset WHERE created_s < ? "
         "AND created_s > ? ORDER BY created_s DESC, row DESC LIMIT ?",
     [S_UNFINISHED] =
@@ -174,11 +174,11 @@ static bool is_damage(int code)
  * opened, for it is set aside then. */
 static void fail_damaged(struct catalogue *c)
 {
-    if (atomic_exchange(&c->damaged, true) || c->judging)
+    if (atomic_exchange(&c->damaged, true) || c->opening)
         return;
     catalogue_mark_damaged(c);
-    log_error("catalogue: the kept file is damaged; what can't be read is an "
-              "error until the next mount, which reads the account anew");
+    log_error("catalogue: the cache file is damaged; reads of the damaged part "
+              "fail until the next mount, which reads the account again");
 }
 
 int db_fail(struct db *d, int code, const char *what)

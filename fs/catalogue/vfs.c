@@ -30,7 +30,9 @@
 #include "base/cleanup.h"
 #include "base/hash.h"
 
-#define SUM_AT (PAGE_BYTES - PAGE_RESERVED)
+#define SUM_AT        (PAGE_BYTES - PAGE_RESERVED)
+#define AT_PAGE_BYTES 16 /* in the header */
+#define AT_RESERVED   20
 
 /* What the connections to a file share: the index of its log, in regions that
  * don't move, and SQLite's locks on it. */
@@ -59,6 +61,13 @@ struct file {
     unsigned shared, exclusive; /* the locks it holds, as bits */
 };
 
+bool vfs_header_has_sums(const unsigned char head[HEADER_BYTES])
+{
+    return head[AT_PAGE_BYTES] == PAGE_BYTES >> 8 &&
+           head[AT_PAGE_BYTES + 1] == (PAGE_BYTES & 0xff) &&
+           head[AT_RESERVED] == PAGE_RESERVED;
+}
+
 static sqlite3_file *real_of(sqlite3_file *f)
 {
     return ((struct file *)f)->real;
@@ -75,7 +84,7 @@ static int plain_write(sqlite3_file *f, const void *bytes, int len,
     return real_of(f)->pMethods->xWrite(real_of(f), bytes, len, at);
 }
 
-/* ---- pages -------------------------------------------------------------- */
+/* Pages. */
 
 static uint64_t sum_of(const unsigned char *page, sqlite3_int64 at)
 {
@@ -149,7 +158,7 @@ static int log_write(sqlite3_file *f, const void *bytes, int len,
     return code ? code : plain_write(f, bytes, len, at);
 }
 
-/* ---- the log's index ---------------------------------------------------- */
+/* The log's index. */
 
 static int shm_grow(struct shm *s, int count, int size)
 {
@@ -272,7 +281,7 @@ static void shm_done(struct shm *s)
     (void)pthread_mutex_destroy(&s->mutex);
 }
 
-/* ---- all else is passed on ---------------------------------------------- */
+/* All else is passed on. */
 
 static int vfs_close(sqlite3_file *f)
 {
@@ -382,8 +391,8 @@ static const sqlite3_io_methods *methods_of(sqlite3_file *real, int flags)
     if (!(flags & SQLITE_OPEN_MAIN_DB))
         return &log_methods;
     int code = real->pMethods->xRead(real, head, sizeof(head), 0);
-    return code != SQLITE_OK || header_has_sums(head) ? &page_methods
-                                                      : &plain_methods;
+    return code != SQLITE_OK || vfs_header_has_sums(head) ? &page_methods
+                                                          : &plain_methods;
 }
 
 static int vfs_open(sqlite3_vfs *face, const char *name, sqlite3_file *f,

@@ -10,38 +10,23 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/failpoint.h"
 #include "base/log.h"
-#include "base/plant.h"
 #include "json/metadata.h"
 #include "json/renewal.h"
 
 #define FETCHED_STALE_S 600 /* a younger fetched_s isn't written anew */
-#define HOLD_ROWS       4096
-#define HOLD_MS         500
+#define DEFER_ROWS      4096
+#define DEFER_MS        500
 #define FOLD_GROWTH     4 /* case folding makes a byte at most three */
 
-/* ---- transactions ------------------------------------------------------ */
-
-/* SQLite rolls back by itself after some errors: what follows would be written
- * outside any transaction and be in no diff. So the first failure is the
- * transaction's end. */
-int writer_spoil(struct catalogue *c, int err)
-{
-    if (err == -EEXIST) {
-        log_error("catalogue: its tables contradict each other");
-        catalogue_mark_damaged(c);
-        err = -EIO;
-    }
-    if (err && c->in_transaction && !c->failed)
-        c->failed = err;
-    return err;
-}
+/* Transactions. */
 
 int catalogue_begin(struct catalogue *c)
 {
     assert(!c->in_transaction);
-    if (c->held) {
-        c->held = false;
+    if (c->deferred) {
+        c->deferred = false;
         c->in_transaction = true;
         return 0;
     }
@@ -55,7 +40,7 @@ int catalogue_begin(struct catalogue *c)
     c->in_transaction = true;
     c->failed = 0;
     c->has_steps = false;
-    c->held_until_ms = clock_mono_ms() + HOLD_MS;
+    c->commit_due_ms = clock_mono_ms() + DEFER_MS;
     c->changes_before = sqlite3_total_changes64(c->db.handle);
     return 0;
 }
@@ -65,7 +50,7 @@ void catalogue_rollback(struct catalogue *c)
     if (!sqlite3_get_autocommit(c->db.handle))
         (void)db_run(&c->db, S_ROLLBACK, VALUES());
     c->lost |= c->has_steps;
-    c->in_transaction = c->held = c->has_steps = false;
+    c->in_transaction = c->deferred = c->has_steps = false;
     c->failed = 0;
     c->fields.stale = true;
     changes_clear(&c->changes);
@@ -179,7 +164,7 @@ int catalogue_commit(struct catalogue *c, struct catalogue_diff *ret_diff)
     struct commit m = {0};
     int err = prepare_commit(c, &m);
 
-    if (planted("partial_commit"))
+    if (failpoint("partial_commit"))
         (void)db_exec(&c->db, "DELETE FROM asset WHERE row = "
                               "(SELECT max(row) FROM asset)");
     if (!err)
@@ -197,25 +182,25 @@ int catalogue_commit(struct catalogue *c, struct catalogue_diff *ret_diff)
     return 0;
 }
 
-int catalogue_hold(struct catalogue *c, struct catalogue_diff *ret_diff)
+int catalogue_commit_later(struct catalogue *c, struct catalogue_diff *ret_diff)
 {
     assert(c->in_transaction);
-    if (c->failed || c->changes.count >= HOLD_ROWS ||
-        clock_mono_ms() >= c->held_until_ms || checkpoint_is_cutting(c))
+    if (c->failed || c->changes.count >= DEFER_ROWS ||
+        clock_mono_ms() >= c->commit_due_ms || checkpoint_is_cutting(c))
         return catalogue_commit(c, ret_diff);
     c->in_transaction = false;
-    c->held = true;
+    c->deferred = true;
     c->has_steps = true;
     *ret_diff = (struct catalogue_diff){0};
     return 0;
 }
 
-int64_t catalogue_held_until_ms(const struct catalogue *c)
+int64_t catalogue_commit_due_ms(const struct catalogue *c)
 {
-    return c->held ? c->held_until_ms : CLOCK_NEVER_MS;
+    return c->deferred ? c->commit_due_ms : CLOCK_NEVER_MS;
 }
 
-/* ---- put ---------------------------------------------------------------- */
+/* Putting an asset. */
 
 /* What a row is made of besides the asset's own fields. */
 struct derived {
@@ -251,7 +236,7 @@ struct known {
     bool unfinished, has_url;
 };
 
-static int find(struct catalogue *c, const char *id, struct known *k)
+static int writer_find(struct catalogue *c, const char *id, struct known *k)
 {
     sqlite3_stmt *s;
     int step = db_bind(&c->db, S_KNOWN, VALUES(TEXT(id)), &s);
@@ -374,8 +359,8 @@ static int rename_row(struct catalogue *c, const struct asset *a,
 
 enum sameness { SAME, RENEWED, DIFFERENT };
 
-static int compare(struct catalogue *c, const struct asset *a,
-                   const struct known *k, enum sameness *ret_sameness)
+static int writer_compare(struct catalogue *c, const struct asset *a,
+                          const struct known *k, enum sameness *ret_sameness)
 {
     sqlite3_stmt *s;
     int step = db_bind(&c->db, S_BODY, VALUES(INT(k->row)), &s);
@@ -424,7 +409,7 @@ static int update(struct catalogue *c, const struct asset *a,
 {
     struct touched *touched;
     enum sameness sameness;
-    int err = compare(c, a, k, &sameness);
+    int err = writer_compare(c, a, k, &sameness);
 
     if (err || sameness == SAME)
         return err ? err : refresh_row(c, a, d, k, named, now_s);
@@ -457,20 +442,20 @@ int catalogue_put(struct catalogue *c, const struct asset *a, bool named,
     int err = derive(a, &d);
     if (err)
         return err;
-    err = find(c, a->id, &known);
-    bool fresh = err == -ENOENT;
-    if (fresh)
+    err = writer_find(c, a->id, &known);
+    bool is_new = err == -ENOENT;
+    if (is_new)
         err = insert(c, a, &d, named, now_s, &row);
     else if (!err)
         err = update(c, a, &d, &known, named, now_s);
     if (err)
-        return writer_spoil(c, err);
-    *ret_row = fresh ? row : known.row;
-    *ret_new = fresh;
+        return changes_spoil(c, err);
+    *ret_row = is_new ? row : known.row;
+    *ret_new = is_new;
     return 0;
 }
 
-/* ---- names, removal, marks, state ---------------------------------------- */
+/* Names, removal, marks, state. */
 
 static int name_next(struct catalogue *c, int64_t *after)
 {
@@ -500,7 +485,7 @@ int catalogue_name_all(struct catalogue *c)
 
     while (!err)
         err = name_next(c, &after);
-    return err == -ENOENT ? 0 : writer_spoil(c, err);
+    return err == -ENOENT ? 0 : changes_spoil(c, err);
 }
 
 static int remove_row(struct catalogue *c, int64_t row)
@@ -539,20 +524,20 @@ int catalogue_remove(struct catalogue *c, int64_t row)
     if (c->failed)
         return c->failed;
     int err = remove_row(c, row);
-    if (planted("reused_row"))
+    if (failpoint("reused_row"))
         (void)db_exec(&c->db, "UPDATE sqlite_sequence SET seq = "
                               "(SELECT max(row) FROM asset)");
-    return err == -ENOENT ? err : writer_spoil(c, err);
+    return err == -ENOENT ? err : changes_spoil(c, err);
 }
 
 int catalogue_mark_begin(struct catalogue *c)
 {
-    return writer_spoil(c, db_exec(&c->db, "DELETE FROM temp.mark"));
+    return changes_spoil(c, db_exec(&c->db, "DELETE FROM temp.mark"));
 }
 
 int catalogue_mark(struct catalogue *c, int64_t row)
 {
-    return writer_spoil(c, db_run(&c->db, S_MARK, VALUES(INT(row))));
+    return changes_spoil(c, db_run(&c->db, S_MARK, VALUES(INT(row))));
 }
 
 int catalogue_unmarked(struct catalogue *c, int64_t *rows, size_t max,
@@ -569,7 +554,7 @@ int catalogue_unmarked(struct catalogue *c, int64_t *rows, size_t max,
         step = db_step(&c->db, s);
     }
     if (step < 0)
-        return writer_spoil(c, step);
+        return changes_spoil(c, step);
     (void)sqlite3_reset(s);
     *ret_count = count;
     return 0;
@@ -590,6 +575,6 @@ int writer_run(struct catalogue *c, enum statement which,
 
 int catalogue_state_set(struct catalogue *c, const char *name, int64_t value)
 {
-    return writer_spoil(
+    return changes_spoil(
         c, writer_run(c, S_STATE_SET, VALUES(TEXT(name), INT(value))));
 }

@@ -11,7 +11,6 @@
 #include "change/change.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/queue.h>
@@ -20,6 +19,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/thread.h"
 #include "change/journal.h"
 
 #define PATH_MAX_BYTES 7000
@@ -78,7 +78,7 @@ static void operation_free(struct operation *o)
 
 DEFINE_CLEANUP(free_operation, struct operation *, operation_free)
 
-/* ---- the thread: asking the API ---- */
+/* The thread: asking the API. */
 
 static void change_move(struct operation *o, enum change_state state)
 {
@@ -99,21 +99,6 @@ static void change_on_reply(void *ctx, int err, const struct api_reply *reply)
     (void)pthread_cond_signal(&o->change->wake);
 }
 
-/* An id is any text. */
-static int append_segment(struct buf *out, const char *text)
-{
-    int err = 0;
-    for (; !err && *text; text++) {
-        unsigned char c = (unsigned char)*text;
-        if (strchr("-_.~", c) || (c >= '0' && c <= '9') ||
-            (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'))
-            err = buf_append_char(out, (char)c);
-        else
-            err = buf_appendf(out, "%%%02X", c);
-    }
-    return err;
-}
-
 static int send_tag(struct operation *o)
 {
     struct change *c = o->change;
@@ -121,7 +106,7 @@ static int send_tag(struct operation *o)
     cleanup(buf_done) struct buf json = {.max = SIZE_MAX / 2};
     int err = buf_append_str(&path, "/assets/");
     if (!err)
-        err = append_segment(&path, o->id);
+        err = buf_append_url(&path, o->id, strlen(o->id));
     if (!err)
         err = buf_append_str(&path, "/user-metadata");
     if (!err)
@@ -144,7 +129,7 @@ static int send_deletion(struct operation *o)
     cleanup(buf_done) struct buf path = {.max = PATH_MAX_BYTES};
     int err = buf_append_str(&path, "/assets/");
     if (!err)
-        err = append_segment(&path, o->id);
+        err = buf_append_url(&path, o->id, strlen(o->id));
     if (!err && c->force)
         err = buf_append_str(&path, "?force=true");
     if (!err)
@@ -166,7 +151,7 @@ static int send_deletion(struct operation *o)
     return err;
 }
 
-/* ---- the thread: what came of it ---- */
+/* The thread: what came of it. */
 
 /* What is gone was what was wanted. */
 static void settle_deletion(struct operation *o)
@@ -179,7 +164,7 @@ static void settle_deletion(struct operation *o)
     int err = journal_end(&o->change->journal, o->id, outcome,
                           o->err ? o->words : "");
     if (err)
-        log_warning("the end of a deletion isn't in " JOURNAL_NAME ": %s",
+        log_warning("cannot write a deletion's outcome to " JOURNAL_NAME ": %s",
                     strerror(-err));
 }
 
@@ -222,9 +207,9 @@ static bool needs_sync(const struct operation *o)
     return !o->err || (o->kind == CHANGE_TAG && o->maybe_done);
 }
 
-/* ---- the thread: steps ---- */
+/* The thread: steps. */
 
-static void answer(struct change *c, struct operation *o)
+static void change_answer(struct change *c, struct operation *o)
 {
     change_answer_fn *fn;
     void *ctx;
@@ -236,14 +221,14 @@ static void answer(struct change *c, struct operation *o)
         ctx = o->ctx;
     }
     if (!o->err && o->sync_err && o->sync_err != -ESHUTDOWN)
-        log_warning("an asset was changed, but couldn't be read anew: %s",
+        log_warning("an asset was changed, but reading it again failed: %s",
                     strerror(-o->sync_err));
     if (fn)
         fn(ctx, o->err, o->err ? o->words : "");
     operation_free(o);
 }
 
-static void begin(struct change *c, struct operation *o)
+static void change_begin(struct change *c, struct operation *o)
 {
     change_move(o, CHANGE_ASKING);
     int err = o->kind == CHANGE_TAG ? send_tag(o) : send_deletion(o);
@@ -251,10 +236,10 @@ static void begin(struct change *c, struct operation *o)
         return;
     o->err = err;
     tell_failure(o);
-    answer(c, o);
+    change_answer(c, o);
 }
 
-static void go_on(struct change *c, struct operation *o)
+static void change_go_on(struct change *c, struct operation *o)
 {
     if (o->kind == CHANGE_DELETE)
         settle_deletion(o);
@@ -263,7 +248,7 @@ static void go_on(struct change *c, struct operation *o)
     if (o->err == -ECANCELED)
         o->err = -ESHUTDOWN; /* only our own end cancels */
     if (!needs_sync(o) || sync_operation(o))
-        answer(c, o);
+        change_answer(c, o);
 }
 
 static bool is_due(const struct operation *o)
@@ -279,7 +264,7 @@ static enum change_state state_of(struct operation *o)
 
 /* At the end: whoever was asked answers at once, or isn't waited for. Only this
  * thread takes operations out, and none comes any more. */
-static void give_up(struct change *c)
+static void change_give_up(struct change *c)
 {
     struct operation *o;
     TAILQ_FOREACH(o, &c->operations, link)
@@ -326,26 +311,26 @@ static void take_steps(struct change *c, bool stops)
     enum change_state state;
     while ((o = take_due(c, stops, &state))) {
         if (state == CHANGE_NEW)
-            begin(c, o);
+            change_begin(c, o);
         else if (state == CHANGE_ANSWERED)
-            go_on(c, o);
+            change_go_on(c, o);
         else
-            answer(c, o);
+            change_answer(c, o);
     }
 }
 
-static void *run(void *ctx)
+static void *change_run(void *ctx)
 {
     struct change *c = ctx;
     take_steps(c, false);
-    give_up(c);
+    change_give_up(c);
     take_steps(c, true);
     return NULL;
 }
 
-/* ---- asked ---- */
+/* Asking and cancelling. */
 
-static char *copy_text(const char *text, bool *failed)
+static char *change_copy_text(const char *text, bool *failed)
 {
     char *copy = text ? strdup(text) : NULL;
     *failed |= text && !copy;
@@ -361,9 +346,9 @@ static int make_operation(struct change *c, const struct change_question *q,
         return -ENOMEM;
     o->change = c;
     o->kind = q->kind;
-    o->id = copy_text(q->id, &failed);
-    o->patch = copy_text(q->patch, &failed);
-    o->folder = copy_text(q->folder, &failed);
+    o->id = change_copy_text(q->id, &failed);
+    o->patch = change_copy_text(q->patch, &failed);
+    o->folder = change_copy_text(q->folder, &failed);
     if (q->body) {
         o->body = malloc(q->body_bytes + 1);
         failed |= !o->body;
@@ -425,22 +410,9 @@ int change_read_journal(struct change *c, int64_t offset, char *out,
     return journal_read(&c->journal, offset, out, size, ret_count);
 }
 
-/* ---- life ---- */
+/* Making and freeing. */
 
-/* The program's signals are the main thread's. */
-static int start_thread(struct change *c)
-{
-    sigset_t all, before;
-    (void)sigfillset(&all);
-    int err = pthread_sigmask(SIG_SETMASK, &all, &before);
-    if (err)
-        return -err;
-    err = pthread_create(&c->thread, NULL, run, c);
-    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
-    return -err;
-}
-
-static void destroy(struct change *c)
+static void change_destroy(struct change *c)
 {
     journal_done(&c->journal);
     (void)pthread_cond_destroy(&c->wake);
@@ -462,9 +434,9 @@ int change_new(const struct change_config *config, struct sync *sync,
     c->force = config->force;
     int err = journal_init(&c->journal, config->directory);
     if (!err)
-        err = start_thread(c);
+        err = thread_start(&c->thread, change_run, c);
     if (err) {
-        destroy(c);
+        change_destroy(c);
         return err;
     }
     *ret_change = c;
@@ -481,5 +453,5 @@ void change_free(struct change *c)
         (void)pthread_cond_signal(&c->wake);
     }
     (void)pthread_join(c->thread, NULL);
-    destroy(c);
+    change_destroy(c);
 }

@@ -12,7 +12,9 @@
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/file.h"
 #include "json/metadata.h"
+#include "json/text.h"
 
 #define LINE_MAX_BYTES (512u << 20) /* an object in a page is never as long */
 
@@ -67,43 +69,16 @@ static bool ends_amid_line(int fd)
            pread(fd, &last, 1, st.st_size - 1) == 1 && last != '\n';
 }
 
-static int write_all(int fd, const char *bytes, size_t len)
-{
-    while (len > 0) {
-        ssize_t count = write(fd, bytes, len);
-        if (count < 0 && errno == EINTR)
-            continue;
-        if (count <= 0)
-            return count < 0 ? -errno : -EIO;
-        bytes += count;
-        len -= (size_t)count;
-    }
-    return 0;
-}
-
 static int append_line(struct journal *j, const struct buf *line)
 {
     int err = journal_open(j);
     if (!err && ends_amid_line(j->fd))
-        err = write_all(j->fd, "\n", 1);
+        err = file_write_all(j->fd, "\n", 1);
     if (!err)
-        err = write_all(j->fd, line->data, line->len);
+        err = file_write_all(j->fd, line->data, line->len);
     if (!err && fdatasync(j->fd) < 0)
         err = -errno;
     return err;
-}
-
-static int append_string(struct buf *out, const char *text)
-{
-    int err = buf_append_char(out, '"');
-    for (; !err && *text; text++) {
-        unsigned char c = (unsigned char)*text;
-        if (c == '"' || c == '\\' || c < 0x20)
-            err = buf_appendf(out, "\\u%04x", c);
-        else
-            err = buf_append_char(out, (char)c);
-    }
-    return err ? err : buf_append_char(out, '"');
 }
 
 static int append_head(struct buf *out, const char *verb, const char *id)
@@ -112,7 +87,7 @@ static int append_head(struct buf *out, const char *verb, const char *id)
     clock_format_rfc3339(clock_wall_s(), at);
     int err = buf_appendf(out, "{\"%s\":", verb);
     if (!err)
-        err = append_string(out, id);
+        err = text_append_string(out, id, strlen(id));
     return err ? err : buf_appendf(out, ",\"at\":\"%s\"", at);
 }
 
@@ -124,7 +99,7 @@ int journal_begin(struct journal *j, const char *id, const char *folder,
     if (!err)
         err = buf_append_str(&line, ",\"folder\":");
     if (!err)
-        err = append_string(&line, folder);
+        err = text_append_string(&line, folder, strlen(folder));
     if (!err)
         err = buf_appendf(
             &line, ",\"force\":%s,\"metadata\":", force ? "true" : "false");
@@ -147,7 +122,7 @@ int journal_end(struct journal *j, const char *id, enum journal_outcome outcome,
         err = buf_appendf(&line,
                           ",\"outcome\":\"%s\",\"words\":", names[outcome]);
     if (!err)
-        err = append_string(&line, words);
+        err = text_append_string(&line, words, strlen(words));
     if (!err)
         err = buf_append_str(&line, "}\n");
     return err ? err : append_line(j, &line);

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/ascii.h"
 #include "base/cleanup.h"
 #include "base/digest.h"
 #include "base/utf8.h"
@@ -19,37 +20,9 @@ static const char *const hidden_names[] = {
     ".", "..", ".id", ".media", ".twelvefs", ".assets.ndjson", ".pictures",
 };
 
-static bool is_letter(char c)
-{
-    return ((c | 0x20) >= 'a' && (c | 0x20) <= 'z');
-}
-
-static bool is_digit(char c)
-{
-    return c >= '0' && c <= '9';
-}
-
 static bool is_id_char(char c)
 {
-    return is_letter(c) || is_digit(c) || c == '_' || c == '-';
-}
-
-static int hex_value(char c)
-{
-    if (is_digit(c))
-        return c - '0';
-    char lower = (char)(c | 0x20);
-    return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
-}
-
-/* The byte of the "%XX" that text starts with; -1 when it doesn't. */
-static int escaped_byte(const char *text, size_t len)
-{
-    if (len < 3 || text[0] != '%')
-        return -1;
-    int high = hex_value(text[1]);
-    int low = hex_value(text[2]);
-    return high < 0 || low < 0 ? -1 : high * 16 + low;
+    return ascii_is_alnum(c) || c == '_' || c == '-';
 }
 
 /* The length before a final '@' and id-like part; len when there is none. */
@@ -64,7 +37,7 @@ static size_t before_suffix(const char *text, size_t len)
     return at - 1;
 }
 
-static bool is_hidden(const char *text, size_t len)
+static bool name_is_hidden(const char *text, size_t len)
 {
     for (size_t i = 0; i < array_count(hidden_names); i++) {
         if (strlen(hidden_names[i]) == len &&
@@ -105,24 +78,24 @@ static size_t next_unit(const struct encoder *e, size_t at, bool *ret_escape)
                   utf8_is_surrogate(code) || utf8_is_bidi_override(code) ||
                   code == 0x2028 || code == 0x2029 || is_mark(e, at) ||
                   (e->hidden && at == 0) ||
-                  escaped_byte(e->text + at, left) >= 0;
+                  ascii_percent_value(e->text + at, left) >= 0;
     return count ? count : 1;
 }
 
 /* Follows whether what is out has the syntax of a key (query.h). */
 static void follow_key(struct encoder *e, char c, bool escaped)
 {
-    bool letter = !escaped && is_letter(c);
+    bool letter = !escaped && ascii_is_letter(c);
     if (e->key == KEY_BEGINS)
         e->key = letter ? KEY_GOES_ON : KEY_IS_NONE;
-    else if (!escaped && !letter && !is_digit(c) && !strchr("_-.", c))
+    else if (!escaped && !letter && !ascii_is_digit(c) && !strchr("_-.", c))
         e->key = KEY_IS_NONE;
 }
 
 /* Writes whole characters from *at to before `stop` as long as they fit max
  * bytes; *at is then the first that wasn't written. Returns the length. */
-static size_t encode(struct encoder *e, size_t *at, size_t stop, char *out,
-                     size_t max)
+static size_t name_encode(struct encoder *e, size_t *at, size_t stop, char *out,
+                          size_t max)
 {
     static const char digits[] = "0123456789ABCDEF";
     size_t used = 0;
@@ -167,14 +140,15 @@ static size_t make_cut(const char *text, size_t len, char out[NAME_SIZE])
     size_t dot_at = dot ? (size_t)(dot - text) : len;
     size_t at = dot_at;
     if (dot)
-        extension_len = encode(&e, &at, len, extension, EXTENSION_MAX);
+        extension_len = name_encode(&e, &at, len, extension, EXTENSION_MAX);
     if (at != len) {
         /* too long once it is escaped, hence none */
         extension_len = 0;
         dot_at = len;
     }
     at = 0;
-    size_t used = encode(&e, &at, dot_at, out, NAME_SAFE_MAX - extension_len);
+    size_t used =
+        name_encode(&e, &at, dot_at, out, NAME_SAFE_MAX - extension_len);
     memcpy(out + used, extension, extension_len);
     return used + extension_len;
 }
@@ -191,11 +165,11 @@ size_t name_make(const char *filename, size_t len, char out[NAME_SIZE])
         .text = filename,
         .len = len,
         .folder = true,
-        .hidden = is_hidden(filename, len),
+        .hidden = name_is_hidden(filename, len),
         .suffix_at = before_suffix(filename, len),
     };
     size_t at = 0;
-    size_t used = encode(&e, &at, len, out, NAME_SAFE_MAX);
+    size_t used = name_encode(&e, &at, len, out, NAME_SAFE_MAX);
     if (at < len)
         used = make_cut(filename, len, out);
     out[used] = '\0';
@@ -253,13 +227,13 @@ bool name_has_suffix(const char *folder, size_t *ret_safe_len)
 }
 
 /* Undoes %XX; never lengthens. Returns the length. */
-static size_t decode(const char *text, size_t len, char *out)
+static size_t name_decode(const char *text, size_t len, char *out)
 {
     size_t used = 0;
     if (len == 1 && text[0] == '%')
         return 0;
     for (size_t i = 0; i < len;) {
-        int byte = escaped_byte(text + i, len - i);
+        int byte = ascii_percent_value(text + i, len - i);
         if (byte < 0) {
             out[used++] = text[i++];
         } else {
@@ -274,10 +248,10 @@ int name_unescape(const char *folder, struct buf *out)
 {
     size_t len = strlen(folder);
     (void)name_has_suffix(folder, &len);
-    int error = buf_reserve(out, len);
-    if (error)
-        return error;
-    out->len += decode(folder, len, out->data + out->len);
+    int err = buf_reserve(out, len);
+    if (err)
+        return err;
+    out->len += name_decode(folder, len, out->data + out->len);
     out->data[out->len] = '\0';
     return 0;
 }
@@ -291,9 +265,10 @@ int name_of_id(const char *id, char out[NAME_SIZE])
         memcpy(out, special, strlen(special) + 1);
         return 0;
     }
-    struct encoder e = {.text = id, .len = len, .hidden = is_hidden(id, len)};
+    struct encoder e = {
+        .text = id, .len = len, .hidden = name_is_hidden(id, len)};
     size_t at = 0;
-    size_t used = encode(&e, &at, len, component, NAME_SIZE - 1);
+    size_t used = name_encode(&e, &at, len, component, NAME_SIZE - 1);
     if (at < len)
         return -ENAMETOOLONG;
     memcpy(out, component, used);
@@ -308,7 +283,7 @@ int name_to_id(const char *component, char out[NAME_SIZE])
     size_t len = strlen(component);
     if (len == 0 || len >= NAME_SIZE)
         return -ENOENT;
-    size_t id_len = decode(component, len, id);
+    size_t id_len = name_decode(component, len, id);
     id[id_len] = '\0';
     /* An escaped NUL, which no id holds, doesn't come back either. */
     if (name_of_id(id, again) || strcmp(again, component) != 0)
@@ -412,7 +387,7 @@ bool name_is_probe(const char *component)
 
 static bool is_run_char(char c)
 {
-    return is_letter(c) || is_digit(c) || (c != '\0' && strchr(" -_.", c));
+    return ascii_is_alnum(c) || (c != '\0' && strchr(" -_.", c));
 }
 
 bool name_ascii_run(const char *text, size_t len, const char **ret_run,

@@ -13,7 +13,7 @@
 
 #define TERM_MAX (1 << 20) /* bytes of one term's canonical text */
 
-/* ---- life ---------------------------------------------------------------- */
+/* Making and freeing. */
 
 void query_term_done(struct query_term *t)
 {
@@ -118,8 +118,7 @@ int query_add_id(struct query *q, const char *id)
     return query_append(q, &t);
 }
 
-/* ---- folding --------------------------------------------------------------
- */
+/* Folding. */
 
 /* What is all characters. */
 static int fold_characters(const utf8proc_uint8_t *text, size_t len,
@@ -199,27 +198,7 @@ int query_fold(const char *text, size_t len, struct buf *out)
     return err;
 }
 
-/* ---- canonical text ---------------------------------------------------------
- */
-
-static bool is_unreserved(unsigned char c)
-{
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-           (c >= '0' && c <= '9') || c == '-' || c == '.' || c == '_' ||
-           c == '~';
-}
-
-static int append_encoded(struct buf *out, const char *text, size_t len)
-{
-    int err = 0;
-
-    for (size_t i = 0; !err && i < len; i++) {
-        unsigned char c = (unsigned char)text[i];
-        err = is_unreserved(c) ? buf_append_char(out, text[i])
-                               : buf_appendf(out, "%%%02X", c);
-    }
-    return err;
-}
+/* Canonical text. */
 
 static int order_texts(const void *a, const void *b)
 {
@@ -242,24 +221,24 @@ static int append_set(struct buf *out, const struct query_term *t)
             continue;
         err = i > 0 ? buf_append_char(out, ',') : 0;
         if (!err)
-            err = append_encoded(out, sorted[i], strlen(sorted[i]));
+            err = buf_append_url(out, sorted[i], strlen(sorted[i]));
     }
     return err;
 }
 
 static int append_pair(struct buf *out, const struct query_term *t)
 {
-    int err = append_encoded(out, t->texts[0], strlen(t->texts[0]));
+    int err = buf_append_url(out, t->texts[0], strlen(t->texts[0]));
 
     if (!err)
         err = buf_append_str(out, "..");
-    return err ? err : append_encoded(out, t->texts[1], strlen(t->texts[1]));
+    return err ? err : buf_append_url(out, t->texts[1], strlen(t->texts[1]));
 }
 
 /* ':' and '=' tell the kinds apart: a field's name has neither, encoded. */
 static int append_term(struct buf *out, const struct query_term *t)
 {
-    int err = t->field ? append_encoded(out, t->field, strlen(t->field)) : 0;
+    int err = t->field ? buf_append_url(out, t->field, strlen(t->field)) : 0;
 
     if (err)
         return err;
@@ -272,7 +251,7 @@ static int append_term(struct buf *out, const struct query_term *t)
     case QUERY_FILENAME:
         err = buf_append_str(out, ":filename=");
         return err ? err
-                   : append_encoded(out, t->texts[0], strlen(t->texts[0]));
+                   : buf_append_url(out, t->texts[0], strlen(t->texts[0]));
     case QUERY_CREATED:
         err = buf_append_str(out, ":created=");
         return err ? err : append_pair(out, t);
@@ -322,8 +301,7 @@ int query_canonical(const struct query *q, struct buf *out)
     return err;
 }
 
-/* ---- what a server can be asked
- * ---------------------------------------------- */
+/* What a server can be asked. */
 
 /* The id condition with the fewest ids: each holds the whole answer. */
 static const struct query_term *fewest_ids(const struct query *q)
@@ -338,14 +316,14 @@ static const struct query_term *fewest_ids(const struct query *q)
     return best;
 }
 
-static int ask_ids(const struct query_term *t, struct buf *out)
+static int query_ask_ids(const struct query_term *t, struct buf *out)
 {
     int err = 0;
 
     for (size_t i = 0; !err && i < t->text_count; i++) {
         err = buf_append_str(out, "&asset_ids=");
         if (!err)
-            err = append_encoded(out, t->texts[i], strlen(t->texts[i]));
+            err = buf_append_url(out, t->texts[i], strlen(t->texts[i]));
     }
     return err;
 }
@@ -370,7 +348,7 @@ static int ask_filename(const struct query *q, struct buf *out)
     if (!best)
         return -EOPNOTSUPP;
     int err = buf_append_str(out, "&filename=");
-    return err ? err : append_encoded(out, best, best_len);
+    return err ? err : buf_append_url(out, best, best_len);
 }
 
 /* Types are never asked for: the server maps MIME types by rules of its own,
@@ -380,7 +358,7 @@ int query_ask(const struct query *q, struct buf *out)
 {
     const struct query_term *ids = fewest_ids(q);
     size_t before = out->len;
-    int err = ids ? ask_ids(ids, out) : ask_filename(q, out);
+    int err = ids ? query_ask_ids(ids, out) : ask_filename(q, out);
 
     if (err)
         buf_truncate(out, before);

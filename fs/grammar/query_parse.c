@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/ascii.h"
 #include "base/cleanup.h"
 #include "grammar/query_internal.h"
 
@@ -39,51 +40,19 @@ static const char *const api_fields[] = {
     "technical_metadata",
 };
 
-/* ---- texts --------------------------------------------------------------- */
-
-static bool is_letter(char c)
-{
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-}
-
-static bool is_digit(char c)
-{
-    return c >= '0' && c <= '9';
-}
-
-static int hex_value(char c)
-{
-    if (is_digit(c))
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F')
-        return c - 'A' + 10;
-    return -1;
-}
-
-/* The byte that "%XX" stands for; -1 when it isn't that. */
-static int escaped_byte(const char *at, const char *end)
-{
-    if (end - at < 3 || *at != '%')
-        return -1;
-    int high = hex_value(at[1]);
-    int low = hex_value(at[2]);
-    return high < 0 || low < 0 ? -1 : high * 16 + low;
-}
+/* Texts. */
 
 size_t query_key_len(const char *component)
 {
     const char *end = component + strlen(component);
     const char *at = component;
 
-    if (!is_letter(*at))
+    if (!ascii_is_letter(*at))
         return 0;
     while (*at != '=') {
-        if (is_letter(*at) || is_digit(*at) || *at == '_' || *at == '-' ||
-            *at == '.')
+        if (ascii_is_alnum(*at) || *at == '_' || *at == '-' || *at == '.')
             at++;
-        else if (escaped_byte(at, end) >= 0)
+        else if (ascii_percent_value(at, (size_t)(end - at)) >= 0)
             at += 3;
         else
             return 0;
@@ -98,7 +67,7 @@ bool query_is_segment(const char *component)
 
 /* A malformed escape and an escaped NUL, which no text here can hold, are
  * -ENOENT. */
-static int unescape(const char *text, size_t len, struct buf *out)
+static int query_unescape(const char *text, size_t len, struct buf *out)
 {
     const char *at = text, *end = text + len;
 
@@ -106,7 +75,7 @@ static int unescape(const char *text, size_t len, struct buf *out)
     while (at < end) {
         int byte = (unsigned char)*at;
         if (*at == '%') {
-            byte = escaped_byte(at, end);
+            byte = ascii_percent_value(at, (size_t)(end - at));
             at += 2;
         }
         if (byte <= 0)
@@ -127,8 +96,8 @@ static int add_list(struct query_term *t, const char *value, bool may_be_empty)
     for (;;) {
         cleanup(buf_done) struct buf text = {0};
         size_t len = strcspn(at, ",");
-        int err =
-            len == 0 && !may_be_empty ? -ENOENT : unescape(at, len, &text);
+        int err = len == 0 && !may_be_empty ? -ENOENT
+                                            : query_unescape(at, len, &text);
         if (!err)
             err = query_term_text(t, buf_str(&text), text.len);
         if (err || at[len] == '\0')
@@ -137,34 +106,34 @@ static int add_list(struct query_term *t, const char *value, bool may_be_empty)
     }
 }
 
-/* ---- numbers ------------------------------------------------------------- */
+/* Numbers. */
 
-static const char *skip_digits(const char *at, const char *end)
+static const char *query_skip_digits(const char *at, const char *end)
 {
-    while (at < end && is_digit(*at))
+    while (at < end && ascii_is_digit(*at))
         at++;
     return at;
 }
 
 /* Where a decimal number ends: `at` itself when none begins there. "600..700"
  * is two numbers: a dot must be followed by a digit. */
-static const char *number_end(const char *at, const char *end)
+static const char *query_number_end(const char *at, const char *end)
 {
     const char *p = at;
 
     if (p < end && *p == '-')
         p++;
     const char *digits = p;
-    p = skip_digits(p, end);
+    p = query_skip_digits(p, end);
     if (p == digits)
         return at;
-    if (end - p >= 2 && *p == '.' && is_digit(p[1]))
-        p = skip_digits(p + 1, end);
+    if (end - p >= 2 && *p == '.' && ascii_is_digit(p[1]))
+        p = query_skip_digits(p + 1, end);
     if (end - p >= 2 && (*p == 'e' || *p == 'E')) {
         const char *exponent = p + 1;
         if (*exponent == '+' || *exponent == '-')
             exponent++;
-        const char *stop = skip_digits(exponent, end);
+        const char *stop = query_skip_digits(exponent, end);
         if (stop > exponent)
             p = stop;
     }
@@ -187,7 +156,7 @@ static bool parse_number(const char *at, const char *end,
                          const struct unit *units, double *ret_number)
 {
     char text[NUMBER_MAX];
-    const char *stop = number_end(at, end);
+    const char *stop = query_number_end(at, end);
     size_t len = (size_t)(stop - at);
     double factor = 1;
 
@@ -227,8 +196,7 @@ static bool parse_range(const char *value, const struct unit *units,
            (dots + 2 == end || parse_number(dots + 2, end, units, &t->high));
 }
 
-/* ---- keys ------------------------------------------------------------------
- */
+/* Keys. */
 
 static int parse_types(const char *value, struct query_term *t)
 {
@@ -259,7 +227,7 @@ static int parse_filename(const char *value, struct query_term *t)
 {
     cleanup(buf_done) struct buf text = {0};
     cleanup(buf_done) struct buf folded = {0};
-    int err = unescape(value, strlen(value), &text);
+    int err = query_unescape(value, strlen(value), &text);
 
     t->kind = QUERY_FILENAME;
     if (!err && text.len == 0)
@@ -275,7 +243,7 @@ static int parse_filename(const char *value, struct query_term *t)
 /* A prefix of an RFC 3339 time, by its letters: SQL compares texts. */
 static bool is_time_prefix(const char *text, size_t len)
 {
-    return len > 0 && len <= CREATED_MAX && is_digit(*text) &&
+    return len > 0 && len <= CREATED_MAX && ascii_is_digit(*text) &&
            strspn(text, "0123456789-T:Z.+") >= len;
 }
 
@@ -292,7 +260,7 @@ static int add_successor(struct query_term *t, const char *prefix, size_t len)
 static int parse_created(const char *value, struct query_term *t)
 {
     cleanup(buf_done) struct buf text = {0};
-    int err = unescape(value, strlen(value), &text);
+    int err = query_unescape(value, strlen(value), &text);
 
     if (err)
         return err;
@@ -347,7 +315,8 @@ static const struct key keys[] = {
     {"size", "size", parse_size},
 };
 
-static bool is_known(const char *field, query_known_fn *known, void *ctx)
+static bool query_field_is_known(const char *field, query_known_fn *known,
+                                 void *ctx)
 {
     for (size_t i = 0; i < array_count(api_fields); i++) {
         if (strcmp(api_fields[i], field) == 0)
@@ -356,8 +325,8 @@ static bool is_known(const char *field, query_known_fn *known, void *ctx)
     return known && known(ctx, field);
 }
 
-static int parse(const char *key, const char *value, query_known_fn *known,
-                 void *ctx, struct query_term *t)
+static int query_parse(const char *key, const char *value,
+                       query_known_fn *known, void *ctx, struct query_term *t)
 {
     const char *field = key;
     int (*parser)(const char *, struct query_term *) = parse_field;
@@ -368,7 +337,7 @@ static int parse(const char *key, const char *value, query_known_fn *known,
             parser = keys[i].parse;
         }
     }
-    if (field && !is_known(field, known, ctx))
+    if (field && !query_field_is_known(field, known, ctx))
         return -ENOENT;
     if (field && !(t->field = strdup(field)))
         return -ENOMEM;
@@ -384,9 +353,9 @@ int query_add(struct query *q, const char *segment, query_known_fn *known,
 
     if (key_len == 0 || q->count >= QUERY_MAX_TERMS)
         return -ENOENT;
-    int err = unescape(segment, key_len, &key);
+    int err = query_unescape(segment, key_len, &key);
     if (!err)
-        err = parse(buf_str(&key), segment + key_len + 1, known, ctx, &t);
+        err = query_parse(buf_str(&key), segment + key_len + 1, known, ctx, &t);
     if (err) {
         query_term_done(&t);
         return err;
@@ -394,8 +363,7 @@ int query_add(struct query *q, const char *segment, query_known_fn *known,
     return query_append(q, &t);
 }
 
-/* ---- saved links
- * ------------------------------------------------------------- */
+/* Saved links. */
 
 int query_check_target(const char *target, query_known_fn *known, void *ctx,
                        const char **ret_reason)
@@ -416,7 +384,7 @@ int query_check_target(const char *target, query_known_fn *known, void *ctx,
         cleanup(free_ptr) char *segment = strndup(at, len);
         int err = segment ? query_add(&q, segment, known, ctx) : -ENOMEM;
         if (err) {
-            *ret_reason = err == -ENOMEM               ? "no memory"
+            *ret_reason = err == -ENOMEM               ? "out of memory"
                           : q.count == QUERY_MAX_TERMS ? "too many conditions"
                           : query_is_segment(segment)
                               ? "unknown key or malformed value"

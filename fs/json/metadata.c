@@ -20,17 +20,17 @@ struct sink {
     char *room_end;
     enum form form;              /* of what goes to out */
     struct metadata_sizes sizes; /* of both forms so far */
-    int error; /* the first of out's; nothing is written after it */
+    int err; /* the first of out's; nothing is written after it */
 };
 
-static bool make_room(struct sink *s, size_t len)
+static bool sink_make_room(struct sink *s, size_t len)
 {
-    if (s->error)
+    if (s->err)
         return false;
     if (s->at)
         s->out->len = (size_t)(s->at - s->out->data);
-    s->error = buf_reserve(s->out, len);
-    if (s->error)
+    s->err = buf_reserve(s->out, len);
+    if (s->err)
         return false;
     s->at = s->out->data + s->out->len;
     s->room_end = s->out->data + s->out->capacity - 1; /* before the NUL */
@@ -39,14 +39,15 @@ static bool make_room(struct sink *s, size_t len)
 
 static inline void write_out(struct sink *s, const char *bytes, size_t len)
 {
-    if (s->error || ((size_t)(s->room_end - s->at) < len && !make_room(s, len)))
+    if (s->err ||
+        ((size_t)(s->room_end - s->at) < len && !sink_make_room(s, len)))
         return;
     memcpy(s->at, bytes, len);
     s->at += len;
 }
 
 /* Bytes of both forms. */
-static inline void put(struct sink *s, const char *bytes, size_t len)
+static inline void sink_put(struct sink *s, const char *bytes, size_t len)
 {
     s->sizes.rendered += len;
     s->sizes.line += len;
@@ -55,23 +56,23 @@ static inline void put(struct sink *s, const char *bytes, size_t len)
 }
 
 /* White space, which the line form doesn't have. */
-static inline void put_space(struct sink *s, const char *bytes, size_t len)
+static inline void sink_put_space(struct sink *s, const char *bytes, size_t len)
 {
     s->sizes.rendered += len;
     if (s->out && s->form == FORM_RENDERED)
         write_out(s, bytes, len);
 }
 
-static void put_newline(struct sink *s, size_t depth)
+static void sink_put_newline(struct sink *s, size_t depth)
 {
     static const char white[] = "\n                                ";
-    size_t most = sizeof(white) - 2; /* spaces */
+    size_t max = sizeof(white) - 2; /* spaces */
     size_t left = depth * INDENT_BYTES;
-    size_t len = left < most ? left : most;
-    put_space(s, white, 1 + len);
+    size_t len = left < max ? left : max;
+    sink_put_space(s, white, 1 + len);
     while ((left -= len) > 0) {
-        len = left < most ? left : most;
-        put_space(s, white + 1, len);
+        len = left < max ? left : max;
+        sink_put_space(s, white + 1, len);
     }
 }
 
@@ -92,7 +93,7 @@ static bool is_printable(uint32_t code)
            !is_noncharacter(code);
 }
 
-static void put_string(struct sink *s, const char *text, size_t len)
+static void sink_put_string(struct sink *s, const char *text, size_t len)
 {
     const char *end = text + len;
     const char *plain = text; /* start of what is not yet put */
@@ -102,17 +103,17 @@ static void put_string(struct sink *s, const char *text, size_t len)
         size_t escape_len = scan_escape(at, (size_t)(end - at), &code);
         if (at[1] == 'u' && is_printable(code)) {
             char bytes[4];
-            put(s, plain, (size_t)(at - plain));
-            put(s, bytes, utf8_encode(code, bytes));
+            sink_put(s, plain, (size_t)(at - plain));
+            sink_put(s, bytes, utf8_encode(code, bytes));
             plain = at + escape_len;
         }
         at += escape_len;
     }
-    put(s, plain, (size_t)(end - plain));
+    sink_put(s, plain, (size_t)(end - plain));
 }
 
-static void put_token(struct sink *s, const struct scan_token *token,
-                      const struct scan_grammar *after)
+static void sink_put_token(struct sink *s, const struct scan_token *token,
+                           const struct scan_grammar *after)
 {
     bool after_open = s->sizes.after_open;
 
@@ -122,33 +123,33 @@ static void put_token(struct sink *s, const struct scan_token *token,
     case SCAN_OBJECT_CLOSE:
     case SCAN_ARRAY_CLOSE:
         if (!after_open)
-            put_newline(s, after->depth);
+            sink_put_newline(s, after->depth);
         break;
     case SCAN_COLON:
-        put(s, ":", 1);
-        put_space(s, " ", 1);
+        sink_put(s, ":", 1);
+        sink_put_space(s, " ", 1);
         return;
     case SCAN_COMMA:
-        put(s, ",", 1);
-        put_newline(s, after->depth);
+        sink_put(s, ",", 1);
+        sink_put_newline(s, after->depth);
         return;
     case SCAN_OBJECT_OPEN:
     case SCAN_ARRAY_OPEN:
         if (after_open)
-            put_newline(s, after->depth - 1);
+            sink_put_newline(s, after->depth - 1);
         break;
     default:
         if (after_open)
-            put_newline(s, after->depth);
+            sink_put_newline(s, after->depth);
         break;
     }
     if (token->escaped)
-        put_string(s, token->text, token->len);
+        sink_put_string(s, token->text, token->len);
     else
-        put(s, token->text, token->len);
+        sink_put(s, token->text, token->len);
 }
 
-static int walk(const char *json, size_t len, struct sink *s)
+static int metadata_walk(const char *json, size_t len, struct sink *s)
 {
     struct scan scan;
     struct scan_grammar grammar = {0};
@@ -157,43 +158,44 @@ static int walk(const char *json, size_t len, struct sink *s)
     while (grammar.expect != SCAN_EXPECT_NOTHING) {
         if (scan_next(&scan, &token) || scan_accept(&grammar, token.kind))
             return -EBADMSG;
-        put_token(s, &token, &grammar);
+        sink_put_token(s, &token, &grammar);
     }
     if (scan_next(&scan, &token) || token.kind != SCAN_END)
         return -EBADMSG;
-    put(s, "\n", 1);
-    return s->error;
+    sink_put(s, "\n", 1);
+    return s->err;
 }
 
-static int make(const char *json, size_t len, enum form form, struct buf *out)
+static int metadata_make(const char *json, size_t len, enum form form,
+                         struct buf *out)
 {
     struct sink sink = {.out = out, .form = form};
     size_t before = out->len;
-    int error = walk(json, len, &sink);
+    int err = metadata_walk(json, len, &sink);
     if (!sink.at)
-        return error; /* nothing was written */
-    out->len = error ? before : (size_t)(sink.at - out->data);
+        return err; /* nothing was written */
+    out->len = err ? before : (size_t)(sink.at - out->data);
     out->data[out->len] = '\0';
-    return error;
+    return err;
 }
 
 int metadata_render(const char *json, size_t len, struct buf *out)
 {
-    return make(json, len, FORM_RENDERED, out);
+    return metadata_make(json, len, FORM_RENDERED, out);
 }
 
 int metadata_line(const char *json, size_t len, struct buf *out)
 {
-    return make(json, len, FORM_LINE, out);
+    return metadata_make(json, len, FORM_LINE, out);
 }
 
 int metadata_measure(const char *json, size_t len, size_t *ret_rendered,
                      size_t *ret_line)
 {
     struct sink sink = {0};
-    int error = walk(json, len, &sink);
-    if (error)
-        return error;
+    int err = metadata_walk(json, len, &sink);
+    if (err)
+        return err;
     *ret_rendered = sink.sizes.rendered;
     *ret_line = sink.sizes.line;
     return 0;
@@ -205,7 +207,7 @@ void metadata_measure_token(struct metadata_sizes *m,
 {
     struct sink sink = {.sizes = *m};
 
-    put_token(&sink, token, after);
+    sink_put_token(&sink, token, after);
     *m = sink.sizes;
 }
 

@@ -13,6 +13,7 @@
 #include "base/hash.h"
 #include "json/leaves.h"
 #include "json/metadata.h"
+#include "json/text.h"
 
 #define ID_MAX_BYTES      200
 #define CREATED_MAX_BYTES 64
@@ -124,36 +125,25 @@ static int pass_over(struct scan *s, struct pass *p)
     return 0;
 }
 
-/* ---- texts -------------------------------------------------------------- */
+/* Texts. */
 
-static bool is_string(const struct scan_token *t)
+static bool object_is_string(const struct scan_token *t)
 {
     return t->text && t->kind == SCAN_STRING;
 }
 
 static bool is_word(const struct scan_token *t, const char *word)
 {
-    return is_string(t) && scan_equals(t->text, t->len, word, strlen(word));
-}
-
-/* A string's exact text with a NUL after it; NULL without memory. */
-static char *text_of(const struct scan_token *t, size_t *ret_len)
-{
-    char *text = malloc(t->len);
-
-    if (!text)
-        return NULL;
-    *ret_len = scan_unescape(t->text, t->len, text);
-    text[*ret_len] = '\0';
-    return text;
+    return object_is_string(t) &&
+           scan_equals(t->text, t->len, word, strlen(word));
 }
 
 static int read_text(const struct scan_token *t, char **ret_text,
                      size_t *ret_len)
 {
-    if (!is_string(t))
+    if (!object_is_string(t))
         return 0;
-    *ret_text = text_of(t, ret_len);
+    *ret_text = text_decode(t->text, t->len, ret_len);
     return *ret_text ? 0 : -ENOMEM;
 }
 
@@ -209,16 +199,16 @@ static int read_created(const struct scan_token *t, struct asset *a)
 {
     size_t len = 0;
 
-    if (!is_string(t) || t->len > CREATED_MAX_BYTES)
+    if (!object_is_string(t) || t->len > CREATED_MAX_BYTES)
         return 0;
-    a->created_at = text_of(t, &len);
+    a->created_at = text_decode(t->text, t->len, &len);
     if (!a->created_at)
         return -ENOMEM;
     (void)clock_parse_rfc3339(a->created_at, len, &a->created_s);
     return 0;
 }
 
-/* ---- what is told from them ---------------------------------------------- */
+/* What is told from them. */
 
 static bool is_under_way(const struct scan_token *status, const char *pending)
 {
@@ -229,7 +219,7 @@ static enum asset_type read_type(const struct scan_token *t)
 {
     char mime[WORD_MAX_BYTES];
 
-    if (!is_string(t) || t->len > sizeof(mime))
+    if (!object_is_string(t) || t->len > sizeof(mime))
         return ASSET_OTHER;
     mime[scan_unescape(t->text, t->len, mime)] = '\0';
     return asset_type_of_mime(mime);

@@ -6,18 +6,20 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/ascii.h"
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/utf8.h"
 #include "json/object.h"
 #include "json/scan.h"
+#include "json/text.h"
 
 struct slice {
     const char *text; /* NULL: absent */
     size_t len;
 };
 
-static struct slice member(struct slice object, const char *name)
+static struct slice page_member(struct slice object, const char *name)
 {
     struct slice value = {0};
     if (scan_member(object.text, object.len, name, strlen(name), &value.text,
@@ -26,21 +28,9 @@ static struct slice member(struct slice object, const char *name)
     return value;
 }
 
-static bool is_string(struct slice value)
+static bool page_is_string(struct slice value)
 {
     return value.text && value.text[0] == '"';
-}
-
-/* A string's exact text with a NUL after it; NULL without memory. */
-static char *unescape(struct slice token, size_t *ret_len)
-{
-    char *text = malloc(token.len + 1);
-    if (!text)
-        return NULL;
-    size_t len = scan_unescape(token.text, token.len, text);
-    text[len] = '\0';
-    *ret_len = len;
-    return text;
 }
 
 static bool is_one_of(char c, const char *set)
@@ -82,7 +72,7 @@ static int skip_value(struct scan *s, struct slice *ret_value)
 }
 
 /* Passes the next token if it is of this kind. */
-static bool pass(struct scan *s, enum scan_kind kind)
+static bool page_pass(struct scan *s, enum scan_kind kind)
 {
     struct scan ahead = *s;
     struct scan_token token;
@@ -113,19 +103,19 @@ static int escape_controls(struct slice text, struct buf *out)
     const char *plain = text.text;
     const char *end = text.text + text.len;
     for (const char *at = plain; at < end; at++) {
-        int error = 0;
+        int err = 0;
         if (*at == '"') {
             in_string = !in_string;
         } else if (in_string && *at == '\\' && at + 1 < end) {
             at++;
         } else if (in_string && (unsigned char)*at < 0x20) {
-            error = buf_append(out, plain, (size_t)(at - plain));
-            if (!error)
-                error = buf_appendf(out, "\\u%04x", (unsigned char)*at);
+            err = buf_append(out, plain, (size_t)(at - plain));
+            if (!err)
+                err = buf_appendf(out, "\\u%04x", (unsigned char)*at);
             plain = at + 1;
         }
-        if (error)
-            return error;
+        if (err)
+            return err;
     }
     return buf_append(out, plain, (size_t)(end - plain));
 }
@@ -173,25 +163,25 @@ static int read_element(struct scan *s, struct page *p, size_t *capacity)
 static int read_elements(struct scan *s, struct page *p)
 {
     size_t capacity = 0;
-    if (!pass(s, SCAN_ARRAY_OPEN))
+    if (!page_pass(s, SCAN_ARRAY_OPEN))
         return -EBADMSG;
-    if (pass(s, SCAN_ARRAY_CLOSE))
+    if (page_pass(s, SCAN_ARRAY_CLOSE))
         return 0;
     do {
         int err = read_element(s, p, &capacity);
         if (err)
             return err;
-    } while (pass(s, SCAN_COMMA));
-    return pass(s, SCAN_ARRAY_CLOSE) ? 0 : -EBADMSG;
+    } while (page_pass(s, SCAN_COMMA));
+    return page_pass(s, SCAN_ARRAY_CLOSE) ? 0 : -EBADMSG;
 }
 
 /* A member that is a plain non-negative integer, else -1. */
 static int64_t count_of(struct slice info, const char *name)
 {
-    struct slice value = member(info, name);
+    struct slice value = page_member(info, name);
     int64_t count = 0;
     for (size_t i = 0; i < value.len; i++) {
-        if (value.text[i] < '0' || value.text[i] > '9' ||
+        if (!ascii_is_digit(value.text[i]) ||
             __builtin_mul_overflow(count, 10, &count) ||
             __builtin_add_overflow(count, value.text[i] - '0', &count))
             return -1;
@@ -206,7 +196,8 @@ static int read_member(struct scan *s, struct page *p, bool *ret_has_data,
     struct scan_token name;
     struct slice value;
     /* an object without a member has no data either */
-    if (scan_next(s, &name) || name.kind != SCAN_STRING || !pass(s, SCAN_COLON))
+    if (scan_next(s, &name) || name.kind != SCAN_STRING ||
+        !page_pass(s, SCAN_COLON))
         return -EBADMSG;
     if (scan_equals(name.text, name.len, "data", strlen("data"))) {
         page_done(p);
@@ -227,14 +218,15 @@ int page_parse(const char *bytes, size_t len, struct page *ret_page)
     struct scan s;
     bool has_data = false;
     scan_init(&s, bytes, len);
-    if (!pass(&s, SCAN_OBJECT_OPEN))
+    if (!page_pass(&s, SCAN_OBJECT_OPEN))
         return -EBADMSG;
     do {
         int err = read_member(&s, &p, &has_data, &info);
         if (err)
             return err;
-    } while (pass(&s, SCAN_COMMA));
-    if (!pass(&s, SCAN_OBJECT_CLOSE) || !pass(&s, SCAN_END) || !has_data)
+    } while (page_pass(&s, SCAN_COMMA));
+    if (!page_pass(&s, SCAN_OBJECT_CLOSE) || !page_pass(&s, SCAN_END) ||
+        !has_data)
         return -EBADMSG;
     p.page = count_of(info, "page");
     p.limit = count_of(info, "limit_per_page");
@@ -253,7 +245,7 @@ int page_parse_asset(const char *bytes, size_t len, struct asset *ret_asset)
     int err = object_read(&s, &a);
     if (err)
         return err == -ENOMEM ? err : -EBADMSG;
-    if (!pass(&s, SCAN_END))
+    if (!page_pass(&s, SCAN_END))
         return -EBADMSG;
     *ret_asset = a;
     a = (struct asset){0};
@@ -269,7 +261,7 @@ void page_done(struct page *p)
 }
 
 /* Replaces control characters and cuts to size at a character's end. */
-static void copy_text(const char *text, size_t len, char *out, size_t size)
+static void page_copy_text(const char *text, size_t len, char *out, size_t size)
 {
     size_t used = 0;
     for (size_t i = 0; i < len;) {
@@ -293,16 +285,16 @@ static void copy_text(const char *text, size_t len, char *out, size_t size)
 static void copy_member(struct slice object, const char *name, char *out,
                         size_t size)
 {
-    struct slice token = member(object, name);
+    struct slice token = page_member(object, name);
     size_t len = 0;
     if (size == 0)
         return;
     out[0] = '\0';
-    if (!is_string(token))
+    if (!page_is_string(token))
         return;
-    cleanup(free_ptr) char *text = unescape(token, &len);
+    cleanup(free_ptr) char *text = text_decode(token.text, token.len, &len);
     if (text)
-        copy_text(text, len, out, size);
+        page_copy_text(text, len, out, size);
 }
 
 void page_parse_error(const char *bytes, size_t len, char *ret_code,

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 #include "json/renewal.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/asset.h"
 #include "base/cleanup.h"
 #include "json/scan.h"
+#include "json/text.h"
 
 #define URL_MAX 16384 /* of a token; a longer one is no URL of ours */
 
@@ -15,17 +15,14 @@ struct span {
     size_t len;
 };
 
-static char *url_of(const struct scan_token *t)
+static char *renewal_url_of(const struct scan_token *t)
 {
-    char *url;
+    size_t len;
+    cleanup(free_ptr) char *url =
+        t->len > URL_MAX ? NULL : text_decode(t->text, t->len, &len);
 
-    if (t->len > URL_MAX || !(url = malloc(t->len + 1)))
-        return NULL;
-    size_t len = scan_unescape(t->text, t->len, url);
-    url[len] = '\0';
-    if (strncmp(url, "http", 4) == 0 && strlen(url) == len)
-        return url;
-    free(url);
+    if (url && strncmp(url, "http", 4) == 0 && strlen(url) == len)
+        return steal_ptr(url);
     return NULL;
 }
 
@@ -38,8 +35,8 @@ static bool renewed_token(const struct scan_token *a,
         return true;
     if (a->kind != SCAN_STRING)
         return false;
-    cleanup(free_ptr) char *a_url = url_of(a);
-    cleanup(free_ptr) char *b_url = url_of(b);
+    cleanup(free_ptr) char *a_url = renewal_url_of(a);
+    cleanup(free_ptr) char *b_url = renewal_url_of(b);
     return a_url && b_url && asset_url_same_but_query(a_url, b_url);
 }
 

@@ -2,27 +2,17 @@
 #include "json/scan.h"
 
 #include <errno.h>
+#include <stddef.h>
+#include <stdint.h>
 #include <string.h>
 
+#include "base/ascii.h"
 #include "base/utf8.h"
 
 void scan_init(struct scan *s, const char *text, size_t len)
 {
     s->at = text;
     s->end = len ? text + len : text; /* text may be NULL then */
-}
-
-static bool is_digit(char c)
-{
-    return c >= '0' && c <= '9';
-}
-
-static int hex_digit(char c)
-{
-    if (is_digit(c))
-        return c - '0';
-    char lower = (char)(c | 0x20);
-    return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
 }
 
 /* The four digits after "\u"; false when they aren't. */
@@ -32,7 +22,7 @@ static bool read_hex4(const char *text, size_t len, uint32_t *ret_code)
         return false;
     uint32_t code = 0;
     for (size_t i = 0; i < 4; i++) {
-        int digit = hex_digit(text[i]);
+        int digit = ascii_hex_value(text[i]);
         if (digit < 0)
             return false;
         code = code << 4 | (uint32_t)digit;
@@ -78,13 +68,33 @@ static const bool ends_run[256] = {
     ['\\'] = true,
 };
 
+/* Eight bytes at once, as long as none of them ends a run: one that is
+ * smaller than 0x20, a quote or a backslash borrows into its top bit. */
+static const char *run_end(const char *at, const char *end)
+{
+    static const uint64_t ones = UINT64_C(0x0101010101010101);
+    uint64_t w;
+
+    for (; end - at >= (ptrdiff_t)sizeof(w); at += sizeof(w)) {
+        memcpy(&w, at, sizeof(w));
+        uint64_t quote = w ^ ones * '"';
+        uint64_t backslash = w ^ ones * '\\';
+        uint64_t found = ((w - ones * 0x20) & ~w) | ((quote - ones) & ~quote) |
+                         ((backslash - ones) & ~backslash);
+        if (found & ones * 0x80)
+            break;
+    }
+    while (at < end && !ends_run[(unsigned char)*at])
+        at++;
+    return at;
+}
+
 /* The end of the string that starts at the quote `at`, NULL when malformed. */
 static const char *string_end(const char *at, const char *end,
                               bool *ret_escaped)
 {
     for (at++;;) {
-        while (at < end && !ends_run[(unsigned char)*at])
-            at++;
+        at = run_end(at, end);
         if (at == end || (unsigned char)*at < 0x20)
             return NULL;
         if (*at == '"')
@@ -98,23 +108,23 @@ static const char *string_end(const char *at, const char *end,
     }
 }
 
-static const char *skip_digits(const char *at, const char *end)
+static const char *scan_skip_digits(const char *at, const char *end)
 {
-    while (at < end && is_digit(*at))
+    while (at < end && ascii_is_digit(*at))
         at++;
     return at;
 }
 
-static const char *number_end(const char *at, const char *end)
+static const char *scan_number_end(const char *at, const char *end)
 {
     if (*at == '-')
         at++;
-    if (at == end || !is_digit(*at))
+    if (at == end || !ascii_is_digit(*at))
         return NULL;
-    at = *at == '0' ? at + 1 : skip_digits(at, end);
+    at = *at == '0' ? at + 1 : scan_skip_digits(at, end);
     if (at < end && *at == '.') {
         const char *fraction = at + 1;
-        at = skip_digits(fraction, end);
+        at = scan_skip_digits(fraction, end);
         if (at == fraction)
             return NULL;
     }
@@ -123,12 +133,12 @@ static const char *number_end(const char *at, const char *end)
         if (at < end && (*at == '+' || *at == '-'))
             at++;
         const char *exponent = at;
-        at = skip_digits(exponent, end);
+        at = scan_skip_digits(exponent, end);
         if (at == exponent)
             return NULL;
     }
     /* "01" and "1x" are no two tokens */
-    return at < end && is_digit(*at) ? NULL : at;
+    return at < end && ascii_is_digit(*at) ? NULL : at;
 }
 
 static const char *word_end(const char *at, const char *end, const char *word)
@@ -140,7 +150,7 @@ static const char *word_end(const char *at, const char *end, const char *word)
 }
 
 /* The kind of the token that starts with c; SCAN_END for none. */
-static enum scan_kind kind_of(char c)
+static enum scan_kind scan_kind_of(char c)
 {
     switch (c) {
     case '{':
@@ -164,7 +174,7 @@ static enum scan_kind kind_of(char c)
     case 'n':
         return SCAN_NULL;
     default:
-        return is_digit(c) || c == '-' ? SCAN_NUMBER : SCAN_END;
+        return ascii_is_digit(c) || c == '-' ? SCAN_NUMBER : SCAN_END;
     }
 }
 
@@ -175,7 +185,7 @@ static const char *token_end(enum scan_kind kind, const char *at,
     case SCAN_STRING:
         return string_end(at, end, ret_escaped);
     case SCAN_NUMBER:
-        return number_end(at, end);
+        return scan_number_end(at, end);
     case SCAN_TRUE:
         return word_end(at, end, "true");
     case SCAN_FALSE:
@@ -205,7 +215,7 @@ int scan_next(struct scan *s, struct scan_token *ret_token)
         s->at = at;
         return 0;
     }
-    enum scan_kind kind = kind_of(*at);
+    enum scan_kind kind = scan_kind_of(*at);
     bool escaped = false;
     const char *end = token_end(kind, at, s->end, &escaped);
     if (!end)
@@ -300,11 +310,11 @@ int scan_value(struct scan *s, const char **ret_text, size_t *ret_len)
     const char *start = skip_space(s->at, s->end);
     while (grammar.expect != SCAN_EXPECT_NOTHING) {
         struct scan_token token;
-        int error = scan_next(&ahead, &token);
-        if (!error)
-            error = scan_accept(&grammar, token.kind);
-        if (error)
-            return error;
+        int err = scan_next(&ahead, &token);
+        if (!err)
+            err = scan_accept(&grammar, token.kind);
+        if (err)
+            return err;
     }
     *ret_text = start;
     *ret_len = (size_t)(ahead.at - start);
@@ -418,8 +428,8 @@ size_t scan_unescape(const char *token, size_t len, char *out)
 static int next_of_kind(struct scan *s, enum scan_kind kind)
 {
     struct scan_token token;
-    int error = scan_next(s, &token);
-    return error ? error : token.kind == kind ? 0 : -EBADMSG;
+    int err = scan_next(s, &token);
+    return err ? err : token.kind == kind ? 0 : -EBADMSG;
 }
 
 int scan_member(const char *object, size_t len, const char *name,

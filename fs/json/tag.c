@@ -6,6 +6,7 @@
 
 #include "base/utf8.h"
 #include "json/scan.h"
+#include "json/text.h"
 
 static bool is_text(const char *text, size_t len)
 {
@@ -17,21 +18,6 @@ static bool is_text(const char *text, size_t len)
         at += count;
     }
     return len > 0;
-}
-
-static int append_string(struct buf *out, const char *text, size_t len)
-{
-    int err = buf_append_char(out, '"');
-    for (size_t i = 0; !err && i < len; i++) {
-        unsigned char c = (unsigned char)text[i];
-        if (c == '"' || c == '\\')
-            err = buf_appendf(out, "\\%c", c);
-        else if (c < 0x20)
-            err = buf_appendf(out, "\\u%04x", c);
-        else
-            err = buf_append_char(out, (char)c);
-    }
-    return err ? err : buf_append_char(out, '"');
 }
 
 /* Whether the whole text is one token of a kind that isn't a string. */
@@ -53,7 +39,7 @@ static int append_value(struct buf *out, const char *value, size_t len)
         value++;
         len -= 2;
     }
-    return is_text(value, len) ? append_string(out, value, len) : -EINVAL;
+    return is_text(value, len) ? text_append_string(out, value, len) : -EINVAL;
 }
 
 int tag_append(struct buf *out, const char *key, const char *value, size_t len)
@@ -63,7 +49,7 @@ int tag_append(struct buf *out, const char *key, const char *value, size_t len)
         return -EINVAL;
     int err = buf_append_char(out, before ? ',' : '{');
     if (!err)
-        err = append_string(out, key, strlen(key));
+        err = text_append_string(out, key, strlen(key));
     if (!err)
         err = buf_append_char(out, ':');
     if (!err)

@@ -37,6 +37,11 @@
 
 #define PARALLEL 8
 
+uint64_t media_label(const char *url)
+{
+    return hash_bytes(url, strcspn(url, "?#"), 0);
+}
+
 static void fetch_free(struct fetch *f)
 {
     buf_done(&f->body);
@@ -72,8 +77,8 @@ static void rewind_fetch(struct fetch *f)
     f->rejected = false;
 }
 
-static void answer_all(struct waiter_list *ended, int err,
-                       struct media_file *file)
+static void fetch_answer_all(struct waiter_list *ended, int err,
+                             struct media_file *file)
 {
     struct waiter *next;
     for (struct waiter *w = TAILQ_FIRST(ended); w; w = next) {
@@ -83,8 +88,7 @@ static void answer_all(struct waiter_list *ended, int err,
     }
 }
 
-/* ---- slots: under m->lock -------------------------------------------------
- */
+/* Slots: under m->lock. */
 
 static void release_slot(struct fetch *f)
 {
@@ -130,8 +134,7 @@ static bool take_turn(struct fetch *f)
     return false;
 }
 
-/* ---- end ------------------------------------------------------------------
- */
+/* The end of a fetch. */
 
 /* Nobody joins it from here on: whoever asks now gets an answer of his own,
  * not one from before his question. */
@@ -151,7 +154,7 @@ void fetch_end(struct fetch *f, int err, struct media_file *file)
         }
         (void)pthread_cond_broadcast(&m->changed);
     }
-    answer_all(&ended, err, file);
+    fetch_answer_all(&ended, err, file);
     if (goes_on) {
         fetch_begin(f);
         return;
@@ -163,7 +166,7 @@ void fetch_end(struct fetch *f, int err, struct media_file *file)
     fetch_free(f);
 }
 
-/* ---- keep: on the keeper's thread ------------------------------------ */
+/* Keep: on the keeper's thread. */
 
 /* What the bytes are outlives them: the next look at their size is free. */
 static void note_answered(void *ctx, int err)
@@ -201,7 +204,7 @@ static int check_image(const struct fetch *f)
     if (atomic_exchange(&f->media->told_unlike, !is_one) || is_one)
         return is_one ? 0 : -EIO;
     size_t len = f->body.len < 16 ? f->body.len : 16;
-    log_warning("what came as the picture of %s is none, it begins with %s",
+    log_warning("the picture of %s is of no image format: it begins with %s",
                 log_quote(f->id, strlen(f->id), id, sizeof(id)),
                 log_quote(buf_str(&f->body), len, begins, sizeof(begins)));
     return -EIO;
@@ -269,7 +272,7 @@ static int64_t take_all_late(struct media *m, struct waiter_list *late)
 }
 
 /* The next fetch to keep or to start, if one is due now. Under m->lock. */
-static void take_next(struct media *m, struct work *work)
+static void fetch_take_next(struct media *m, struct work *work)
 {
     struct fetch *f = TAILQ_FIRST(&m->to_keep);
     if (f) {
@@ -294,7 +297,7 @@ static bool take_work(struct media *m, struct work *work)
         work->keep = work->start = NULL;
         TAILQ_INIT(&work->late);
         int64_t next_ms = take_all_late(m, &work->late);
-        take_next(m, work);
+        fetch_take_next(m, work);
         if (work->keep || work->start || !TAILQ_EMPTY(&work->late))
             return true;
         if (m->stopping && TAILQ_EMPTY(&m->fetches))
@@ -309,7 +312,7 @@ void *fetch_keep_all(void *media)
 {
     struct work work;
     while (take_work(media, &work)) {
-        answer_all(&work.late, -ETIMEDOUT, NULL);
+        fetch_answer_all(&work.late, -ETIMEDOUT, NULL);
         if (work.keep)
             fetch_keep(work.keep);
         else if (work.start)
@@ -318,9 +321,9 @@ void *fetch_keep_all(void *media)
     return NULL;
 }
 
-/* ---- renew: answered on sync's thread --------------------------------- */
+/* Renew: answered on sync's thread. */
 
-static void on_renewed(void *ctx, int err)
+static void fetch_on_renewed(void *ctx, int err)
 {
     struct fetch *f = ctx;
     {
@@ -347,17 +350,17 @@ static void fetch_renew(struct fetch *f)
         guard_mutex(&m->lock);
         release_slot(f);
         if (!m->stopping)
-            err = sync_ask(m->sync, &question, f->deadline_ms, on_renewed, f,
-                           &f->sync_ticket);
+            err = sync_ask(m->sync, &question, f->deadline_ms, fetch_on_renewed,
+                           f, &f->sync_ticket);
     }
     if (err)
         fetch_end(f, err, NULL);
 }
 
-/* ---- get: answered on http's thread ------------------------------------ */
+/* Get: answered on http's thread. */
 
 /* Its buffer grew by doubling. */
-static void trim(struct buf *body)
+static void fetch_trim(struct buf *body)
 {
     char *bytes = body->data ? realloc(body->data, body->len + 1) : NULL;
     if (!bytes)
@@ -453,7 +456,7 @@ static void on_bytes(void *ctx, int err, struct buf *body,
     struct fetch *f = ctx;
     struct media *m = f->media;
     if (!err)
-        trim(body);
+        fetch_trim(body);
     {
         guard_mutex(&m->lock);
         f->api_ticket = 0;

@@ -7,15 +7,10 @@
 
 #include "base/clock.h"
 #include "base/hash.h"
+#include "base/thread.h"
 #include "media/media_internal.h"
 
-uint64_t media_label(const char *url)
-{
-    return hash_bytes(url, strcspn(url, "?#"), 0);
-}
-
-/* ---- what is known --------------------------------------------------------
- */
+/* What is known. */
 
 int media_lookup(struct media *m, const char *id, const char *picture_url,
                  struct media_file **ret_file)
@@ -74,8 +69,7 @@ void media_describe(struct media *m, struct catalogue_reader *reader,
     ret_content->checksum = noted.checksum;
 }
 
-/* ---- who asks -------------------------------------------------------------
- */
+/* Asking and cancelling. */
 
 static struct fetch *fetch_new(struct media *m, const char *id,
                                int64_t deadline_ms)
@@ -104,8 +98,8 @@ static struct fetch *find_fetch(const struct media *m, const char *id)
 
 /* Joins the fetch under way for an id, or begins one; ret_start: one that the
  * caller then must start. Under m->lock. */
-static int join(struct media *m, const char *id, struct waiter *w,
-                struct fetch **ret_start)
+static int media_join(struct media *m, const char *id, struct waiter *w,
+                      struct fetch **ret_start)
 {
     if (m->stopping)
         return -ESHUTDOWN;
@@ -136,7 +130,7 @@ int media_fetch(struct media *m, const char *id, int64_t deadline_ms,
                              .deadline_ms = deadline_ms,
                              .fn = fn,
                              .ctx = ctx};
-        int err = join(m, id, w, &start);
+        int err = media_join(m, id, w, &start);
         if (err) {
             free(w);
             return err;
@@ -188,9 +182,9 @@ int media_new(const struct media_config *config, struct catalogue *catalogue,
         media_store_open(config->directory, config->cache_bytes, &m->store);
     if (err)
         return err;
-    err = pthread_create(&m->keeper, NULL, fetch_keep_all, m);
+    err = thread_start(&m->keeper, fetch_keep_all, m);
     if (err)
-        return -err;
+        return err;
     m->keeper_runs = true;
     *ret_media = steal_ptr(m);
     return 0;

@@ -16,6 +16,7 @@
 
 #include "base/cleanup.h"
 #include "base/directory.h"
+#include "base/file.h"
 
 #define NS_PER_S 1000000000
 
@@ -71,22 +72,7 @@ void media_folder_close(struct media_folder *f)
     free(f);
 }
 
-/* ---- write ----------------------------------------------------------------
- */
-
-static int write_all(int fd, const char *bytes, size_t len)
-{
-    while (len) {
-        ssize_t written = write(fd, bytes, len);
-        if (written < 0 && errno == EINTR)
-            continue;
-        if (written < 0)
-            return -errno;
-        bytes += written;
-        len -= (size_t)written;
-    }
-    return 0;
-}
+/* Write. */
 
 static int write_file(struct media_folder *f, const char *name,
                       const struct buf *body)
@@ -99,7 +85,7 @@ static int write_file(struct media_folder *f, const char *name,
                O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (fd < 0)
         return -errno;
-    int err = write_all(fd, buf_str(body), body->len);
+    int err = file_write_all(fd, buf_str(body), body->len);
     if (!err && renameat(f->fd, temporary, f->fd, name) < 0)
         err = -errno;
     if (err)
@@ -120,8 +106,7 @@ int media_folder_write(struct media_folder *f, const char *name,
     return err ? err : write_file(f, name, body);
 }
 
-/* ---- read -----------------------------------------------------------------
- */
+/* Read. */
 
 static int open_whole(const struct media_folder *f, const char *name,
                       int64_t whole_bytes, int *ret_fd)
@@ -158,8 +143,7 @@ int media_folder_read(struct media_folder *f, const char *name,
     return err;
 }
 
-/* ---- the rest -------------------------------------------------------------
- */
+/* The whole folder. */
 
 void media_folder_remove(struct media_folder *f, const char *name)
 {
@@ -173,8 +157,8 @@ static int64_t later_ns(const struct timespec *a, const struct timespec *b)
     return first > second ? first : second;
 }
 
-static int show(struct media_folder *f, const char *name, media_folder_fn *fn,
-                void *ctx)
+static int folder_show(struct media_folder *f, const char *name,
+                       media_folder_fn *fn, void *ctx)
 {
     struct stat st;
     bool wanted = false;
@@ -201,7 +185,7 @@ int media_folder_each(struct media_folder *f, media_folder_fn *fn, void *ctx)
     int err = 0;
     for (struct dirent *d; !err && (d = readdir(folder));)
         if (d->d_name[0] != '.')
-            err = show(f, d->d_name, fn, ctx);
+            err = folder_show(f, d->d_name, fn, ctx);
     (void)closedir(folder);
     return err;
 }

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Two shelves: files in the folder, bytes in memory. An entry stands in the
- * table, by name, and on its shelf in order of use; it leaves both when it is
- * replaced, found gone, or must give way. Who still has a reference then keeps
- * the entry and its file; with the last reference both go.
+ * Two tiers: files in the folder, bytes in memory. An entry stands in the
+ * table, by name, and in its tier's list, in order of use; it leaves both when
+ * it is replaced, found gone, or evicted. While somebody has a reference the
+ * entry and its file stay; both go with the last reference.
  */
 #include "media/media_store.h"
 
@@ -32,64 +32,68 @@
  * again. */
 #define FILE_NAME_SIZE (DIGEST_HEX_SIZE + 21 + 17)
 
-struct kept {
+struct store_entry {
     char name[DIGEST_HEX_SIZE]; /* first: tsearch's key */
     struct media_file file;
     struct media_store *store;
     char *bytes;         /* in memory; NULL: in the folder */
     int64_t used_ns;     /* as found at the start; order alone counts later */
     unsigned references; /* under the store's lock, as is */
-    bool listed;         /* in the table and on its shelf */
-    TAILQ_ENTRY(kept) link;
+    bool listed;         /* in the table and in its tier's list */
+    TAILQ_ENTRY(store_entry) link;
 };
-TAILQ_HEAD(kept_list, kept);
+TAILQ_HEAD(entry_list, store_entry);
 
-struct shelf {
-    struct kept_list used; /* least recently used first */
+struct tier {
+    struct entry_list used; /* least recently used first */
     size_t count;
     int64_t total_bytes, limit_bytes;
 };
 
 struct media_store {
     pthread_mutex_t lock;
-    void *by_name;               /* tsearch tree of struct kept; under lock */
-    struct shelf folder, memory; /* under lock */
-    size_t referenced;           /* entries that are; under lock */
-    bool closed;                 /* under lock */
+    void *by_name; /* tsearch tree of struct store_entry; under lock */
+    struct tier folder, memory; /* under lock */
+    size_t referenced;          /* entries that are; under lock */
+    bool closed;                /* under lock */
     struct media_folder *disk;
     _Atomic int told_error; /* as the log last heard of writing */
 };
 
-static struct kept *kept_of(const struct media_file *f)
+static struct store_entry *entry_of(const struct media_file *f)
 {
-    return (struct kept *)((char *)(uintptr_t)f - offsetof(struct kept, file));
+    return (struct store_entry *)((char *)(uintptr_t)f -
+                                  offsetof(struct store_entry, file));
 }
 
-static void file_name_of(const struct kept *e, char out[FILE_NAME_SIZE])
+static void file_name_of(const struct store_entry *e, char out[FILE_NAME_SIZE])
 {
     (void)snprintf(out, FILE_NAME_SIZE, "%s.%lld.%016" PRIx64, e->name,
                    (long long)e->file.size_bytes, e->file.checksum);
 }
 
-/* ---- table and shelves: lock held ---------------------------------------- */
+/* Table and tiers: lock held. */
 
 static int compare_names(const void *a, const void *b)
 {
     return strcmp(a, b);
 }
 
-static struct kept *find(const struct media_store *s, const char *name)
+static struct store_entry *store_find(const struct media_store *s,
+                                      const char *name)
 {
-    struct kept **found = tfind(name, &s->by_name, compare_names);
+    struct store_entry **found = tfind(name, &s->by_name, compare_names);
     return found ? *found : NULL;
 }
 
-static struct shelf *shelf_of(struct media_store *s, const struct kept *e)
+static struct tier *store_tier_of(struct media_store *s,
+                                  const struct store_entry *e)
 {
     return e->bytes ? &s->memory : &s->folder;
 }
 
-static bool is_same_file(const struct kept *a, const struct kept *b)
+static bool is_same_file(const struct store_entry *a,
+                         const struct store_entry *b)
 {
     return !a->bytes && !b->bytes && a->file.size_bytes == b->file.size_bytes &&
            a->file.checksum == b->file.checksum;
@@ -97,11 +101,11 @@ static bool is_same_file(const struct kept *a, const struct kept *b)
 
 /* Of an entry that is neither listed nor referenced. At the end of a run files
  * stay. */
-static void discard(struct kept *e)
+static void store_discard(struct store_entry *e)
 {
     char file_name[FILE_NAME_SIZE];
     struct media_store *s = e->store;
-    const struct kept *successor = find(s, e->name);
+    const struct store_entry *successor = store_find(s, e->name);
     file_name_of(e, file_name);
     if (!e->bytes && !s->closed && !(successor && is_same_file(successor, e)))
         media_folder_remove(s->disk, file_name);
@@ -109,69 +113,69 @@ static void discard(struct kept *e)
     free(e);
 }
 
-static void unlist(struct kept *e)
+static void store_unlist(struct store_entry *e)
 {
-    struct shelf *shelf = shelf_of(e->store, e);
+    struct tier *tier = store_tier_of(e->store, e);
     (void)tdelete(e, &e->store->by_name, compare_names);
-    TAILQ_REMOVE(&shelf->used, e, link);
-    shelf->count--;
-    shelf->total_bytes -= e->file.size_bytes;
+    TAILQ_REMOVE(&tier->used, e, link);
+    tier->count--;
+    tier->total_bytes -= e->file.size_bytes;
     e->listed = false;
 }
 
-static void forget(struct kept *e)
+static void store_forget(struct store_entry *e)
 {
-    unlist(e);
+    store_unlist(e);
     if (!e->references)
-        discard(e);
+        store_discard(e);
 }
 
 /* The newest stays even when it alone passes the limit: somebody waits. */
-static void make_room(struct shelf *shelf, const struct kept *newest)
+static void store_evict(struct tier *tier, const struct store_entry *newest)
 {
-    struct kept *next;
-    for (struct kept *e = TAILQ_FIRST(&shelf->used); e && e != newest;
+    struct store_entry *next;
+    for (struct store_entry *e = TAILQ_FIRST(&tier->used); e && e != newest;
          e = next) {
         next = TAILQ_NEXT(e, link);
-        if (shelf->total_bytes <= shelf->limit_bytes &&
-            shelf->count <= MAX_ENTRIES)
+        if (tier->total_bytes <= tier->limit_bytes &&
+            tier->count <= MAX_ENTRIES)
             return;
         if (!e->references)
-            forget(e);
+            store_forget(e);
     }
 }
 
 /* In place of one of its name. */
-static int list(struct media_store *s, struct kept *e)
+static int store_list(struct media_store *s, struct store_entry *e)
 {
-    struct kept *before = find(s, e->name);
-    struct shelf *shelf = shelf_of(s, e);
+    struct store_entry *before = store_find(s, e->name);
+    struct tier *tier = store_tier_of(s, e);
     if (before)
-        unlist(before);
+        store_unlist(before);
     if (!tsearch(e, &s->by_name, compare_names)) {
         if (before && !before->references)
-            discard(before);
+            store_discard(before);
         return -ENOMEM;
     }
     e->listed = true;
-    TAILQ_INSERT_TAIL(&shelf->used, e, link);
-    shelf->count++;
-    shelf->total_bytes += e->file.size_bytes;
+    TAILQ_INSERT_TAIL(&tier->used, e, link);
+    tier->count++;
+    tier->total_bytes += e->file.size_bytes;
     if (before && !before->references)
-        discard(before); /* now that it sees its successor */
-    make_room(shelf, e);
+        store_discard(before); /* now that it sees its successor */
+    store_evict(tier, e);
     return 0;
 }
 
-static void reference(struct kept *e)
+static void reference(struct store_entry *e)
 {
     if (e->references++ == 0)
         e->store->referenced++;
 }
 
-/* ---- references ---------------------------------------------------------- */
+/* References. */
 
-static void destroy(struct media_store *s)
+static void store_destroy(struct media_store *s)
 {
     media_folder_close(s->disk);
     (void)pthread_mutex_destroy(&s->lock);
@@ -180,7 +184,7 @@ static void destroy(struct media_store *s)
 
 struct media_file *media_store_ref(struct media_file *f)
 {
-    struct kept *e = kept_of(f);
+    struct store_entry *e = entry_of(f);
     guard_mutex(&e->store->lock);
     reference(e);
     return f;
@@ -190,7 +194,7 @@ void media_file_unref(struct media_file *f)
 {
     if (!f)
         return;
-    struct kept *e = kept_of(f);
+    struct store_entry *e = entry_of(f);
     struct media_store *s = e->store;
     bool last = false;
     {
@@ -199,14 +203,14 @@ void media_file_unref(struct media_file *f)
             return;
         s->referenced--;
         if (!e->listed)
-            discard(e);
+            store_discard(e);
         last = s->closed && s->referenced == 0;
     }
     if (last)
-        destroy(s);
+        store_destroy(s);
 }
 
-/* ---- what an earlier run kept -------------------------------------------- */
+/* What an earlier run kept. */
 
 static bool is_hex(const char *text, size_t len)
 {
@@ -214,7 +218,7 @@ static bool is_hex(const char *text, size_t len)
 }
 
 /* Reads a kept file's name; its size may turn out to be another. */
-static bool read_file_name(const char *text, struct kept *ret)
+static bool read_file_name(const char *text, struct store_entry *ret)
 {
     size_t len = DIGEST_HEX_SIZE - 1;
     char again[FILE_NAME_SIZE];
@@ -234,17 +238,17 @@ static bool read_file_name(const char *text, struct kept *ret)
 
 static int by_use(const void *a, const void *b)
 {
-    const struct kept *x = a;
-    const struct kept *y = b;
+    const struct store_entry *x = a;
+    const struct store_entry *y = b;
     return (x->used_ns > y->used_ns) - (x->used_ns < y->used_ns);
 }
 
-struct stock {
-    struct kept *entries;
+struct listing {
+    struct store_entry *entries;
     size_t count;
 };
 
-static void stock_done(struct stock *k)
+static void listing_done(struct listing *k)
 {
     free(k->entries);
 }
@@ -252,13 +256,13 @@ static void stock_done(struct stock *k)
 static int examine(void *ctx, const char *file_name, int64_t size_bytes,
                    int64_t used_ns, bool *ret_wanted)
 {
-    struct stock *k = ctx;
-    struct kept e = {.used_ns = used_ns};
+    struct listing *k = ctx;
+    struct store_entry e = {.used_ns = used_ns};
     if (k->count == MAX_ENTRIES || !read_file_name(file_name, &e) ||
         e.file.size_bytes != size_bytes)
         return 0;
     if ((k->count & (k->count - 1)) == 0) {
-        struct kept *more = reallocarray(
+        struct store_entry *more = reallocarray(
             k->entries, k->count ? 2 * k->count : 1, sizeof(*more));
         if (!more)
             return -ENOMEM;
@@ -269,39 +273,40 @@ static int examine(void *ctx, const char *file_name, int64_t size_bytes,
     return 0;
 }
 
-static int list_copy(struct media_store *s, const struct kept *found)
+static int list_copy(struct media_store *s, const struct store_entry *found)
 {
-    struct kept *e = malloc(sizeof(*e));
+    struct store_entry *e = malloc(sizeof(*e));
     if (!e)
         return -ENOMEM;
     *e = *found;
     e->store = s;
-    int err = list(s, e);
+    int err = store_list(s, e);
     if (err)
         free(e);
     return err;
 }
 
 /* Oldest use first. */
-static int take_stock(struct media_store *s)
+static int store_load(struct media_store *s)
 {
-    cleanup(stock_done) struct stock stock = {0};
-    int err = media_folder_each(s->disk, examine, &stock);
-    if (!err && stock.count)
-        qsort(stock.entries, stock.count, sizeof(stock.entries[0]), by_use);
-    for (size_t i = 0; !err && i < stock.count; i++)
-        err = list_copy(s, &stock.entries[i]);
+    cleanup(listing_done) struct listing listing = {0};
+    int err = media_folder_each(s->disk, examine, &listing);
+    if (!err && listing.count)
+        qsort(listing.entries, listing.count, sizeof(listing.entries[0]),
+              by_use);
+    for (size_t i = 0; !err && i < listing.count; i++)
+        err = list_copy(s, &listing.entries[i]);
     return err;
 }
 
-/* ---- life ---------------------------------------------------------------- */
+/* Making and freeing. */
 
 DEFINE_CLEANUP(close_store, struct media_store *, media_store_close)
 
-static void init_shelf(struct shelf *shelf, int64_t limit_bytes)
+static void tier_init(struct tier *tier, int64_t limit_bytes)
 {
-    TAILQ_INIT(&shelf->used);
-    shelf->limit_bytes = limit_bytes;
+    TAILQ_INIT(&tier->used);
+    tier->limit_bytes = limit_bytes;
 }
 
 int media_store_open(const char *directory, int64_t limit_bytes,
@@ -311,8 +316,8 @@ int media_store_open(const char *directory, int64_t limit_bytes,
     if (!s)
         return -ENOMEM;
     (void)pthread_mutex_init(&s->lock, NULL);
-    init_shelf(&s->folder, limit_bytes);
-    init_shelf(&s->memory, MEDIA_STORE_MEMORY);
+    tier_init(&s->folder, limit_bytes);
+    tier_init(&s->memory, MEDIA_STORE_MEMORY);
     cleanup(free_ptr) char *path = NULL;
     if (asprintf(&path, "%s/" FOLDER, directory) < 0) {
         path = NULL;
@@ -320,7 +325,7 @@ int media_store_open(const char *directory, int64_t limit_bytes,
     }
     int err = media_folder_open(path, &s->disk);
     if (!err)
-        err = take_stock(s);
+        err = store_load(s);
     if (err)
         return err;
     *ret_store = steal_ptr(s);
@@ -335,18 +340,17 @@ void media_store_close(struct media_store *s)
     {
         guard_mutex(&s->lock);
         s->closed = true;
-        for (struct kept *e; (e = TAILQ_FIRST(&s->folder.used));)
-            forget(e);
-        for (struct kept *e; (e = TAILQ_FIRST(&s->memory.used));)
-            forget(e);
+        for (struct store_entry *e; (e = TAILQ_FIRST(&s->folder.used));)
+            store_forget(e);
+        for (struct store_entry *e; (e = TAILQ_FIRST(&s->memory.used));)
+            store_forget(e);
         last = s->referenced == 0;
     }
     if (last)
-        destroy(s);
+        store_destroy(s);
 }
 
-/* ---- lookup and read ------------------------------------------------------
- */
+/* Lookup and read. */
 
 int media_store_name(const char *id, const char *url,
                      char ret_name[DIGEST_HEX_SIZE])
@@ -360,19 +364,19 @@ int media_store_name(const char *id, const char *url,
 
 bool media_store_is_called(const struct media_file *f, const char *name)
 {
-    return strcmp(kept_of(f)->name, name) == 0;
+    return strcmp(entry_of(f)->name, name) == 0;
 }
 
 int media_store_lookup(struct media_store *s, const char *name,
                        struct media_file **ret_file)
 {
     guard_mutex(&s->lock);
-    struct kept *e = find(s, name);
+    struct store_entry *e = store_find(s, name);
     if (!e)
         return -ENOENT;
-    struct shelf *shelf = shelf_of(s, e);
-    TAILQ_REMOVE(&shelf->used, e, link);
-    TAILQ_INSERT_TAIL(&shelf->used, e, link);
+    struct tier *tier = store_tier_of(s, e);
+    TAILQ_REMOVE(&tier->used, e, link);
+    TAILQ_INSERT_TAIL(&tier->used, e, link);
     reference(e);
     *ret_file = &e->file;
     return 0;
@@ -381,7 +385,7 @@ int media_store_lookup(struct media_store *s, const char *name,
 int media_file_read(struct media_file *f, void *out, size_t size,
                     int64_t offset, size_t *ret_got)
 {
-    struct kept *e = kept_of(f);
+    struct store_entry *e = entry_of(f);
     if (offset < 0 || offset >= f->size_bytes)
         size = 0;
     else if ((int64_t)size > f->size_bytes - offset)
@@ -401,20 +405,21 @@ int media_file_read(struct media_file *f, void *out, size_t size,
     if (err == -ENOENT) {
         guard_mutex(&e->store->lock);
         if (e->listed)
-            unlist(e);
+            store_unlist(e);
     }
     return err;
 }
 
-/* ---- put ------------------------------------------------------------------
- */
+/* Putting a picture. */
 
 /* One line per kind of trouble, not one per picture. */
-static void tell(struct media_store *s, int err)
+static void store_tell(struct media_store *s, int err)
 {
     if (atomic_exchange(&s->told_error, err) != err && err)
-        log_warning("pictures can't be kept: %s; some are held in memory",
-                    strerror(-err));
+        log_warning(
+            "cannot write to the picture cache: %s; keeping some pictures in "
+            "memory",
+            strerror(-err));
 }
 
 /* The bytes themselves, without the room that their buffer had to grow. */
@@ -429,7 +434,7 @@ static char *take_bytes(struct buf *body)
 int media_store_put(struct media_store *s, const char *name, struct buf *body,
                     struct media_file **ret_file)
 {
-    struct kept *e = calloc(1, sizeof(*e));
+    struct store_entry *e = calloc(1, sizeof(*e));
     if (!e)
         return -ENOMEM;
     (void)snprintf(e->name, sizeof(e->name), "%s", name);
@@ -439,14 +444,14 @@ int media_store_put(struct media_store *s, const char *name, struct buf *body,
     char file_name[FILE_NAME_SIZE];
     file_name_of(e, file_name);
     int err = media_folder_write(s->disk, file_name, body);
-    tell(s, err);
+    store_tell(s, err);
     if (err)
         e->bytes = take_bytes(body);
     else
         buf_done(body);
     guard_mutex(&s->lock);
-    if ((err && !e->bytes) || list(s, e)) {
-        discard(e);
+    if ((err && !e->bytes) || store_list(s, e)) {
+        store_discard(e);
         return -ENOMEM;
     }
     reference(e);

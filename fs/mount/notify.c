@@ -9,7 +9,7 @@
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/log.h"
-#include "base/plant.h"
+#include "base/failpoint.h"
 #include "grammar/name.h"
 #include "mount/node.h"
 #include "mount/notify_internal.h"
@@ -142,7 +142,7 @@ void notify_commit(struct notify *n, const struct catalogue_diff *diff,
                    bool negatives)
 {
     guard_mutex(&n->lock);
-    if (!n->running || planted("dropped_notification"))
+    if (!n->running || failpoint("dropped_notification"))
         return;
     notify_add_diff(n, n->views, diff, negatives);
     (void)pthread_cond_signal(&n->more);

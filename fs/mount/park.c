@@ -34,7 +34,7 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "base/plant.h"
+#include "base/failpoint.h"
 #include "mount/mount.h"
 
 enum parked_state {
@@ -167,7 +167,7 @@ static void on_answer(void *ctx, int err)
 {
     struct parked *k = ctx;
     struct park *p = k->park;
-    if (planted("park_error_lost"))
+    if (failpoint("park_error_lost"))
         err = 0;
     guard_mutex(&p->lock);
     if (k->state == PARKED_WAITING) {
@@ -207,7 +207,7 @@ static void on_interrupt(fuse_req_t req, void *data)
     struct park *p = k->park;
     opcount_add(&k->request.mount->operations, FUSE_INTERRUPT);
     guard_mutex(&p->lock);
-    if (planted("park_interrupt_lost"))
+    if (failpoint("park_interrupt_lost"))
         return;
     if (k->state == PARKED_ASKING)
         k->interrupted = true;

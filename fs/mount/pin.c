@@ -9,7 +9,7 @@
 #include <sys/queue.h>
 
 #include "base/cleanup.h"
-#include "base/plant.h"
+#include "base/failpoint.h"
 
 struct held_text {
     struct pin_text text; /* first: the face */
@@ -168,7 +168,7 @@ int pin_check(struct pin_table *t, uint64_t number,
         p->told = *content;
         return 0;
     }
-    if (planted("pin_mixture"))
+    if (failpoint("pin_mixture"))
         return 0;
     return media_content_differs(&p->told, content) ? -ESTALE : 0;
 }

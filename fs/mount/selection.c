@@ -7,7 +7,7 @@
 #include <sys/queue.h>
 
 #include "base/cleanup.h"
-#include "base/plant.h"
+#include "base/failpoint.h"
 #include "json/metadata.h"
 
 #define BODY_MAX (64u << 20) /* of one object; far above what a page holds */
@@ -79,7 +79,7 @@ static struct kept *take(struct selection_table *t, const struct view *v,
     TAILQ_FOREACH(k, &t->kept, link)
     {
         if (k->view == v->serial &&
-            (k->selection.version == version || planted("older_selection")))
+            (k->selection.version == version || failpoint("older_selection")))
             break;
     }
     if (!k)
@@ -118,7 +118,7 @@ static int fill(struct kept *k, const struct view *v,
     k->selection.rows = k->rows;
     k->selection.ends = k->ends;
     k->selection.count = count;
-    if (count && planted("part_as_whole"))
+    if (count && failpoint("part_as_whole"))
         k->selection.count--;
     return 0;
 }
@@ -200,7 +200,7 @@ size_t selection_after(const struct selection *s, int64_t after)
         else
             low = middle + 1;
     }
-    if (after && low < s->count && planted("row_skipped"))
+    if (after && low < s->count && failpoint("row_skipped"))
         low++;
     return low;
 }

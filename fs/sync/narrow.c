@@ -385,7 +385,7 @@ static void ask_more(struct sync *s, struct narrow *n)
         *part = (struct part){n, n->asked++};
         n->in_flight++;
         errand_list_page(s, (int64_t)part->index + 1, API_PAGE_LIMIT, n->filter,
-                         API_FOREGROUND, API_CAUSE_NARROW, n->deadline_ms,
+                         API_FOREGROUND, API_CAUSE_QUERY, n->deadline_ms,
                          on_page, part);
     }
 }

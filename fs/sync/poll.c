@@ -292,7 +292,7 @@ static void verify_all(struct sync *s, int64_t guess)
                                      .guess = guess,
                                      .no_totals = s->in_vain > 0,
                                      .lane = s->poll->lane,
-                                     .cause = API_CAUSE_SEARCH,
+                                     .cause = API_CAUSE_VERIFY,
                                      .done = poll_on_verified};
     {
         guard_mutex(&s->lock);

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/plant.h"
+#include "base/failpoint.h"
 #include "sync/walk.h"
 
 #define STEP_BACK  25   /* positions, where a deletion showed */
@@ -119,10 +119,10 @@ static int find_suspects(struct sync *s, const struct page *page,
                          int64_t older_s, int64_t newer_s, bool *ret_suspect)
 {
     struct walk *w = s->walk;
-    const struct catalogue_place newer = {.created_s = newer_s,
-                                          .row = INT64_MAX};
-    const struct catalogue_place older = {.created_s = older_s, .row = -1};
-    struct catalogue_place *places = NULL;
+    const struct catalogue_slot newer = {.created_s = newer_s,
+                                         .row = INT64_MAX};
+    const struct catalogue_slot older = {.created_s = older_s, .row = -1};
+    struct catalogue_slot *places = NULL;
     size_t count = 0;
     struct catalogue_reader *r = catalogue_reader_of_writer(s->catalogue);
     int err = catalogue_between(r, &newer, &older, GAP_MAX, &places, &count);
@@ -131,7 +131,7 @@ static int find_suspects(struct sync *s, const struct page *page,
     for (size_t i = 0; !err && i < count && count < GAP_MAX; i++)
         *ret_suspect |=
             !has_id(w, places[i].id) && !page_has_id(page, places[i].id);
-    catalogue_places_free(places, count);
+    catalogue_slots_free(places, count);
     return err;
 }
 
@@ -192,7 +192,7 @@ int prefix_join(struct sync *s, struct held *h)
                                 .last = h->last};
     struct slice_result result = {0};
     int err = 0;
-    if (!(planted("skipped_page") && h->number == 2))
+    if (!(failpoint("skipped_page") && h->number == 2))
         err = slice_apply(s, &slice, &h->page, &h->answer, &result);
     if (!err)
         err = note_border(s, h);

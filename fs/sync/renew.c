@@ -24,7 +24,7 @@ struct renewal {
     int64_t deadline_ms; /* of what is under way */
     int64_t run_s;       /* wall time: since then one follows the other */
     int64_t asked_s;     /* … of the last one */
-    struct catalogue_place places[API_IDS_LIMIT];
+    struct catalogue_slot places[API_IDS_LIMIT];
     size_t count;
     char *done[API_IDS_LIMIT]; /* ids that the last one brought, … */
     size_t done_count;
@@ -70,7 +70,7 @@ static bool renewal_answers(const struct renewal *b, const struct waiter *w)
 }
 
 /* Takes place.id over. */
-static void renewal_add(struct renewal *b, const struct catalogue_place *place)
+static void renewal_add(struct renewal *b, const struct catalogue_slot *place)
 {
     if (place->id && b->count < API_IDS_LIMIT && !renewal_has(b, place->id))
         b->places[b->count++] = *place;
@@ -89,7 +89,7 @@ static bool renewal_take(struct sync *s, struct waiter *w, void *ctx,
     if (w->owner != &s->renewal)
         return false;
     if (b->count < limit)
-        renewal_add(b, &(struct catalogue_place){.id = strdup(w->text)});
+        renewal_add(b, &(struct catalogue_slot){.id = strdup(w->text)});
     if (renewal_has(b, w->text))
         w->owner = b;
     return false;
@@ -116,7 +116,7 @@ static int64_t find_latest(const struct renewal *b, int64_t fetched_s)
 static int add_neighbours(struct sync *s, struct renewal *b)
 {
     struct catalogue_entry entry;
-    struct catalogue_place *near = NULL;
+    struct catalogue_slot *near = NULL;
     size_t count = 0;
     struct catalogue_reader *r = catalogue_reader_acquire(s->catalogue);
     if (!r)
@@ -132,7 +132,7 @@ static int add_neighbours(struct sync *s, struct renewal *b)
         renewal_add(b, &near[i]);
         near[i].id = NULL;
     }
-    catalogue_places_free(near, count);
+    catalogue_slots_free(near, count);
     return err == -ENOENT ? 0 : err;
 }
 
@@ -278,7 +278,7 @@ int renew_ask(struct sync *s, struct waiter *w)
             joins && renewal_has(b, w->text) ? (const void *)b : &s->renewal;
         return QUESTION_WAITS;
     }
-    struct catalogue_place needed = {.id = strdup(w->text)};
+    struct catalogue_slot needed = {.id = strdup(w->text)};
     if (!needed.id)
         return -ENOMEM;
     renewal_add(b, &needed);

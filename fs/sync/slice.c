@@ -103,7 +103,7 @@ bool slice_is_short(const struct slice *slice, const struct page *page)
 /* The places that belong strictly within the slice. */
 static int places_within(struct sync *s, const struct slice *slice,
                          const struct page *page,
-                         struct catalogue_place **ret_places, size_t *ret_count)
+                         struct catalogue_slot **ret_places, size_t *ret_count)
 {
     bool first = slice->page == 1;
     bool last = slice->last;
@@ -111,8 +111,8 @@ static int places_within(struct sync *s, const struct slice *slice,
     *ret_count = 0;
     if (!page->count && !(first && last))
         return 0; /* a page past the end */
-    struct catalogue_place newer = {0};
-    struct catalogue_place older = {0};
+    struct catalogue_slot newer = {0};
+    struct catalogue_slot older = {0};
     if (page->count) {
         newer.created_s = page->assets[0].created_s; /* row 0: below them all */
         older.created_s = page->assets[page->count - 1].created_s;
@@ -132,7 +132,7 @@ bool slice_is_made_id(const char *id)
 }
 
 static int remove_absent(struct sync *s, const struct page *page,
-                         const struct catalogue_place *places, size_t count,
+                         const struct catalogue_slot *places, size_t count,
                          const struct api_answer *answer, bool by_id,
                          size_t *ret_removed)
 {
@@ -211,7 +211,7 @@ static int apply_some(struct sync *s, const struct slice *slice,
                       bool ordered, struct slice_result *result,
                       size_t *ret_removed, bool *ret_more)
 {
-    struct catalogue_place *places = NULL;
+    struct catalogue_slot *places = NULL;
     size_t count = 0;
     size_t removed = 0;
     int err = ordered ? places_within(s, slice, page, &places, &count) : 0;
@@ -225,7 +225,7 @@ static int apply_some(struct sync *s, const struct slice *slice,
                 remove_absent(s, page, places, count, answer, false, &removed);
         err = slice->step ? sync_end_step(s, err) : sync_end(s, err);
     }
-    catalogue_places_free(places, count);
+    catalogue_slots_free(places, count);
     if (err)
         return err;
     *ret_removed = removed;
@@ -264,7 +264,7 @@ int slice_apply(struct sync *s, const struct slice *slice, struct page *page,
 }
 
 /* Where an asset without a time stands isn't known from an answer by ids. */
-static void keep_times(const struct catalogue_place *places, size_t count,
+static void keep_times(const struct catalogue_slot *places, size_t count,
                        struct page *page)
 {
     for (size_t i = 0; i < page->count; i++) {
@@ -275,7 +275,7 @@ static void keep_times(const struct catalogue_place *places, size_t count,
     }
 }
 
-int slice_apply_ids(struct sync *s, const struct catalogue_place *places,
+int slice_apply_ids(struct sync *s, const struct catalogue_slot *places,
                     size_t count, struct page *page,
                     const struct api_answer *answer, bool confirmed,
                     size_t *ret_removed, size_t *ret_doubtful)

@@ -128,7 +128,7 @@ void errand_list_page(struct sync *s, int64_t page, int page_limit,
 }
 
 /* A query of one term: any of these ids. */
-static int make_ids_query(const struct catalogue_place *places, size_t count,
+static int make_ids_query(const struct catalogue_slot *places, size_t count,
                           struct query *ret_query)
 {
     struct query q = {.terms = calloc(1, sizeof(*q.terms)), .count = 1};
@@ -149,7 +149,7 @@ static int make_ids_query(const struct catalogue_place *places, size_t count,
     return 0;
 }
 
-void errand_ids(struct sync *s, const struct catalogue_place *places,
+void errand_ids(struct sync *s, const struct catalogue_slot *places,
                 size_t count, enum api_lane lane, enum api_cause cause,
                 errand_fn *fn, void *ctx)
 {
@@ -308,12 +308,12 @@ int sync_end(struct sync *s, int err)
 
 int sync_end_step(struct sync *s, int err)
 {
-    return end_with(s, err, catalogue_hold);
+    return end_with(s, err, catalogue_commit_later);
 }
 
 int sync_flush(struct sync *s)
 {
-    if (catalogue_held_until_ms(s->catalogue) == CLOCK_NEVER_MS)
+    if (catalogue_commit_due_ms(s->catalogue) == CLOCK_NEVER_MS)
         return 0;
     int err = catalogue_begin(s->catalogue);
     return err ? err : sync_end(s, 0);
@@ -338,7 +338,7 @@ static bool poll_is_wanted(struct sync *s, struct waiter *w, void *ctx,
  * brings what is new. */
 static void run_due(struct sync *s, int64_t now_ms)
 {
-    if (now_ms >= catalogue_held_until_ms(s->catalogue))
+    if (now_ms >= catalogue_commit_due_ms(s->catalogue))
         (void)sync_flush(s); /* a failure is the walk's: walk_lost */
     if (now_ms >= s->walk_at_ms)
         walk_start(s);
@@ -360,8 +360,8 @@ static void run_due(struct sync *s, int64_t now_ms)
 static int64_t next_due(const struct sync *s, int64_t deadline_ms)
 {
     int64_t due = deadline_ms;
-    if (catalogue_held_until_ms(s->catalogue) < due)
-        due = catalogue_held_until_ms(s->catalogue);
+    if (catalogue_commit_due_ms(s->catalogue) < due)
+        due = catalogue_commit_due_ms(s->catalogue);
     if (s->walk_at_ms < due)
         due = s->walk_at_ms;
     if (s->complete && !s->poll && s->poll_at_ms < due)

@@ -56,7 +56,7 @@ void errand_list_page(struct sync *s, int64_t page, int page_limit,
                       void *ctx);
 
 /* asset_ids of up to API_IDS_LIMIT places. */
-void errand_ids(struct sync *s, const struct catalogue_place *places,
+void errand_ids(struct sync *s, const struct catalogue_slot *places,
                 size_t count, enum api_lane lane, enum api_cause cause,
                 errand_fn *fn, void *ctx);
 
@@ -194,7 +194,7 @@ bool slice_is_made_id(const char *id);
  * for, those that a whole answer lacks are removed. It is whole when its total
  * says so, or when an answer before it, too, lacked them (confirmed). Answers
  * how many it lacks that weren't removed. */
-int slice_apply_ids(struct sync *s, const struct catalogue_place *places,
+int slice_apply_ids(struct sync *s, const struct catalogue_slot *places,
                     size_t count, struct page *page,
                     const struct api_answer *answer, bool confirmed,
                     size_t *ret_removed, size_t *ret_doubtful);
@@ -218,8 +218,9 @@ bool slice_put_in_order(struct page *page);
  * who waited for rows. */
 int sync_begin(struct sync *s);
 int sync_end(struct sync *s, int err);
-/* Of one of many that may be committed together (catalogue_hold). What is held
- * is committed by sync_flush: before any other transaction, and in time. */
+/* Of one of many that may be committed together (catalogue_commit_later). What
+ * is held is committed by sync_flush: before any other transaction, and in
+ * time. */
 int sync_begin_step(struct sync *s);
 int sync_end_step(struct sync *s, int err);
 int sync_flush(struct sync *s);

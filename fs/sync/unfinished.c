@@ -25,7 +25,7 @@ struct rest {
 struct unfinished {
     struct rest rests[UNFINISHED_MAX]; /* of the newest, as of the last poll */
     size_t rest_count;
-    struct catalogue_place *places;
+    struct catalogue_slot *places;
     size_t count, next, asked;
     enum api_lane lane;
     unfinished_done_fn *done;
@@ -38,7 +38,7 @@ void unfinished_free(struct sync *s)
     struct unfinished *u = s->unfinished;
     if (!u)
         return;
-    catalogue_places_free(u->places, u->count);
+    catalogue_slots_free(u->places, u->count);
     free(u);
     s->unfinished = NULL;
 }
@@ -94,7 +94,7 @@ static void choose(struct sync *s, int64_t bottom_s)
     struct rest rests[UNFINISHED_MAX];
     size_t kept = 0;
     for (size_t i = 0; i < u->count; i++) {
-        struct catalogue_place place = u->places[i];
+        struct catalogue_slot place = u->places[i];
         const struct rest *before = find(u, place.row);
         struct rest rest =
             before ? *before
@@ -122,7 +122,7 @@ static void choose(struct sync *s, int64_t bottom_s)
 static int read_places(struct sync *s, int64_t bottom_s)
 {
     struct unfinished *u = s->unfinished;
-    catalogue_places_free(u->places, u->count);
+    catalogue_slots_free(u->places, u->count);
     u->places = NULL;
     u->count = u->next = 0;
     struct catalogue_reader *r = catalogue_reader_acquire(s->catalogue);

@@ -56,7 +56,7 @@ void verify_done(struct sync *s)
     if (!v)
         return;
     for (size_t i = 0; i < array_count(v->probes); i++)
-        catalogue_places_free(v->probes[i].places, v->probes[i].place_count);
+        catalogue_slots_free(v->probes[i].places, v->probes[i].place_count);
     page_done(&v->last);
     free(v);
     s->verify = NULL;
@@ -161,7 +161,7 @@ static void verify_run(struct sync *s)
 
 void verify_release(struct sync *s, struct probe *p)
 {
-    catalogue_places_free(p->places, p->place_count);
+    catalogue_slots_free(p->places, p->place_count);
     *p = (struct probe){0};
     verify_run(s);
 }

@@ -40,10 +40,10 @@ struct probe {
     int64_t page;
     int limit;
     /* IDS, GROUP */
-    struct catalogue_place *places;
+    struct catalogue_slot *places;
     size_t place_count, place_next, place_asked;
     bool confirming; /* asked again, since the total says otherwise */
-    struct catalogue_place after; /* where the next ones begin */
+    struct catalogue_slot after; /* where the next ones begin */
     size_t removed;
     /* GROUP */
     struct locate locate; /* of one edge */

@@ -58,9 +58,9 @@ static void verify_on_ids(struct sync *s, void *ctx, int err, struct page *page,
 static int read_places(struct sync *s, struct probe *p)
 {
     int64_t older_s = p->segment.older_s;
-    const struct catalogue_place below = {
+    const struct catalogue_slot below = {
         .created_s = older_s - (older_s > INT64_MIN), .row = INT64_MAX};
-    catalogue_places_free(p->places, p->place_count);
+    catalogue_slots_free(p->places, p->place_count);
     p->places = NULL;
     p->place_count = p->place_next = 0;
     struct catalogue_reader *r = catalogue_reader_acquire(s->catalogue);
@@ -118,7 +118,7 @@ static void ask_ids(struct sync *s, struct probe *p)
 
 static void begin_ids(struct sync *s, struct probe *p)
 {
-    p->after = (struct catalogue_place){.created_s = p->segment.newer_s};
+    p->after = (struct catalogue_slot){.created_s = p->segment.newer_s};
     p->place_next = p->place_count;
     p->removed = 0;
     ask_ids(s, p);

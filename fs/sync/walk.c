@@ -46,7 +46,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "base/plant.h"
+#include "base/failpoint.h"
 
 #define PAUSE_FIRST_MS  1000
 #define PAUSE_MAX_MS    60000   /* after an error */
@@ -343,7 +343,7 @@ static void drop_borders(struct walk *w, bool all_known)
 void walk_verify(struct sync *s)
 {
     struct walk *w = s->walk;
-    if (planted("skipped_page")) {
+    if (failpoint("skipped_page")) {
         walk_end(s); /* or it would be found */
         return;
     }

@@ -16,18 +16,6 @@
 #define URL_MAX       8000
 #define PICTURE_ROOM  (1u << 20) /* to begin with: few need more */
 
-const char *api_cause_name(enum api_cause cause)
-{
-    static const char *const names[API_CAUSE_COUNT] = {
-        [API_CAUSE_WALK] = "walk",     [API_CAUSE_POLL] = "poll",
-        [API_CAUSE_SEARCH] = "search", [API_CAUSE_UNFINISHED] = "unfinished",
-        [API_CAUSE_SWEEP] = "sweep",   [API_CAUSE_NARROW] = "narrow",
-        [API_CAUSE_RENEW] = "renew",   [API_CAUSE_PICTURE] = "picture",
-        [API_CAUSE_TAG] = "tag",       [API_CAUSE_DELETE] = "delete",
-    };
-    return (unsigned)cause < API_CAUSE_COUNT ? names[cause] : "other";
-}
-
 /* Without the slashes at its end; -EINVAL for what can't be a base. */
 static int copy_base_url(const char *url, char **ret_copy)
 {
@@ -69,7 +57,7 @@ static int make_key_header(const char *key, char **ret_header)
     return 0;
 }
 
-static void destroy(struct api *a)
+static void api_destroy(struct api *a)
 {
     free_secret(a->key_header);
     free(a->base_url);
@@ -96,14 +84,15 @@ int api_new(struct http *http, const struct api_config *config,
         return -ENOMEM;
     (void)pthread_mutex_init(&a->lock, NULL);
     (void)pthread_cond_init(&a->quiet, NULL);
+    TAILQ_INIT(&a->calls);
     a->http = http;
     a->timeout_ms = config->timeout_ms;
-    int error = copy_base_url(config->base_url, &a->base_url);
-    if (!error)
-        error = make_key_header(config->key, &a->key_header);
-    if (error) {
-        destroy(a);
-        return error;
+    int err = copy_base_url(config->base_url, &a->base_url);
+    if (!err)
+        err = make_key_header(config->key, &a->key_header);
+    if (err) {
+        api_destroy(a);
+        return err;
     }
     a->media_anywhere =
         config->media_anywhere || address_url_is_private(a->base_url);
@@ -120,23 +109,23 @@ void api_free(struct api *a)
     {
         guard_mutex(&a->lock);
         a->stopping = true;
-        for (struct api_call *c = a->first; c; c = c->next) {
-            if (c->http_ticket)
-                http_cancel(a->http, c->http_ticket);
-        }
+        struct api_call *c;
+        TAILQ_FOREACH(c, &a->calls, link)
+        if (c->http_ticket)
+            http_cancel(a->http, c->http_ticket);
         http_call_by(a->http, 0);
         while (!a->ended)
             (void)pthread_cond_wait(&a->quiet, &a->lock);
     }
-    destroy(a);
+    api_destroy(a);
 }
 
 int api_set_key(struct api *a, const char *key)
 {
     char *header = NULL;
-    int error = make_key_header(key, &header);
-    if (error)
-        return error;
+    int err = make_key_header(key, &header);
+    if (err)
+        return err;
     {
         guard_mutex(&a->lock);
         char *old = a->key_header;
@@ -148,56 +137,17 @@ int api_set_key(struct api *a, const char *key)
     return 0;
 }
 
-/* Takes the call over when it answers 0. */
-static int enqueue(struct api *a, struct api_call *c, uint64_t *ret_ticket)
-{
-    guard_mutex(&a->lock);
-    if (a->stopping)
-        return -ESHUTDOWN;
-    if (a->live >= API_MAX_LIVE)
-        return -ENOMEM;
-    c->api = a;
-    c->ticket = c->asked = ++a->moments;
-    if (ret_ticket)
-        *ret_ticket = c->ticket;
-    if (!c->change)
-        c->host = api_host_hold(&a->hosts, c->url);
-    c->prev = a->last;
-    *(a->last ? &a->last->next : &a->first) = c;
-    a->last = c;
-    a->live++;
-    http_call_by(a->http, 0);
-    return 0;
-}
-
-int api_ask(struct api *a, const struct api_call *like, char *url,
-            uint64_t *ret_ticket)
-{
-    struct api_call *c = malloc(sizeof(*c));
-    int error = c && url ? 0 : -ENOMEM;
-    if (!error) {
-        *c = *like;
-        c->url = url;
-        error = enqueue(a, c, ret_ticket);
-    }
-    if (error) {
-        free(url);
-        free(c);
-    }
-    return error;
-}
-
 int api_list_assets(struct api *a, const struct api_list *list,
                     enum api_lane lane, enum api_cause cause,
                     int64_t deadline_ms, api_page_fn *fn, void *ctx,
                     uint64_t *ret_ticket)
 {
     cleanup(buf_done) struct buf url = {.max = URL_MAX};
-    int error = buf_appendf(&url, "%s/assets?page=%lld&page_limit=%d%s",
-                            a->base_url, (long long)list->page,
-                            list->page_limit, list->filter ? list->filter : "");
-    if (error)
-        return error;
+    int err = buf_appendf(&url, "%s/assets?page=%lld&page_limit=%d%s",
+                          a->base_url, (long long)list->page, list->page_limit,
+                          list->filter ? list->filter : "");
+    if (err)
+        return err;
     const struct api_call like = {
         .lane = lane,
         .cause = cause,
@@ -232,9 +182,10 @@ int api_get_picture(struct api *a, const char *url, size_t max_bytes,
 void api_cancel(struct api *a, uint64_t ticket)
 {
     guard_mutex(&a->lock);
-    struct api_call *c = a->first;
-    while (c && c->ticket != ticket)
-        c = c->next;
+    struct api_call *c;
+    TAILQ_FOREACH(c, &a->calls, link)
+    if (c->ticket == ticket)
+        break;
     if (!c || c->ending)
         return;
     c->cancelled = true;

@@ -19,7 +19,7 @@
  *
  * Limits belong to who states them: the lists' to the lists, those of each
  * category of changes to that, a picture host's to that host. A 429, or a 503
- * with Retry-After, pauses for as long as it says, but API_PAUSE_MOST_MS at
+ * with Retry-After, pauses for as long as it says, but API_PAUSE_MAX_MS at
  * most; then one request finds out, and any success ends the pause. What a
  * person waits for waits for the end of a pause that his deadline allows;
  * otherwise it may try, one at a time and 5 s after the last refusal, and ends
@@ -45,7 +45,7 @@
 #define API_PAGE_LIMIT       50 /* assets a page, the API's largest */
 #define API_IDS_LIMIT        50 /* asset_ids in one request */
 #define API_CIRCUIT_FAILURES 5
-#define API_PAUSE_MOST_MS    300000      /* that a header can ask for */
+#define API_PAUSE_MAX_MS     300000      /* that a header can ask for */
 #define API_PICTURE_BYTES    (64u << 20) /* of all pictures under way */
 
 struct api;
@@ -57,7 +57,7 @@ enum api_lane {
                        reading of an account, and creations in bulk. Its bound
                        is who uses it: a request for each 50 assets that are
                        missing, as often as three times where lists shift */
-    API_BACKGROUND, /* polls, searches, the sweep: under rpm */
+    API_BACKGROUND, /* polls, verification, the sweep: under rpm */
     API_REWALK,     /* reading all of a known account again: under rpm, after
                        the polls. Its deadlines must allow for the pace */
     API_LANE_COUNT
@@ -67,10 +67,10 @@ enum api_lane {
 enum api_cause {
     API_CAUSE_WALK,
     API_CAUSE_POLL,
-    API_CAUSE_SEARCH,
+    API_CAUSE_VERIFY,
     API_CAUSE_UNFINISHED,
     API_CAUSE_SWEEP,
-    API_CAUSE_NARROW,
+    API_CAUSE_QUERY,
     API_CAUSE_RENEW,
     API_CAUSE_PICTURE,
     API_CAUSE_TAG,

@@ -10,81 +10,22 @@
 #include "wire/api_internal.h"
 #include "wire/api_retry.h"
 
-#define KEY_PART_MIN    4 /* bytes of a key that are worth hiding */
 #define ATTEMPTS_UNTOLD 3
-
-static const char *key_of(const struct api *a)
-{
-    return a->key_header + strlen("x-api-key: ");
-}
-
-void api_scrub_key(const struct api *a, char *text)
-{
-    const char *key = key_of(a);
-    size_t key_len = strlen(key);
-    if (key_len == 0)
-        return;
-    for (char *at = text; (at = strstr(at, key)); at += key_len)
-        memset(at, '*', key_len);
-    size_t text_len = strlen(text);
-    size_t part = key_len < text_len ? key_len : text_len;
-    for (; part >= KEY_PART_MIN; part--) {
-        char *tail = text + text_len - part;
-        if (memcmp(tail, key, part) == 0) {
-            memset(tail, '*', part);
-            return;
-        }
-    }
-}
-
-/* For status.json and the log. The server may echo
- * the key: a call's whose key was replaced since can't be found in its words,
- * which are left out. Lock held. */
-void api_describe(const struct api *a, const struct api_call *c,
-                  const struct http_response *response, char *out, size_t size)
-{
-    char code[64] = "", message[512] = "", quoted[96];
-    if (response->error) {
-        char words[256];
-        (void)snprintf(words, sizeof(words), "%s", response->error_text);
-        api_scrub_key(a, words);
-        log_quote(words, strlen(words), quoted, sizeof(quoted));
-        (void)snprintf(out, size, "%.60s: %s", strerror(-response->error),
-                       quoted);
-        return;
-    }
-    if (c->key_number == a->key_number)
-        page_parse_error(buf_str(response->body), response->body->len, code,
-                         sizeof(code), message, sizeof(message));
-    api_scrub_key(a, code);
-    api_scrub_key(a, message);
-    if (response->status == 200) {
-        (void)snprintf(out, size, "HTTP 200, but not the API's JSON");
-    } else if (code[0] || message[0]) {
-        char quoted_code[48];
-        log_quote(code, strlen(code), quoted_code, sizeof(quoted_code));
-        log_quote(message, strlen(message), quoted, sizeof(quoted));
-        (void)snprintf(out, size, "HTTP %d %s: %s", response->status,
-                       quoted_code, quoted);
-    } else {
-        (void)snprintf(out, size, "HTTP %d", response->status);
-    }
-}
 
 /* Keeps what status.json shows. Lock held. */
 static void note_outcome(struct api *a, const struct api_call *c,
-                         const struct http_response *response, int error)
+                         const struct http_response *response, int err)
 {
     struct api_stats *s = &a->stats;
-    if (error)
+    if (err)
         s->failed[c->cause]++;
     if (response->status == 429)
         s->throttled++;
     /* a CDN's trouble is no trouble with the account, nor is a change's */
-    if (c->picture || c->change || error == -ECANCELED)
+    if (c->picture || c->change || err == -ECANCELED)
         return;
-    s->last_error = error;
-    if (error) {
+    s->last_error = err;
+    if (err) {
         api_describe(a, c, response, s->last_error_text,
                      sizeof(s->last_error_text));
         return;
@@ -95,15 +36,14 @@ static void note_outcome(struct api *a, const struct api_call *c,
 
 /* Whether the log should hear of it: once per kind of trouble, not once per
  * request, and not of what the next try mends. Lock held. */
-static bool is_news(struct api *a, const struct api_call *c, int error,
+static bool is_news(struct api *a, const struct api_call *c, int err,
                     bool again)
 {
-    if (c->picture || c->change || error == -ECANCELED ||
-        error == a->told_error)
+    if (c->picture || c->change || err == -ECANCELED || err == a->told_error)
         return false;
-    if (error && again && c->attempts < ATTEMPTS_UNTOLD)
+    if (err && again && c->attempts < ATTEMPTS_UNTOLD)
         return false;
-    a->told_error = error;
+    a->told_error = err;
     return true;
 }
 
@@ -120,45 +60,45 @@ static void log_attempt(const struct api_call *c,
     log_debug("%s: %s %s: %s%s%s, %lld ms", api_cause_name(c->cause),
               c->change ? c->change->method : "GET",
               log_quote(c->url, shown, quoted, sizeof(quoted)), status,
-              *status && verdict->error ? ": " : "",
-              verdict->error ? strerror(-verdict->error) : "",
+              *status && verdict->err ? ": " : "",
+              verdict->err ? strerror(-verdict->err) : "",
               (long long)(now_ms - c->asked_ms));
 }
 
 /* Once per kind of trouble that pictures have. What a signed URL's end looks
  * like (EACCES, ESTALE) is renewed and no news. Lock held. */
-static bool is_picture_news(struct api *a, const struct api_call *c, int error,
+static bool is_picture_news(struct api *a, const struct api_call *c, int err,
                             bool again)
 {
-    if (!c->picture || again || error == -ECANCELED || error == -EACCES ||
-        error == -ESTALE || error == a->told_picture_error)
+    if (!c->picture || again || err == -ECANCELED || err == -EACCES ||
+        err == -ESTALE || err == a->told_picture_error)
         return false;
-    a->told_picture_error = error;
+    a->told_picture_error = err;
     return true;
 }
 
 static void log_picture_outcome(const struct api_call *c,
-                                const struct http_response *response, int error)
+                                const struct http_response *response, int err)
 {
     char quoted[256];
     size_t shown = strcspn(c->url, "?");
-    if (!error)
-        log_info("pictures come again");
+    if (!err)
+        log_info("fetching pictures works again");
     else if (response->status)
-        log_warning("a picture, %s: HTTP %d",
+        log_warning("cannot fetch a picture from %s: HTTP %d",
                     log_quote(c->url, shown, quoted, sizeof(quoted)),
                     response->status);
     else
-        log_warning("a picture, %s: %s",
+        log_warning("cannot fetch a picture from %s: %s",
                     log_quote(c->url, shown, quoted, sizeof(quoted)),
-                    strerror(-error));
+                    strerror(-err));
 }
 
-static void log_outcome(const char *text, int error)
+static void log_outcome(const char *text, int err)
 {
-    if (!error)
+    if (!err)
         log_info("the API answers again");
-    else if (error == -EAGAIN)
+    else if (err == -EAGAIN)
         log_info("the API limits requests: %s", text);
     else
         log_warning("the API: %s", text);
@@ -170,9 +110,9 @@ static void note_host(struct api_call *c, const struct http_response *response,
 {
     api_host_ended(c->host, c);
     if (verdict->host_failed)
-        api_host_failed(c->host, verdict->error, c->sent, now);
-    else if (!response->refused && verdict->error != -ECANCELED &&
-             verdict->error != -ENOMEM)
+        api_host_failed(c->host, verdict->err, c->sent, now);
+    else if (!response->refused && verdict->err != -ECANCELED &&
+             verdict->err != -ENOMEM)
         api_host_succeeded(c->host);
 }
 
@@ -193,7 +133,7 @@ static void note_limits(struct api_call *c,
 static bool line_up(struct api_call *c, const struct api_verdict *verdict,
                     int64_t retry_after_ms, int64_t now_ms)
 {
-    if (verdict->error == -ENOBUFS)
+    if (verdict->err == -ENOBUFS)
         return true; /* it waits for room, and for nothing else */
     if (!verdict->retry || c->cancelled || c->api->stopping)
         return false;
@@ -204,7 +144,7 @@ static bool line_up(struct api_call *c, const struct api_verdict *verdict,
     if (api_host_is_down(c->host) && c->host->probe)
         return false;
     c->not_before_ms = now_ms + wait_ms;
-    c->last_error = verdict->error;
+    c->last_error = verdict->err;
     return true;
 }
 
@@ -224,26 +164,26 @@ static bool take_in(struct api_call *c, const struct http_response *response,
         api_call_count(c, -1);
         note_limits(c, response, now);
         note_host(c, response, verdict, now);
-        note_outcome(a, c, response, verdict->error);
+        note_outcome(a, c, response, verdict->err);
         memcpy(text, a->stats.last_error_text, sizeof(text));
         again = line_up(c, verdict, response->retry_after_ms, now_ms);
         if (again)
             api_give_room(c);
-        tell = is_news(a, c, verdict->error, again);
-        tell_picture = is_picture_news(a, c, verdict->error, again);
+        tell = is_news(a, c, verdict->err, again);
+        tell_picture = is_picture_news(a, c, verdict->err, again);
         c->ending = !again;
         /* there is room for another, or a budget to heed */
         http_call_by(a->http, now_ms);
     }
     if (tell)
-        log_outcome(text, verdict->error);
+        log_outcome(text, verdict->err);
     if (tell_picture)
-        log_picture_outcome(c, response, verdict->error);
+        log_picture_outcome(c, response, verdict->err);
     return again;
 }
 
-static void deliver(struct api_call *c, struct page *page, struct buf *body,
-                    int64_t now_ms)
+static void answer_deliver(struct api_call *c, struct page *page,
+                           struct buf *body, int64_t now_ms)
 {
     const struct api_answer answer = {
         .asked_ms = c->asked_ms,
@@ -259,7 +199,7 @@ static void deliver(struct api_call *c, struct page *page, struct buf *body,
     api_call_end(c);
 }
 
-static enum api_kind kind_of(const struct api_call *c)
+static enum api_kind answer_kind(const struct api_call *c)
 {
     if (c->picture)
         return API_KIND_PICTURE;
@@ -270,26 +210,27 @@ void api_on_response(void *ctx, struct http_response *response)
 {
     struct api_call *c = ctx;
     struct page page = {0};
-    struct api_verdict verdict = c->change ? api_change_judge(c, response)
-                                           : api_judge(response, kind_of(c));
-    if (!verdict.error && !c->picture && !c->change) {
-        int error =
+    struct api_verdict verdict = c->change
+                                     ? api_change_verdict(c, response)
+                                     : api_verdict_of(response, answer_kind(c));
+    if (!verdict.err && !c->picture && !c->change) {
+        int err =
             page_parse(buf_str(response->body), response->body->len, &page);
-        if (error == -EBADMSG)
-            verdict = api_judge_broken();
-        else if (error)
-            verdict = (struct api_verdict){.error = error};
+        if (err == -EBADMSG)
+            verdict = api_verdict_of_broken();
+        else if (err)
+            verdict = (struct api_verdict){.err = err};
     }
     int64_t now_ms = clock_mono_ms();
     if (take_in(c, response, &verdict, now_ms))
         return;
-    if (verdict.error) {
+    if (verdict.err) {
         /* the deadline cut the last try short: the one before says why */
-        bool cut = verdict.error == -ETIMEDOUT && c->last_error &&
+        bool cut = verdict.err == -ETIMEDOUT && c->last_error &&
                    now_ms >= c->deadline_ms;
-        api_call_fail(c, cut ? c->last_error : verdict.error);
+        api_call_fail(c, cut ? c->last_error : verdict.err);
         return;
     }
-    deliver(c, &page, response->body, now_ms);
+    answer_deliver(c, &page, response->body, now_ms);
     page_done(&page);
 }

@@ -46,8 +46,7 @@ static int64_t told_end_ms(int64_t reset_s, int64_t now_ms, int64_t now_wall_s)
 
 static bool is_success(const struct http_response *response)
 {
-    return !response->error && response->status >= 200 &&
-           response->status < 300;
+    return !response->err && response->status >= 200 && response->status < 300;
 }
 
 static void hear_remaining(struct api_budget *b, int64_t remaining,
@@ -61,8 +60,8 @@ static void hear_remaining(struct api_budget *b, int64_t remaining,
     b->heard = now;
     b->told_end_ms = told_end_ms(response->limit_reset_s, now.ms, now_wall_s);
     b->window_end_ms = b->told_end_ms < 0 ? now.ms + WINDOW_MS : b->told_end_ms;
-    if (b->window_end_ms > now.ms + API_PAUSE_MOST_MS)
-        b->window_end_ms = now.ms + API_PAUSE_MOST_MS;
+    if (b->window_end_ms > now.ms + API_PAUSE_MAX_MS)
+        b->window_end_ms = now.ms + API_PAUSE_MAX_MS;
 }
 
 void api_budget_hear(struct api_budget *b, const struct http_response *response,

@@ -6,7 +6,7 @@
  * or all of them (paces_all).
  * Refusals pause (api_pause.h). And no request of ours but a person's may
  * leave less than 20 % of the limit that the server states, until its window
- * ends; where the server puts that end API_PAUSE_MOST_MS away and more, one
+ * ends; where the server puts that end API_PAUSE_MAX_MS away and more, one
  * request at a time looks again after as long, and an answer that says nothing
  * of the limit ends it. "0 remain" isn't believed of a server that has
  * answered after saying so, within the same window.

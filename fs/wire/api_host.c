@@ -23,8 +23,8 @@ static bool is_origin(const struct api_host *h, const char *url, size_t len)
 }
 
 /* The host's own place, or else the stalest that nobody holds. */
-static struct api_host *choose(struct api_hosts *all, const char *url,
-                               size_t len)
+static struct api_host *host_choose(struct api_hosts *all, const char *url,
+                                    size_t len)
 {
     struct api_host *chosen = NULL;
     for (size_t i = 0; i < API_HOSTS_MAX; i++) {
@@ -42,7 +42,7 @@ struct api_host *api_host_hold(struct api_hosts *all, const char *url)
     size_t len = origin_len(url);
     if (len == 0 || len >= sizeof(all->hosts[0].origin))
         return NULL;
-    struct api_host *h = choose(all, url, len);
+    struct api_host *h = host_choose(all, url, len);
     if (!h)
         return NULL;
     if (!is_origin(h, url, len)) {
@@ -100,12 +100,12 @@ void api_host_succeeded(struct api_host *h)
     h->probe = NULL;
 }
 
-void api_host_failed(struct api_host *h, int error, uint64_t sent,
+void api_host_failed(struct api_host *h, int err, uint64_t sent,
                      struct api_moment now)
 {
     if (!h)
         return;
-    h->last_error = error;
+    h->last_error = err;
     if (h->failures > 0 && sent < h->failed.number)
         return;
     h->failed = now;

@@ -56,7 +56,7 @@ bool api_host_failed_since(const struct api_host *h, uint64_t asked);
 /* A call was sent, and what came of it. sent: the moment when. */
 void api_host_sent(struct api_host *h, const struct api_call *call);
 void api_host_succeeded(struct api_host *h);
-void api_host_failed(struct api_host *h, int error, uint64_t sent,
+void api_host_failed(struct api_host *h, int err, uint64_t sent,
                      struct api_moment now);
 /* The call isn't under way any more. */
 void api_host_ended(struct api_host *h, const struct api_call *call);

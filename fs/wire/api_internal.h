@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * api_internal.h - what api.c (face and life), api_pump.c (what goes when),
- * api_answer.c (what came) and api_write.c (changes) share.
+ * api_internal.h - what api.c (face), api_call.c (a call's life), api_pump.c
+ * (what goes when), api_answer.c (what came) and api_write.c (changes) share.
  *
- * A call is in `live` from the ask until its callback has returned. While
+ * A call is in `calls` from the ask until its callback has returned. While
  * http_ticket is 0 it waits; then only the pump, on the http thread, moves it:
  * it is sent when it is due and may go, or ended (cancelled, too late, its
  * host down). While http_ticket isn't 0 its answer moves it. Both run on the
@@ -18,13 +18,14 @@
 #define TWELVEFS_API_INTERNAL_H
 
 #include <pthread.h>
+#include <sys/queue.h>
 
 #include "wire/api.h"
 #include "wire/api_budget.h"
 #include "wire/api_host.h"
 
-#define API_MAX_LIVE      4000
-#define API_PICTURES_MOST 8 /* under way at once; more wait here */
+#define API_MAX_LIVE     4000
+#define API_PICTURES_MAX 8 /* under way at once; more wait here */
 
 /* The part of a call that only changes have. */
 struct api_change {
@@ -38,7 +39,7 @@ struct api_change {
 };
 
 struct api_call {
-    struct api_call *prev, *next; /* under api.lock */
+    TAILQ_ENTRY(api_call) link; /* under api.lock */
     struct api *api;
     uint64_t ticket;
     enum api_lane lane;
@@ -72,16 +73,16 @@ struct api_call {
 
 struct api {
     pthread_mutex_t lock;
-    pthread_cond_t quiet;          /* ended */
-    struct api_call *first, *last; /* under lock: in order of asking */
-    size_t live;                   /* under lock */
-    int pictures_in_flight;        /* under lock */
-    size_t picture_bytes;          /* under lock: room taken by bodies */
-    uint64_t moments;              /* under lock: so far; see api_pause.h */
-    bool stopping;                 /* under lock */
-    bool ended;                    /* under lock: the pump ran the last time */
-    char *key_header;              /* under lock: "x-api-key: …" */
-    unsigned key_number;           /* under lock: of keys so far */
+    pthread_cond_t quiet;         /* ended */
+    TAILQ_HEAD(, api_call) calls; /* under lock: in order of asking */
+    size_t live;                  /* under lock */
+    int pictures_in_flight;       /* under lock */
+    size_t picture_bytes;         /* under lock: room taken by bodies */
+    uint64_t moments;             /* under lock: so far; see api_pause.h */
+    bool stopping;                /* under lock */
+    bool ended;                   /* under lock: the pump ran the last time */
+    char *key_header;             /* under lock: "x-api-key: …" */
+    unsigned key_number;          /* under lock: of keys so far */
     struct {
         struct api_budget budget;
         int in_flight;
@@ -106,8 +107,8 @@ void api_give_room(struct api_call *c);
 
 /* Calls back with an error and frees the call. No lock held; `ending` was set
  * under it. */
-void api_call_fail(struct api_call *c, int error);
-/* Takes the call out of live and frees it, after its callback. */
+void api_call_fail(struct api_call *c, int err);
+/* Takes the call out of `calls` and frees it, after its callback. */
 void api_call_end(struct api_call *c);
 
 /* One call more, or less, is under way. Lock held. */
@@ -117,12 +118,12 @@ void api_call_count(struct api_call *c, int change);
 int api_ask(struct api *a, const struct api_call *like, char *url,
             uint64_t *ret_ticket);
 
-/* api_write.c. What is judged and kept of an answer to a change, … */
+/* api_write.c. What an answer to a change means, and what is kept of it, … */
 struct api_verdict;
-struct api_verdict api_change_judge(struct api_call *c,
-                                    const struct http_response *response);
+struct api_verdict api_change_verdict(struct api_call *c,
+                                      const struct http_response *response);
 /* … told at the end, … */
-void api_change_deliver(struct api_call *c, int error, int64_t now_ms);
+void api_change_deliver(struct api_call *c, int err, int64_t now_ms);
 /* … and freed. NULL is fine. */
 void api_change_free(struct api_change *change);
 
@@ -132,9 +133,5 @@ void api_describe(const struct api *a, const struct api_call *c,
 
 /* The http_done_fn of every attempt. */
 void api_on_response(void *ctx, struct http_response *response);
-
-/* Replaces the key by asterisks in text, a part of it at the end too (there
- * the text may have been cut). Lock held. */
-void api_scrub_key(const struct api *a, char *text);
 
 #endif

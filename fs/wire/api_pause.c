@@ -10,8 +10,8 @@
 static int64_t asked_for_ms(const struct api_pause *p, int64_t retry_after_ms)
 {
     if (retry_after_ms >= 0)
-        return retry_after_ms < API_PAUSE_MOST_MS ? retry_after_ms
-                                                  : API_PAUSE_MOST_MS;
+        return retry_after_ms < API_PAUSE_MAX_MS ? retry_after_ms
+                                                 : API_PAUSE_MAX_MS;
     int doublings = p->refusals < 6 ? p->refusals : 6;
     int64_t guess_ms = (int64_t)GUESS_FIRST_MS << doublings;
     return guess_ms < GUESS_MOST_MS ? guess_ms : GUESS_MOST_MS;
@@ -34,7 +34,7 @@ static void pause_longer(struct api_pause *p, int64_t retry_after_ms,
 void api_pause_hear(struct api_pause *p, const struct http_response *response,
                     uint64_t sent, struct api_moment now)
 {
-    if (response->error)
+    if (response->err)
         return;
     if (response->status == 429 ||
         (response->status == 503 && response->retry_after_ms >= 0))

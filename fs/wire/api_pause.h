@@ -4,7 +4,7 @@
  * requests back: of a host, or of one category of its endpoints.
  *
  * No header is believed blindly: a pause lasts as long as the server says, but
- * API_PAUSE_MOST_MS at most. Then one request at a time finds out, until one
+ * API_PAUSE_MAX_MS at most. Then one request at a time finds out, until one
  * succeeds. A success ends the pause whenever it comes, if it was asked for
  * after the last refusal. Who can wait for the end of the pause waits; a
  * person who can't may try, API_PAUSE_TRY_MS after the last refusal at the

@@ -52,10 +52,13 @@ static int reason_to_end(struct api *a, struct api_call *c, int64_t now_ms)
     return down ? c->host->last_error : 0;
 }
 
-static struct api_call *take_ended(struct api *a, int64_t now_ms, int *ret_why)
+static struct api_call *pump_take_ended(struct api *a, int64_t now_ms,
+                                        int *ret_why)
 {
     guard_mutex(&a->lock);
-    for (struct api_call *c = a->first; c; c = c->next) {
+    struct api_call *c;
+    TAILQ_FOREACH(c, &a->calls, link)
+    {
         int why = is_waiting(c) ? reason_to_end(a, c, now_ms) : 0;
         if (!why)
             continue;
@@ -70,7 +73,9 @@ static struct api_call *take_ended(struct api *a, int64_t now_ms, int *ret_why)
  * out its own Retry-After doesn't count. */
 static bool foreground_is_busy(const struct api *a, int64_t now_ms)
 {
-    for (const struct api_call *c = a->first; c; c = c->next) {
+    const struct api_call *c;
+    TAILQ_FOREACH(c, &a->calls, link)
+    {
         if (c->lane == API_FOREGROUND && !c->picture && !c->change &&
             !c->ending && (c->http_ticket || c->not_before_ms <= now_ms))
             return true;
@@ -91,7 +96,7 @@ static bool has_room_for(const struct api *a, const struct api_call *c)
 static int64_t picture_when_ms(const struct api *a, const struct api_call *c,
                                int64_t now_ms)
 {
-    if (a->pictures_in_flight >= API_PICTURES_MOST)
+    if (a->pictures_in_flight >= API_PICTURES_MAX)
         return CLOCK_NEVER_MS;
     if (!c->host)
         return now_ms;
@@ -117,14 +122,16 @@ static int64_t when_ms(struct api *a, const struct api_call *c, bool busy,
 
 /* The next call to send, foreground first, each lane in order of asking; NULL
  * and when to look again. */
-static struct api_call *choose(struct api *a, int64_t now_ms,
-                               int64_t *ret_next_ms)
+static struct api_call *pump_choose(struct api *a, int64_t now_ms,
+                                    int64_t *ret_next_ms)
 {
     int64_t next_ms = CLOCK_NEVER_MS;
     bool busy = foreground_is_busy(a, now_ms);
     bool full = false; /* smaller pictures don't pass a larger one for ever */
     for (int lane = API_FOREGROUND; lane < API_LANE_COUNT; lane++) {
-        for (struct api_call *c = a->first; c; c = c->next) {
+        struct api_call *c;
+        TAILQ_FOREACH(c, &a->calls, link)
+        {
             if (!is_waiting(c) || (int)c->lane != lane)
                 continue;
             int64_t when = when_ms(a, c, busy, now_ms);
@@ -151,13 +158,6 @@ static void take_room(struct api_call *c)
     c->has_room = c->picture;
 }
 
-void api_give_room(struct api_call *c)
-{
-    if (c->has_room)
-        c->api->picture_bytes -= c->room_bytes;
-    c->has_room = false;
-}
-
 /* The http_room_fn of pictures. */
 static int get_picture_room(void *ctx, size_t bytes)
 {
@@ -174,7 +174,7 @@ static int get_picture_room(void *ctx, size_t bytes)
     return 0;
 }
 
-static int submit(struct api *a, struct api_call *c, int64_t now_ms)
+static int pump_submit(struct api *a, struct api_call *c, int64_t now_ms)
 {
     int64_t attempt_ms = now_ms + a->timeout_ms;
     static const char *const json_lines[] = {"Content-Type: application/json",
@@ -199,10 +199,10 @@ static int submit(struct api *a, struct api_call *c, int64_t now_ms)
         .redirects = c->picture ? PICTURE_REDIRECTS : 0,
         .public_only = c->picture && !a->media_anywhere,
     };
-    int error =
+    int err =
         http_submit(a->http, &request, api_on_response, c, &c->http_ticket);
-    if (error)
-        return error;
+    if (err)
+        return err;
     c->attempts++;
     c->asked_ms = now_ms;
     c->sent = ++a->moments;
@@ -224,12 +224,12 @@ static struct api_call *send_ready(struct api *a, int *ret_error,
     int64_t now_ms = clock_mono_ms();
     struct api_call *c;
     guard_mutex(&a->lock);
-    while ((c = choose(a, now_ms, ret_next_ms))) {
-        int error = submit(a, c, now_ms);
-        if (!error)
+    while ((c = pump_choose(a, now_ms, ret_next_ms))) {
+        int err = pump_submit(a, c, now_ms);
+        if (!err)
             continue;
         c->ending = true;
-        *ret_error = error == -ESHUTDOWN ? -ECANCELED : error;
+        *ret_error = err == -ESHUTDOWN ? -ECANCELED : err;
         return c;
     }
     return NULL;
@@ -253,49 +253,10 @@ int64_t api_pump(void *ctx)
     int why = 0;
     int64_t next_ms = CLOCK_NEVER_MS;
     int64_t now_ms = clock_mono_ms();
-    while ((c = take_ended(a, now_ms, &why)))
+    while ((c = pump_take_ended(a, now_ms, &why)))
         api_call_fail(c, why);
     while ((c = send_ready(a, &why, &next_ms)))
         api_call_fail(c, why);
     note_end(a);
     return next_ms;
-}
-
-void api_call_count(struct api_call *c, int change)
-{
-    struct api *a = c->api;
-    if (c->picture)
-        a->pictures_in_flight += change;
-    else
-        a->categories[c->category].in_flight += change;
-    if (c->picture && c->host)
-        c->host->pictures_in_flight += change;
-}
-
-void api_call_end(struct api_call *c)
-{
-    struct api *a = c->api;
-    {
-        guard_mutex(&a->lock);
-        *(c->prev ? &c->prev->next : &a->first) = c->next;
-        *(c->next ? &c->next->prev : &a->last) = c->prev;
-        a->live--;
-        api_give_room(c);
-        api_host_release(c->host, c);
-        http_call_by(a->http, 0); /* whoever stood back for it may go */
-    }
-    api_change_free(c->change);
-    free(c->url);
-    free(c);
-}
-
-void api_call_fail(struct api_call *c, int error)
-{
-    if (c->change)
-        api_change_deliver(c, error, clock_mono_ms());
-    else if (c->picture)
-        c->bytes_fn(c->ctx, error, NULL, NULL);
-    else
-        c->page_fn(c->ctx, error, NULL, NULL);
-    api_call_end(c);
 }

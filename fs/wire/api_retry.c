@@ -8,30 +8,30 @@
 #define BACKOFF_FIRST_MS 500
 #define BACKOFF_MOST_MS  8000
 
-static struct api_verdict fail(int error)
+static struct api_verdict fail(int err)
 {
-    return (struct api_verdict){.error = error};
+    return (struct api_verdict){.err = err};
 }
 
-static struct api_verdict try_again(int error, bool host_failed)
+static struct api_verdict try_again(int err, bool host_failed)
 {
-    return (struct api_verdict){error, true, host_failed};
+    return (struct api_verdict){err, true, host_failed};
 }
 
-struct api_verdict api_judge_broken(void)
+struct api_verdict api_verdict_of_broken(void)
 {
     return try_again(-EIO, true);
 }
 
-static struct api_verdict judge_transport(const struct http_response *response,
-                                          enum api_kind kind)
+static struct api_verdict
+verdict_of_transport(const struct http_response *response, enum api_kind kind)
 {
     if (response->refused)
-        return fail(response->error == -EHOSTUNREACH ? -EHOSTUNREACH : -EIO);
-    switch (response->error) {
+        return fail(response->err == -EHOSTUNREACH ? -EHOSTUNREACH : -EIO);
+    switch (response->err) {
     case -ECANCELED:
     case -ENOMEM:
-        return fail(response->error);
+        return fail(response->err);
     case -EFBIG:
         return fail(kind == API_KIND_PICTURE ? -EFBIG : -EIO);
     case -ELOOP:
@@ -44,7 +44,7 @@ static struct api_verdict judge_transport(const struct http_response *response,
         return (struct api_verdict){-EPROTO, false, true};
     case -ETIMEDOUT:
     case -ENETUNREACH:
-        return try_again(response->error, true);
+        return try_again(response->err, true);
     case -EHOSTUNREACH:
     case -ECONNREFUSED:
     case -ECONNRESET:
@@ -62,7 +62,7 @@ static int errno_of_absence(int status, enum api_kind kind)
     return kind == API_KIND_PICTURE && status == 410 ? -ESTALE : -ENOENT;
 }
 
-static struct api_verdict judge_refusal(int status, enum api_kind kind)
+static struct api_verdict verdict_of_refusal(int status, enum api_kind kind)
 {
     switch (kind == API_KIND_CHANGE ? status : 0) {
     case 402:
@@ -99,21 +99,22 @@ static bool is_html(const struct http_response *response)
     return type && strncasecmp(type, "text/html", strlen("text/html")) == 0;
 }
 
-struct api_verdict api_judge(const struct http_response *response,
-                             enum api_kind kind)
+struct api_verdict api_verdict_of(const struct http_response *response,
+                                  enum api_kind kind)
 {
     int status = response->status;
     bool picture = kind == API_KIND_PICTURE;
-    if (response->error)
-        return judge_transport(response, kind);
+    if (response->err)
+        return verdict_of_transport(response, kind);
     if (status == 200 && picture && is_html(response))
         return fail(-EIO); /* some portal's page: it would be kept for good */
     if (status == 200 && kind != API_KIND_CHANGE)
         return (struct api_verdict){0};
     if (kind == API_KIND_CHANGE && status >= 200 && status < 300)
-        return is_html(response) ? api_judge_broken() : (struct api_verdict){0};
+        return is_html(response) ? api_verdict_of_broken()
+                                 : (struct api_verdict){0};
     if (status >= 400 && status < 500)
-        return judge_refusal(status, kind);
+        return verdict_of_refusal(status, kind);
     if (status < 400 && picture)
         return fail(-EIO); /* a redirect to nowhere, part of a picture */
     /* 5xx; a redirect or an odd 2xx is a captive portal's */
@@ -129,7 +130,7 @@ int64_t api_retry_delay_ms(int attempts, int64_t retry_after_ms,
     if (bound_ms > BACKOFF_MOST_MS)
         bound_ms = BACKOFF_MOST_MS;
     int64_t delay_ms = (int64_t)(random % (uint64_t)(bound_ms + 1));
-    if (retry_after_ms > API_PAUSE_MOST_MS)
-        retry_after_ms = API_PAUSE_MOST_MS;
+    if (retry_after_ms > API_PAUSE_MAX_MS)
+        retry_after_ms = API_PAUSE_MAX_MS;
     return delay_ms > retry_after_ms ? delay_ms : retry_after_ms;
 }

@@ -9,12 +9,12 @@
 #include "wire/api.h"
 
 struct api_verdict {
-    int error;        /* 0: usable */
+    int err;          /* 0: usable */
     bool retry;       /* another try may do better */
     bool host_failed; /* counts against the host */
 };
 
-/* Whose rules an answer is judged by. */
+/* Which rules an answer goes by. */
 enum api_kind {
     API_KIND_LIST,
     API_KIND_LIST_BY_IDS, /* a 404 may mean that there is no such id */
@@ -23,15 +23,15 @@ enum api_kind {
 };
 
 /* Of an answer's outside. */
-struct api_verdict api_judge(const struct http_response *response,
-                             enum api_kind kind);
+struct api_verdict api_verdict_of(const struct http_response *response,
+                                  enum api_kind kind);
 
 /* A 200 whose body isn't the API's. */
-struct api_verdict api_judge_broken(void);
+struct api_verdict api_verdict_of_broken(void);
 
 /* Full jitter under an exponential bound: up to 500 ms doubled per
  * attempt that went before, 8 s at most; at least retry_after_ms (-1 none), as
- * far as API_PAUSE_MOST_MS. */
+ * far as API_PAUSE_MAX_MS. */
 int64_t api_retry_delay_ms(int attempts, int64_t retry_after_ms,
                            uint64_t random);
 

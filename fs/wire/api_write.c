@@ -16,18 +16,10 @@
 #define WRITE_URL_MAX  8000
 #define WRITE_BODY_MAX (1u << 20) /* of an answer */
 
-void api_change_free(struct api_change *change)
-{
-    if (!change)
-        return;
-    free(change->json);
-    free(change);
-}
-
 DEFINE_CLEANUP(free_change, struct api_change *, api_change_free)
 
-static int make_change(const struct api_writing *writing, api_reply_fn *fn,
-                       struct api_change **ret_change)
+static int change_make_call(const struct api_writing *writing, api_reply_fn *fn,
+                            struct api_change **ret_change)
 {
     cleanup(free_change) struct api_change *change = calloc(1, sizeof(*change));
     if (!change)
@@ -52,7 +44,7 @@ int api_write(struct api *a, const struct api_writing *writing,
     cleanup(free_change) struct api_change *change = NULL;
     int err = buf_appendf(&url, "%s%s", a->base_url, writing->path);
     if (!err)
-        err = make_change(writing, fn, &change);
+        err = change_make_call(writing, fn, &change);
     if (err)
         return err;
     const struct api_call like = {
@@ -71,7 +63,7 @@ int api_write(struct api *a, const struct api_writing *writing,
 }
 
 /* What only the body of a refusal tells. */
-static int errno_of_code(const struct http_response *response)
+static int change_errno_of_code(const struct http_response *response)
 {
     char code[64] = "", message[8] = "";
     page_parse_error(buf_str(response->body), response->body->len, code,
@@ -85,7 +77,7 @@ static int errno_of_code(const struct http_response *response)
  * and neither refused nor answered. */
 static bool is_in_doubt(const struct http_response *response)
 {
-    switch (response->error) {
+    switch (response->err) {
     case 0:
         return response->status == 408 || response->status >= 500 ||
                response->status < 400;
@@ -108,36 +100,23 @@ static bool is_foreign(const struct http_response *response)
     return *text && *text != '{';
 }
 
-struct api_verdict api_change_judge(struct api_call *c,
-                                    const struct http_response *response)
+struct api_verdict api_change_verdict(struct api_call *c,
+                                      const struct http_response *response)
 {
     struct api_change *change = c->change;
-    struct api_verdict verdict = api_judge(response, API_KIND_CHANGE);
-    if (!verdict.error && is_foreign(response))
-        verdict = api_judge_broken();
-    if (verdict.error == -EINVAL && response->status == 400)
-        verdict.error = errno_of_code(response);
-    bool in_doubt = verdict.error && is_in_doubt(response);
+    struct api_verdict verdict = api_verdict_of(response, API_KIND_CHANGE);
+    if (!verdict.err && is_foreign(response))
+        verdict = api_verdict_of_broken();
+    if (verdict.err == -EINVAL && response->status == 400)
+        verdict.err = change_errno_of_code(response);
+    bool in_doubt = verdict.err && is_in_doubt(response);
     verdict.retry = verdict.retry && !(change->once && in_doubt);
     change->maybe_done = change->maybe_done || in_doubt;
     change->status = response->status;
     change->words[0] = '\0';
-    if (verdict.error) {
+    if (verdict.err) {
         guard_mutex(&c->api->lock);
         api_describe(c->api, c, response, change->words, sizeof(change->words));
     }
     return verdict;
-}
-
-void api_change_deliver(struct api_call *c, int error, int64_t now_ms)
-{
-    const struct api_change *change = c->change;
-    /* while it is under way nobody knows */
-    const struct api_reply reply = {
-        .status = change->status,
-        .maybe_done = error && change->maybe_done,
-        .words = change->words,
-        .answered_ms = now_ms,
-    };
-    change->fn(c->ctx, error, &reply);
 }

@@ -5,23 +5,24 @@
 #include <errno.h>
 #include <limits.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/queue.h>
 
 #include "base/asset.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/thread.h"
 #include "wire/address.h"
 #include "wire/http_internal.h"
 
 #define IDLE_HANDLES        16
-#define POLL_MOST_MS        60000
+#define POLL_MAX_MS         60000
 #define POLL_AFTER_ERROR_MS 100
 
 struct http_job {
-    struct http_job *prev, *next; /* protected by http.lock */
-    bool cancelled;               /* protected by http.lock */
+    TAILQ_ENTRY(http_job) link; /* protected by http.lock */
+    bool cancelled;             /* protected by http.lock */
     uint64_t ticket;
     int64_t deadline_ms;
     http_done_fn *done;
@@ -30,9 +31,7 @@ struct http_job {
     struct http_transfer transfer;
 };
 
-struct job_list {
-    struct http_job *first, *last;
-};
+TAILQ_HEAD(job_list, http_job);
 
 struct http {
     pthread_mutex_t lock;
@@ -53,32 +52,7 @@ struct http {
     pthread_t thread;
 };
 
-/* ---- lists, lock held ------------------------------------------------- */
-
-static void list_append(struct job_list *list, struct http_job *job)
-{
-    job->next = NULL;
-    job->prev = list->last;
-    *(list->last ? &list->last->next : &list->first) = job;
-    list->last = job;
-}
-
-static void list_remove(struct job_list *list, struct http_job *job)
-{
-    *(job->prev ? &job->prev->next : &list->first) = job->next;
-    *(job->next ? &job->next->prev : &list->last) = job->prev;
-    job->prev = job->next = NULL;
-}
-
-static struct http_job *find_job(struct job_list *list, uint64_t ticket)
-{
-    struct http_job *job = list->first;
-    while (job && job->ticket != ticket)
-        job = job->next;
-    return job;
-}
-
-/* ---- the http thread ---------------------------------------------------- */
+/* The http thread. */
 
 static CURL *take_handle(struct http *h)
 {
@@ -95,8 +69,8 @@ static void give_handle(struct http *h, CURL *easy)
 }
 
 /* Answers a job that is in no list any more, and frees it. */
-static void finish(struct http *h, struct http_job *job,
-                   struct http_response *response)
+static void http_finish(struct http *h, struct http_job *job,
+                        struct http_response *response)
 {
     CURL *easy = job->transfer.easy;
     if (job->in_multi)
@@ -109,86 +83,84 @@ static void finish(struct http *h, struct http_job *job,
     free(job);
 }
 
-static void finish_with(struct http *h, struct http_job *job, int error)
+static void http_finish_with(struct http *h, struct http_job *job, int err)
 {
     struct http_response response;
-    const char *text = error == -ETIMEDOUT ? "the deadline passed"
-                       : error == -ENOMEM  ? "no memory"
-                                           : "cancelled";
-    transfer_result_of(&job->transfer, error, text, &response);
-    finish(h, job, &response);
+    const char *text = err == -ETIMEDOUT ? "the deadline passed"
+                       : err == -ENOMEM  ? "out of memory"
+                                         : "cancelled";
+    transfer_result_of(&job->transfer, err, text, &response);
+    http_finish(h, job, &response);
 }
 
 static void unlink_active(struct http *h, struct http_job *job)
 {
     guard_mutex(&h->lock);
-    list_remove(&h->active, job);
+    TAILQ_REMOVE(&h->active, job, link);
     h->live--;
 }
 
-static void start(struct http *h, struct http_job *job)
+static void http_start(struct http *h, struct http_job *job)
 {
     CURL *easy = take_handle(h);
-    int error = easy ? 0 : -ENOMEM;
-    if (!error) {
-        error =
+    int err = easy ? 0 : -ENOMEM;
+    if (!err) {
+        err =
             transfer_attach(&job->transfer, easy, &h->limits, &h->environment);
-        if (error)
+        if (err)
             give_handle(h, easy);
     }
-    if (!error && (curl_easy_setopt(easy, CURLOPT_PRIVATE, job) ||
-                   curl_multi_add_handle(h->multi, easy)))
-        error = -ENOMEM;
-    if (!error) {
+    if (!err && (curl_easy_setopt(easy, CURLOPT_PRIVATE, job) ||
+                 curl_multi_add_handle(h->multi, easy)))
+        err = -ENOMEM;
+    if (!err) {
         job->in_multi = true;
         return;
     }
     unlink_active(h, job);
-    finish_with(h, job, error);
+    http_finish_with(h, job, err);
 }
 
 static struct http_job *take_new(struct http *h)
 {
     guard_mutex(&h->lock);
-    struct http_job *job = h->inbox.first;
+    struct http_job *job = TAILQ_FIRST(&h->inbox);
     if (!job)
         return NULL;
-    list_remove(&h->inbox, job);
-    list_append(&h->active, job);
+    TAILQ_REMOVE(&h->inbox, job, link);
+    TAILQ_INSERT_TAIL(&h->active, job, link);
     return job;
 }
 
-/* Jobs that were cancelled, or whose deadline is now or before. */
-static struct job_list take_ended(struct http *h, int64_t now_ms, bool all)
+/* The next job that was cancelled, or whose deadline is now or before; NULL:
+ * none is left. */
+static struct http_job *http_take_ended(struct http *h, int64_t now_ms,
+                                        bool all)
 {
-    struct job_list ended = {0};
+    struct http_job *job;
     guard_mutex(&h->lock);
-    struct http_job *next;
-    for (struct http_job *job = h->active.first; job; job = next) {
-        next = job->next;
-        if (!all && !job->cancelled && job->deadline_ms > now_ms)
-            continue;
-        list_remove(&h->active, job);
-        list_append(&ended, job);
-        h->live--;
-    }
-    return ended;
+    TAILQ_FOREACH(job, &h->active, link)
+    if (all || job->cancelled || job->deadline_ms <= now_ms)
+        break;
+    if (!job)
+        return NULL;
+    TAILQ_REMOVE(&h->active, job, link);
+    h->live--;
+    return job;
 }
 
 static void end_overdue(struct http *h, bool all)
 {
     int64_t now_ms = clock_mono_ms();
-    struct job_list ended = take_ended(h, now_ms, all);
-    struct http_job *next;
-    for (struct http_job *job = ended.first; job; job = next) {
-        next = job->next;
+    struct http_job *job;
+    while ((job = http_take_ended(h, now_ms, all))) {
         bool cancelled = all || job->cancelled;
-        finish_with(h, job, cancelled ? -ECANCELED : -ETIMEDOUT);
+        http_finish_with(h, job, cancelled ? -ECANCELED : -ETIMEDOUT);
     }
 }
 
 /* On to where a redirect leads; false: the answer is the last one. */
-static bool follow(struct http *h, struct http_job *job)
+static bool http_follow(struct http *h, struct http_job *job)
 {
     CURL *easy = job->transfer.easy;
     if (!transfer_follow(&job->transfer))
@@ -203,11 +175,11 @@ static bool follow(struct http *h, struct http_job *job)
 static void take_result(struct http *h, struct http_job *job, CURLcode code)
 {
     struct http_response response;
-    if (code == CURLE_OK && follow(h, job))
+    if (code == CURLE_OK && http_follow(h, job))
         return;
     transfer_result(&job->transfer, code, &response);
     unlink_active(h, job);
-    finish(h, job, &response);
+    http_finish(h, job, &response);
 }
 
 static void take_results(struct http *h)
@@ -226,7 +198,7 @@ static void take_results(struct http *h)
     }
 }
 
-static void tick(struct http *h)
+static void http_run_tick(struct http *h)
 {
     http_tick_fn *fn = NULL;
     void *ctx = NULL;
@@ -250,16 +222,18 @@ static void tick(struct http *h)
 static int next_event_ms(struct http *h, bool *ret_stop)
 {
     int64_t now_ms = clock_mono_ms();
-    int64_t next_ms = now_ms + POLL_MOST_MS;
+    int64_t next_ms = now_ms + POLL_MAX_MS;
     guard_mutex(&h->lock);
     *ret_stop = h->stopping;
-    for (const struct http_job *j = h->active.first; j; j = j->next) {
+    const struct http_job *j;
+    TAILQ_FOREACH(j, &h->active, link)
+    {
         if (j->cancelled)
             return 0;
         if (j->deadline_ms < next_ms)
             next_ms = j->deadline_ms;
     }
-    if (h->inbox.first)
+    if (!TAILQ_EMPTY(&h->inbox))
         return 0;
     if (h->tick && h->tick_due_ms < next_ms)
         next_ms = h->tick_due_ms;
@@ -275,7 +249,7 @@ static void end_everything(struct http *h)
         curl_easy_cleanup(h->idle[--h->idle_count]);
 }
 
-static void *run(void *ctx)
+static void *http_run(void *ctx)
 {
     struct http *h = ctx;
     for (;;) {
@@ -283,11 +257,11 @@ static void *run(void *ctx)
         int running = 0;
         bool stop = false;
         while ((job = take_new(h)))
-            start(h, job);
+            http_start(h, job);
         CURLMcode code = curl_multi_perform(h->multi, &running);
         take_results(h);
         end_overdue(h, false);
-        tick(h);
+        http_run_tick(h);
         int wait_ms = next_event_ms(h, &stop);
         if (stop)
             break;
@@ -299,26 +273,12 @@ static void *run(void *ctx)
     return NULL;
 }
 
-/* ---- life --------------------------------------------------------------- */
+/* Making and freeing. */
 
 static void init_curl(void)
 {
     /* Never undone: another user of curl in this process may be left. */
     (void)curl_global_init(CURL_GLOBAL_DEFAULT);
-}
-
-/* The program's signals are the main thread's, and SIGPIPE is nobody's: TLS
- * libraries write without MSG_NOSIGNAL. */
-static int start_thread(struct http *h)
-{
-    sigset_t all, before;
-    sigfillset(&all);
-    int error = pthread_sigmask(SIG_SETMASK, &all, &before);
-    if (error)
-        return -error;
-    error = pthread_create(&h->thread, NULL, run, h);
-    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
-    return -error;
 }
 
 /* CURLMOPT_QUICK_EXIT of libcurl 8.20, by number, since the headers may be
@@ -339,7 +299,7 @@ static bool set_limits(struct http *h)
                              (long)CURLPIPE_MULTIPLEX);
 }
 
-static void destroy(struct http *h)
+static void http_destroy(struct http *h)
 {
     if (h->multi)
         (void)curl_multi_cleanup(h->multi);
@@ -356,16 +316,19 @@ int http_new(const struct http_limits *limits, struct http **ret_http)
     struct http *h = calloc(1, sizeof(*h));
     if (!h)
         return -ENOMEM;
+    TAILQ_INIT(&h->inbox);
+    TAILQ_INIT(&h->active);
     h->limits = *limits;
     (void)pthread_mutex_init(&h->lock, NULL);
-    int error = http_environment_read(&h->environment);
-    if (!error)
+    int err = http_environment_read(&h->environment);
+    if (!err)
         h->multi = curl_multi_init();
-    if (!error)
-        error = h->multi && !set_limits(h) ? start_thread(h) : -ENOMEM;
-    if (error) {
-        destroy(h);
-        return error;
+    if (!err)
+        err = h->multi && !set_limits(h) ? thread_start(&h->thread, http_run, h)
+                                         : -ENOMEM;
+    if (err) {
+        http_destroy(h);
+        return err;
     }
     *ret_http = h;
     return 0;
@@ -382,10 +345,10 @@ void http_free(struct http *h)
     (void)curl_multi_wakeup(h->multi);
     (void)pthread_join(h->thread, NULL);
     assert(!h->live && !h->tick);
-    destroy(h);
+    http_destroy(h);
 }
 
-/* ---- requests ----------------------------------------------------------- */
+/* Requests. */
 
 static void free_job(struct http_job *job)
 {
@@ -393,7 +356,8 @@ static void free_job(struct http_job *job)
     free(job);
 }
 
-static int enqueue(struct http *h, struct http_job *job, uint64_t *ret_ticket)
+static int http_enqueue(struct http *h, struct http_job *job,
+                        uint64_t *ret_ticket)
 {
     guard_mutex(&h->lock);
     if (h->stopping)
@@ -404,7 +368,7 @@ static int enqueue(struct http *h, struct http_job *job, uint64_t *ret_ticket)
     /* under the lock: the answer may come before we return */
     if (ret_ticket)
         *ret_ticket = job->ticket;
-    list_append(&h->inbox, job);
+    TAILQ_INSERT_TAIL(&h->inbox, job, link);
     h->live++;
     return 0;
 }
@@ -431,24 +395,34 @@ int http_submit(struct http *h, const struct http_request *request,
     job->deadline_ms = request->deadline_ms;
     job->done = done;
     job->ctx = ctx;
-    int error = transfer_init(&job->transfer, request, ctx);
-    if (!error)
-        error = enqueue(h, job, ret_ticket);
-    if (error) {
+    int err = transfer_init(&job->transfer, request, ctx);
+    if (!err)
+        err = http_enqueue(h, job, ret_ticket);
+    if (err) {
         free_job(job);
-        return error;
+        return err;
     }
     (void)curl_multi_wakeup(h->multi);
     return 0;
+}
+
+static struct http_job *http_find_job(const struct job_list *list,
+                                      uint64_t ticket)
+{
+    struct http_job *job;
+    TAILQ_FOREACH(job, list, link)
+    if (job->ticket == ticket)
+        break;
+    return job;
 }
 
 void http_cancel(struct http *h, uint64_t ticket)
 {
     {
         guard_mutex(&h->lock);
-        struct http_job *job = find_job(&h->active, ticket);
+        struct http_job *job = http_find_job(&h->active, ticket);
         if (!job)
-            job = find_job(&h->inbox, ticket);
+            job = http_find_job(&h->inbox, ticket);
         if (!job)
             return;
         job->cancelled = true;
@@ -456,7 +430,7 @@ void http_cancel(struct http *h, uint64_t ticket)
     (void)curl_multi_wakeup(h->multi);
 }
 
-/* ---- time --------------------------------------------------------------- */
+/* The tick. */
 
 void http_attach(struct http *h, http_tick_fn *fn, void *ctx)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * http.h - requests over HTTP, by one thread that drives one curl multi
- * handle. The door to libcurl.
+ * handle. The adapter to libcurl.
  *
  * Any thread may submit and cancel. Callbacks run on the http thread, hold
  * nothing and must not block; a callback may submit and cancel. Every
@@ -79,13 +79,13 @@ struct http_request {
 };
 
 struct http_response {
-    int error;    /* 0 when a whole answer came; else a negative errno:
-                     -ECANCELED, -ETIMEDOUT, -ENETUNREACH, -EHOSTUNREACH (also
-                     names that don't resolve), -ECONNREFUSED, -ECONNRESET,
-                     -EFBIG, -EBADMSG (not HTTP, not TLS, or cut short),
-                     -EPROTO (a certificate that can't pass), -ENOMEM,
-                     -ELOOP (redirects), -ESTALE (the file to send changed), or
-                     what `room` said */
+    int err;      /* 0 when a whole answer came; else a negative errno:
+                       -ECANCELED, -ETIMEDOUT, -ENETUNREACH, -EHOSTUNREACH (also
+                       names that don't resolve), -ECONNREFUSED, -ECONNRESET,
+                       -EFBIG, -EBADMSG (not HTTP, not TLS, or cut short),
+                       -EPROTO (a certificate that can't pass), -ENOMEM,
+                       -ELOOP (redirects), -ESTALE (the file to send changed), or
+                       what `room` said */
     bool refused; /* we turned it down, and would again: an address by
                      public_only (-EHOSTUNREACH), or where a redirect leads
                      (-EBADMSG) */

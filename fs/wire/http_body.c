@@ -48,8 +48,8 @@ static int64_t sending_bytes(const struct http_sending *s)
     return (int64_t)s->head.len + s->file_bytes + (int64_t)s->tail.len;
 }
 
-static size_t take_memory(const struct buf *part, int64_t at, char *out,
-                          size_t room)
+static size_t body_take_memory(const struct buf *part, int64_t at, char *out,
+                               size_t room)
 {
     size_t size = part->len - (size_t)at;
     if (size > room)
@@ -58,8 +58,8 @@ static size_t take_memory(const struct buf *part, int64_t at, char *out,
     return size;
 }
 
-static ssize_t take_file(const struct http_sending *s, int64_t at, char *out,
-                         size_t room)
+static ssize_t body_take_file(const struct http_sending *s, int64_t at,
+                              char *out, size_t room)
 {
     ssize_t count;
     if ((int64_t)room > s->file_bytes - at)
@@ -73,24 +73,25 @@ static ssize_t take_file(const struct http_sending *s, int64_t at, char *out,
 }
 
 /* The next bytes; 0 at the end, or -errno. */
-static ssize_t take_next(const struct http_sending *s, char *out, size_t room)
+static ssize_t body_take_next(const struct http_sending *s, char *out,
+                              size_t room)
 {
     int64_t at = s->at;
     if (at < (int64_t)s->head.len)
-        return (ssize_t)take_memory(&s->head, at, out, room);
+        return (ssize_t)body_take_memory(&s->head, at, out, room);
     at -= (int64_t)s->head.len;
     if (at < s->file_bytes)
-        return take_file(s, at, out, room);
+        return body_take_file(s, at, out, room);
     at -= s->file_bytes;
     if (at < (int64_t)s->tail.len)
-        return (ssize_t)take_memory(&s->tail, at, out, room);
+        return (ssize_t)body_take_memory(&s->tail, at, out, room);
     return 0;
 }
 
 static size_t http_on_read(char *out, size_t size, size_t count, void *ctx)
 {
     struct http_transfer *t = ctx;
-    ssize_t taken = take_next(&t->sending, out, size * count);
+    ssize_t taken = body_take_next(&t->sending, out, size * count);
     if (taken < 0) {
         t->abort_error = (int)taken;
         return CURL_READFUNC_ABORT;

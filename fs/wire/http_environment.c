@@ -12,7 +12,7 @@
 #include "base/cleanup.h"
 #include "wire/address.h"
 
-/* ---- reading ------------------------------------------------------------ */
+/* Reading the environment. */
 
 /* The first of these variables that isn't empty; NULL none. */
 static const char *first_set(const char *const names[], size_t count)
@@ -30,7 +30,7 @@ static const char *first_set(const char *const names[], size_t count)
               array_count(((const char *const[]){__VA_ARGS__})))
 
 /* ret_copy stays NULL for NULL. */
-static bool copy(const char *value, char **ret_copy)
+static bool environment_copy(const char *value, char **ret_copy)
 {
     *ret_copy = value ? strdup(value) : NULL;
     return !value || *ret_copy;
@@ -40,7 +40,7 @@ static bool copy(const char *value, char **ret_copy)
 static bool copy_path(const char *path, char **ret_copy)
 {
     *ret_copy = path ? realpath(path, NULL) : NULL;
-    return *ret_copy || copy(path, ret_copy);
+    return *ret_copy || environment_copy(path, ret_copy);
 }
 
 int http_environment_read(struct http_environment *ret_environment)
@@ -53,11 +53,12 @@ int http_environment_read(struct http_environment *ret_environment)
         ca_folder = FIRST_SET("SSL_CERT_DIR");
     }
     bool whole =
-        copy(FIRST_SET("http_proxy", "all_proxy", "ALL_PROXY"),
-             &e.http_proxy) &&
-        copy(FIRST_SET("https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"),
-             &e.https_proxy) &&
-        copy(FIRST_SET("no_proxy", "NO_PROXY"), &e.no_proxy) &&
+        environment_copy(FIRST_SET("http_proxy", "all_proxy", "ALL_PROXY"),
+                         &e.http_proxy) &&
+        environment_copy(
+            FIRST_SET("https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"),
+            &e.https_proxy) &&
+        environment_copy(FIRST_SET("no_proxy", "NO_PROXY"), &e.no_proxy) &&
         copy_path(ca_file, &e.ca_file) && copy_path(ca_folder, &e.ca_folder);
     if (!whole) {
         http_environment_done(&e);
@@ -77,8 +78,7 @@ void http_environment_done(struct http_environment *e)
     *e = (struct http_environment){0};
 }
 
-/* ---- who needs no proxy ---------------------------------------------------
- */
+/* Who needs no proxy. */
 
 struct word {
     const char *text;

@@ -6,8 +6,12 @@
 #include <string.h>
 #include <strings.h>
 
-#include "base/clock.h"
+#include <curl/curl.h>
+
+#include "base/ascii.h"
 #include "wire/http.h"
+
+#define HTTP_DATE_SIZE 64
 
 static void forget_fields(struct http_headers *h)
 {
@@ -27,12 +31,7 @@ void http_headers_init(struct http_headers *h)
     forget_fields(h);
 }
 
-static bool is_digit(char c)
-{
-    return c >= '0' && c <= '9';
-}
-
-static void trim(const char **text, size_t *len)
+static void headers_trim(const char **text, size_t *len)
 {
     while (*len > 0 && ((*text)[0] == ' ' || (*text)[0] == '\t')) {
         (*text)++;
@@ -49,7 +48,7 @@ static int64_t parse_count(const char *text, size_t len)
     if (len == 0)
         return -1;
     for (size_t i = 0; i < len; i++) {
-        if (!is_digit(text[i]))
+        if (!ascii_is_digit(text[i]))
             return -1;
         number = number * 10 + (text[i] - '0');
         if (number >= (int64_t)1 << 53)
@@ -65,7 +64,7 @@ static int64_t cap_wait(int64_t ms)
 
 /* A number with its fraction dropped after `decimals` places, as an integer of
  * the smaller unit; -1 when it is none. */
-static int64_t parse_decimal(const char *text, size_t len, int decimals)
+static int64_t headers_parse_decimal(const char *text, size_t len, int decimals)
 {
     int64_t scale = 1;
     for (int i = 0; i < decimals; i++)
@@ -80,7 +79,7 @@ static int64_t parse_decimal(const char *text, size_t len, int decimals)
         whole = HTTP_RETRY_AFTER_MAX_MS;
     int64_t number = whole * scale;
     for (size_t i = whole_len + 1; i < len; i++) {
-        if (!is_digit(text[i]))
+        if (!ascii_is_digit(text[i]))
             return -1;
         scale /= 10;
         number += (text[i] - '0') * scale;
@@ -91,12 +90,17 @@ static int64_t parse_decimal(const char *text, size_t len, int decimals)
 int64_t http_parse_retry_after(const char *value, size_t len,
                                int64_t now_wall_s)
 {
-    trim(&value, &len);
-    int64_t ms = parse_decimal(value, len, 3);
+    headers_trim(&value, &len);
+    int64_t ms = headers_parse_decimal(value, len, 3);
     if (ms >= 0)
         return cap_wait(ms);
-    int64_t when_s = 0;
-    if (clock_parse_http_date(value, len, &when_s) != 0)
+    char date[HTTP_DATE_SIZE];
+    if (len >= sizeof(date))
+        return -1;
+    memcpy(date, value, len);
+    date[len] = '\0';
+    int64_t when_s = curl_getdate(date, NULL);
+    if (when_s < 0)
         return -1;
     if (when_s <= now_wall_s)
         return 0;
@@ -136,7 +140,7 @@ static void take_field(struct http_headers *h, const char *name,
     } else if (is_name(name, name_len, "retry-after")) {
         h->retry_after_ms = http_parse_retry_after(value, len, now_wall_s);
     } else if (is_name(name, name_len, "retry-after-ms")) {
-        int64_t ms = parse_decimal(value, len, 0);
+        int64_t ms = headers_parse_decimal(value, len, 0);
         h->retry_after_exact_ms = ms < 0 ? -1 : cap_wait(ms);
     } else if (is_name(name, name_len, "x-ratelimit-limit")) {
         h->limit = parse_count(value, len);
@@ -164,7 +168,7 @@ int http_headers_line(struct http_headers *h, const char *line, size_t len,
         return 0;
     const char *value = colon + 1;
     size_t value_len = len - (size_t)(value - line);
-    trim(&value, &value_len);
+    headers_trim(&value, &value_len);
     take_field(h, line, (size_t)(colon - line), value, value_len, now_wall_s);
     return 0;
 }

@@ -69,7 +69,7 @@ bool transfer_follow(struct http_transfer *t);
 void transfer_result(struct http_transfer *t, CURLcode code,
                      struct http_response *ret_response);
 /* The response of a transfer that http.c itself ends. */
-void transfer_result_of(struct http_transfer *t, int error, const char *text,
+void transfer_result_of(struct http_transfer *t, int err, const char *text,
                         struct http_response *ret_response);
 
 /* http_body.c: what the request says of what it sends, copied. 0 or -ENOMEM. */

@@ -63,8 +63,8 @@ int transfer_init(struct http_transfer *t, const struct http_request *request,
     if (!request->accept)
         return 0;
     cleanup(buf_done) struct buf line = {.max = 256};
-    int error = buf_appendf(&line, "Accept: %s", request->accept);
-    return error ? error : add_header(t, line.data);
+    int err = buf_appendf(&line, "Accept: %s", request->accept);
+    return err ? err : add_header(t, line.data);
 }
 
 void transfer_done(struct http_transfer *t)
@@ -157,7 +157,7 @@ static bool is_refused(const struct http_transfer *t,
                       : address_is_private(peer);
 }
 
-static void refuse(struct http_transfer *t)
+static void transfer_refuse(struct http_transfer *t)
 {
     t->refused = true;
     t->abort_error = -EHOSTUNREACH;
@@ -196,7 +196,7 @@ static int on_before_request(void *ctx, char *peer_text, char *local_text,
         peer.in6.sin6_family = AF_INET6;
     if (!is_refused(t, &peer.any))
         return CURL_PREREQFUNC_OK;
-    refuse(t);
+    transfer_refuse(t);
     return CURL_PREREQFUNC_ABORT;
 }
 
@@ -263,7 +263,7 @@ static bool set_connection(struct http_transfer *t, CURL *easy,
 
 static bool set_callbacks(struct http_transfer *t, CURL *easy)
 {
-    curl_off_t most = (curl_off_t)t->max_bytes + WIRE_SLACK_BYTES;
+    curl_off_t max = (curl_off_t)t->max_bytes + WIRE_SLACK_BYTES;
     return curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body) ||
            curl_easy_setopt(easy, CURLOPT_WRITEDATA, t) ||
            curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header) ||
@@ -271,7 +271,7 @@ static bool set_callbacks(struct http_transfer *t, CURL *easy)
            curl_easy_setopt(easy, CURLOPT_XFERINFOFUNCTION, on_progress) ||
            curl_easy_setopt(easy, CURLOPT_XFERINFODATA, t) ||
            curl_easy_setopt(easy, CURLOPT_NOPROGRESS, 0L) ||
-           curl_easy_setopt(easy, CURLOPT_MAXFILESIZE_LARGE, most) ||
+           curl_easy_setopt(easy, CURLOPT_MAXFILESIZE_LARGE, max) ||
            curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, on_open_socket) ||
            curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, t) ||
            curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, on_before_request) ||
@@ -350,7 +350,7 @@ static int errno_of_connect(struct http_transfer *t)
     }
 }
 
-static int errno_of_code(struct http_transfer *t, CURLcode code)
+static int transfer_errno_of(struct http_transfer *t, CURLcode code)
 {
     switch (code) {
     case CURLE_OK:
@@ -385,7 +385,8 @@ static int errno_of_code(struct http_transfer *t, CURLcode code)
     }
 }
 
-static void fill(struct http_transfer *t, struct http_response *response)
+static void transfer_fill(struct http_transfer *t,
+                          struct http_response *response)
 {
     *response = (struct http_response){
         .error_text = "",
@@ -420,19 +421,19 @@ void transfer_result(struct http_transfer *t, CURLcode code,
     /* One of several addresses may have been refused and another taken. */
     if (code == CURLE_OK && !t->abort_error)
         t->refused = false;
-    fill(t, ret_response);
+    transfer_fill(t, ret_response);
     ret_response->status = (int)status;
-    ret_response->error =
-        t->abort_error ? t->abort_error : errno_of_code(t, code);
-    if (ret_response->error)
+    ret_response->err =
+        t->abort_error ? t->abort_error : transfer_errno_of(t, code);
+    if (ret_response->err)
         ret_response->error_text = words_of(t, code);
 }
 
-void transfer_result_of(struct http_transfer *t, int error, const char *text,
+void transfer_result_of(struct http_transfer *t, int err, const char *text,
                         struct http_response *ret_response)
 {
-    fill(t, ret_response);
+    transfer_fill(t, ret_response);
     ret_response->refused = false;
-    ret_response->error = error;
+    ret_response->err = err;
     ret_response->error_text = text;
 }

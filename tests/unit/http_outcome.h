@@ -13,7 +13,7 @@ struct outcome {
     pthread_mutex_t lock;
     pthread_cond_t changed;
     int calls;
-    int error, status;
+    int err, status;
     bool refused;
     char text[256];
     char type[128];
@@ -42,7 +42,7 @@ static inline void on_done(void *ctx, struct http_response *r)
     struct outcome *o = ctx;
     pthread_mutex_lock(&o->lock);
     o->calls++;
-    o->error = r->error;
+    o->err = r->err;
     o->status = r->status;
     o->refused = r->refused;
     snprintf(o->text, sizeof(o->text), "%s", r->error_text);

@@ -60,7 +60,7 @@ static void public_only_refuses_by_address_whatever_the_name(void **state)
         struct outcome o;
         snprintf(url, sizeof(url), "http://%s:%d/", hosts[i], s->port);
         get_public(h, url, 0, &o);
-        assert_int_equal(o.error, -EHOSTUNREACH);
+        assert_int_equal(o.err, -EHOSTUNREACH);
         assert_true(o.refused);
         outcome_done(&o);
     }
@@ -80,10 +80,10 @@ static void public_only_holds_on_a_connection_used_again(void **state)
     outcome_init(&o);
     assert_int_equal(http_submit(h, &r, on_done, &o, NULL), 0);
     outcome_wait(&o);
-    assert_int_equal(o.error, 0);
+    assert_int_equal(o.err, 0);
     outcome_done(&o);
     get_public(h, url, 0, &o);
-    assert_int_equal(o.error, -EHOSTUNREACH);
+    assert_int_equal(o.err, -EHOSTUNREACH);
     assert_true(o.refused);
     outcome_done(&o);
     assert_int_equal(loopback_requests(s), 1);
@@ -100,12 +100,12 @@ static void behind_a_proxy_the_url_is_judged_and_the_proxy_is_not(void **state)
     setenv("http_proxy", proxy, 1);
     struct http *h = new_http();
     get_public(h, "http://elsewhere.test/x", 0, &o);
-    assert_int_equal(o.error, 0);
+    assert_int_equal(o.err, 0);
     assert_int_equal(o.status, 200);
     assert_non_null(strstr(s->log[0], "GET http://elsewhere.test/x "));
     outcome_done(&o);
     get_public(h, "http://10.0.0.1/x", 0, &o);
-    assert_int_equal(o.error, -EHOSTUNREACH);
+    assert_int_equal(o.err, -EHOSTUNREACH);
     outcome_done(&o);
     assert_int_equal(loopback_requests(s), 1);
     http_free(h);
@@ -143,7 +143,7 @@ static void behind_a_proxy_no_redirect_leads_inward(void **state)
     for (int i = 0; i < (int)(sizeof(inward) / sizeof(*inward)); i++) {
         struct outcome o;
         get_public(h, "http://elsewhere.test/", 3, &o);
-        assert_int_not_equal(o.error, 0);
+        assert_int_not_equal(o.err, 0);
         assert_int_equal(loopback_requests(s), i + 1);
         outcome_done(&o);
     }

@@ -193,7 +193,7 @@ static bool keep_link(void *ctx, const struct catalogue_link *l)
 
 static int read_places(struct catalogue_reader *r)
 {
-    struct catalogue_place *places = NULL;
+    struct catalogue_slot *places = NULL;
     int64_t rank;
     size_t n;
     int err = catalogue_rank(r, INT64_MAX, INT64_MAX, &rank);
@@ -201,13 +201,13 @@ static int read_places(struct catalogue_reader *r)
         err = catalogue_between(r, NULL, NULL, 10, &places, &n);
     if (err)
         return err;
-    catalogue_places_free(places, n);
+    catalogue_slots_free(places, n);
     if (n != 2 || rank != 2)
         return -EBADMSG;
     err = catalogue_unfinished(r, 10, &places, &n);
     if (err)
         return err;
-    catalogue_places_free(places, n);
+    catalogue_slots_free(places, n);
     return n == 1 ? 0 : -EBADMSG;
 }
 

@@ -54,7 +54,7 @@ static void a_list_request_is_canonical_and_carries_the_key(void **state)
     world_open(&w, say_page, 60);
     answer_init(&o);
     assert_int_equal(api_list_assets(w.api, &list, API_FOREGROUND,
-                                     API_CAUSE_NARROW, clock_mono_ms() + 9000,
+                                     API_CAUSE_QUERY, clock_mono_ms() + 9000,
                                      on_page, &o, NULL),
                      0);
     assert_int_equal(answer_wait(&o), 0);
@@ -70,8 +70,8 @@ static void a_list_request_is_canonical_and_carries_the_key(void **state)
     assert_non_null(strstr(sent, "\r\nx-api-key: " KEY "\r\n"));
     struct api_stats stats;
     api_stats(w.api, &stats);
-    assert_int_equal(stats.sent[API_CAUSE_NARROW], 1);
-    assert_int_equal(stats.failed[API_CAUSE_NARROW], 0);
+    assert_int_equal(stats.sent[API_CAUSE_QUERY], 1);
+    assert_int_equal(stats.failed[API_CAUSE_QUERY], 0);
     assert_int_equal(stats.last_error, 0);
     assert_true(stats.last_success_s > 0);
     world_close(&w);
@@ -350,8 +350,8 @@ static void background_leaves_a_fifth_of_the_limit(void **state)
     api_stats(w.api, &stats);
     assert_int_equal(stats.limit, 10);
     assert_int_equal(stats.remaining, 2);
-    assert_int_in_range(stats.background_pause_ms, API_PAUSE_MOST_MS - 100000,
-                        API_PAUSE_MOST_MS);
+    assert_int_in_range(stats.background_pause_ms, API_PAUSE_MAX_MS - 100000,
+                        API_PAUSE_MAX_MS);
     world_close(&w);
 }
 

@@ -136,8 +136,8 @@ static void no_header_is_believed_for_more_than_minutes(void **state)
     api_budget_init(&b, 60);
     for (int64_t now = 1000, day = 1; day <= 10; day++) {
         refuse(&b, 429, 86400000, now);
-        assert_int_equal(when(&b, API_WALK, 0, now), now + API_PAUSE_MOST_MS);
-        now += API_PAUSE_MOST_MS;
+        assert_int_equal(when(&b, API_WALK, 0, now), now + API_PAUSE_MAX_MS);
+        now += API_PAUSE_MAX_MS;
         assert_int_equal(when(&b, API_WALK, 0, now), now); /* one finds out */
         assert_int_equal(when(&b, API_WALK, 1, now), CLOCK_NEVER_MS);
     }
@@ -206,8 +206,8 @@ static void absurd_resets_rest_a_minute_or_some(void **state)
                  {NOW_S, 1000},
                  {NOW_S - 2, 1000},
                  {NOW_S + 10, 10000},
-                 {NOW_S + 3600, API_PAUSE_MOST_MS},
-                 {(int64_t)1 << 52, API_PAUSE_MOST_MS}};
+                 {NOW_S + 3600, API_PAUSE_MAX_MS},
+                 {(int64_t)1 << 52, API_PAUSE_MAX_MS}};
     for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
         struct api_budget b;
         struct http_response r = heard(10, 0, cases[i].reset_s);
@@ -225,8 +225,8 @@ static void a_far_reset_is_looked_at_again_by_one_at_a_time(void **state)
     int64_t now = 1000;
     for (int i = 0; i < 5; i++) {
         hear(&b, &r, now);
-        assert_int_equal(when(&b, API_WALK, 0, now), now + API_PAUSE_MOST_MS);
-        now += API_PAUSE_MOST_MS;
+        assert_int_equal(when(&b, API_WALK, 0, now), now + API_PAUSE_MAX_MS);
+        now += API_PAUSE_MAX_MS;
         assert_int_equal(when(&b, API_WALK, 0, now), now);
         assert_int_equal(when(&b, API_WALK, 1, now), CLOCK_NEVER_MS);
     }
@@ -269,10 +269,10 @@ static void waits_double_up_to_a_bound_and_obey_retry_after(void **state)
     }
 }
 
-static struct api_verdict judge(int error, int status, bool picture)
+static struct api_verdict judge(int err, int status, bool picture)
 {
-    const struct http_response r = {.error = error, .status = status};
-    return api_judge(&r, picture ? API_KIND_PICTURE : API_KIND_LIST);
+    const struct http_response r = {.err = err, .status = status};
+    return api_verdict_of(&r, picture ? API_KIND_PICTURE : API_KIND_LIST);
 }
 
 static void what_will_not_change_is_not_tried_again(void **state)
@@ -287,7 +287,7 @@ static void what_will_not_change_is_not_tried_again(void **state)
     for (size_t i = 0; i < sizeof(final_statuses) / sizeof(int); i++) {
         assert_false(judge(0, final_statuses[i], false).retry);
         assert_false(judge(0, final_statuses[i], false).host_failed);
-        assert_int_not_equal(judge(0, final_statuses[i], false).error, 0);
+        assert_int_not_equal(judge(0, final_statuses[i], false).err, 0);
     }
     for (size_t i = 0; i < sizeof(passing_statuses) / sizeof(int); i++)
         assert_true(judge(0, passing_statuses[i], false).retry);
@@ -295,10 +295,10 @@ static void what_will_not_change_is_not_tried_again(void **state)
         assert_true(judge(passing_errors[i], 0, true).retry);
     for (size_t i = 0; i < sizeof(final_errors) / sizeof(int); i++)
         assert_false(judge(final_errors[i], 0, true).retry);
-    assert_int_equal(judge(0, 200, false).error, 0);
+    assert_int_equal(judge(0, 200, false).err, 0);
     assert_true(judge(0, 429, true).retry);
     assert_false(judge(0, 429, false).host_failed);
-    assert_int_equal(judge(-EPROTO, 0, false).error, -EPROTO);
+    assert_int_equal(judge(-EPROTO, 0, false).err, -EPROTO);
     assert_false(judge(0, 302, true).retry);
 }
 
@@ -307,11 +307,11 @@ static void of_the_list_itself_nothing_is_absent(void **state)
 {
     for (int status = 404; status <= 410; status += 6) {
         struct http_response r = {.status = status};
-        assert_int_equal(api_judge(&r, API_KIND_LIST).error, -EIO);
-        assert_int_equal(api_judge(&r, API_KIND_LIST_BY_IDS).error, -ENOENT);
+        assert_int_equal(api_verdict_of(&r, API_KIND_LIST).err, -EIO);
+        assert_int_equal(api_verdict_of(&r, API_KIND_LIST_BY_IDS).err, -ENOENT);
     }
-    assert_int_equal(judge(0, 404, true).error, -ENOENT);
-    assert_int_equal(judge(0, 410, true).error, -ESTALE);
+    assert_int_equal(judge(0, 404, true).err, -ENOENT);
+    assert_int_equal(judge(0, 410, true).err, -ESTALE);
 }
 
 static void only_failures_one_after_another_are_a_hosts_end(void **state)

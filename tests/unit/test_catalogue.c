@@ -122,9 +122,9 @@ static void held_steps_are_committed_together_or_lost_together(void **state)
     for (int lost = 0; lost < 2; lost++) {
         begin();
         int64_t a = PUT(lost ? "c" : "a");
-        assert_int_equal(catalogue_hold(cat, &diff), 0);
+        assert_int_equal(catalogue_commit_later(cat, &diff), 0);
         assert_int_equal(diff.count, 0);
-        assert_true(catalogue_held_until_ms(cat) > clock_mono_ms());
+        assert_true(catalogue_commit_due_ms(cat) > clock_mono_ms());
         cleanup(release) struct catalogue_reader *before = reader();
         assert_false(seen(before, a));
         assert_true(seen(catalogue_reader_of_writer(cat), a));
@@ -134,7 +134,7 @@ static void held_steps_are_committed_together_or_lost_together(void **state)
             catalogue_rollback(cat);
         else
             assert_string_equal(summary(commit()), "+1 +2 ");
-        assert_true(catalogue_held_until_ms(cat) == CLOCK_NEVER_MS);
+        assert_true(catalogue_commit_due_ms(cat) == CLOCK_NEVER_MS);
         assert_int_equal(catalogue_lost_steps(cat), lost);
         assert_false(catalogue_lost_steps(cat));
         cleanup(release) struct catalogue_reader *after = reader();
@@ -155,7 +155,7 @@ static void many_held_rows_are_committed(void **state)
             (void)snprintf(id, sizeof(id), "r%dz", rows++);
             PUT(id);
         }
-        assert_int_equal(catalogue_hold(cat, &diff), 0);
+        assert_int_equal(catalogue_commit_later(cat, &diff), 0);
     }
     assert_int_equal(diff.count, rows);
     catalogue_diff_done(&diff);

@@ -180,7 +180,7 @@ static void fields_are_gathered_between_other_writes(void **state)
         if (through)
             done();
         else
-            assert_int_equal(catalogue_hold(cat, &diff), 0);
+            assert_int_equal(catalogue_commit_later(cat, &diff), 0);
         catalogue_diff_done(&diff);
         cleanup(release) struct catalogue_reader *r = reader();
         for (size_t i = 0; i < array_count(names); i++)
@@ -297,9 +297,9 @@ static void rank_counts_what_is_older(void **state)
 static void check_between(struct catalogue_reader *r, int64_t newer,
                           int64_t older, size_t max)
 {
-    struct catalogue_place a = {newer, place_s[newer], NULL};
-    struct catalogue_place b = {older, place_s[older], NULL};
-    struct catalogue_place *places;
+    struct catalogue_slot a = {newer, place_s[newer], NULL};
+    struct catalogue_slot b = {older, place_s[older], NULL};
+    struct catalogue_slot *places;
     size_t count, expected = 0;
 
     assert_int_equal(catalogue_between(r, newer ? &a : NULL, older ? &b : NULL,
@@ -319,7 +319,7 @@ static void check_between(struct catalogue_reader *r, int64_t newer,
         for (int64_t row = 1; row <= PLACES; row++)
             assert_true(row == places[0].row || is_newer(places[0].row, row) ||
                         (older && !is_newer(row, older)));
-    catalogue_places_free(places, count);
+    catalogue_slots_free(places, count);
 }
 
 static void between_walks_the_order_from_the_newer_side(void **state)
@@ -336,7 +336,7 @@ static void between_walks_the_order_from_the_newer_side(void **state)
 
 static void unfinished_come_newest_first(void **state)
 {
-    struct catalogue_place *places;
+    struct catalogue_slot *places;
     size_t count;
 
     put_places();
@@ -347,10 +347,10 @@ static void unfinished_come_newest_first(void **state)
         assert_int_equal(places[i].row % 7, 0);
         assert_true(i == 0 || is_newer(places[i - 1].row, places[i].row));
     }
-    catalogue_places_free(places, count);
+    catalogue_slots_free(places, count);
     assert_int_equal(catalogue_unfinished(r, 3, &places, &count), 0);
     assert_int_equal(count, 3);
-    catalogue_places_free(places, count);
+    catalogue_slots_free(places, count);
 }
 
 static void what_was_not_marked_is_told(void **state)

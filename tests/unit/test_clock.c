@@ -19,16 +19,8 @@
 static int64_t rfc3339(const char *text)
 {
     int64_t s = UNTOUCHED;
-    int error = clock_parse_rfc3339(text, strlen(text), &s);
-    assert_int_equal(error, s == UNTOUCHED ? -EINVAL : 0);
-    return s;
-}
-
-static int64_t http_date(const char *text)
-{
-    int64_t s = UNTOUCHED;
-    int error = clock_parse_http_date(text, strlen(text), &s);
-    assert_int_equal(error, s == UNTOUCHED ? -EINVAL : 0);
+    int err = clock_parse_rfc3339(text, strlen(text), &s);
+    assert_int_equal(err, s == UNTOUCHED ? -EINVAL : 0);
     return s;
 }
 
@@ -101,57 +93,6 @@ static void length_bounds_the_text(void **state)
     assert_int_equal(s, 1785580200);
 }
 
-static void three_http_dates_are_one_instant(void **state)
-{
-    assert_int_equal(http_date("Sun, 06 Nov 1994 08:49:37 GMT"), 784111777);
-    assert_int_equal(http_date("Sunday, 06-Nov-94 08:49:37 GMT"), 784111777);
-    assert_int_equal(http_date("Sun Nov  6 08:49:37 1994"), 784111777);
-    assert_int_equal(http_date("Wed Nov 16 08:49:37 1994"), 784975777);
-}
-
-/* RFC 9110, section 5.6.7 */
-static void two_digit_years_are_at_most_50_years_ahead(void **state)
-{
-    time_t now = (time_t)clock_wall_s();
-    struct tm tm;
-    assert_non_null(gmtime_r(&now, &tm));
-    int year = tm.tm_year + 1900;
-    char text[64];
-    char expected[64];
-    for (int ahead = -49; ahead <= 50; ahead++) {
-        (void)snprintf(text, sizeof(text), "Monday, 02-Jan-%02d 00:00:00 GMT",
-                       (year + ahead) % 100);
-        (void)snprintf(expected, sizeof(expected), "%04d-01-02T00:00:00Z",
-                       year + ahead);
-        assert_int_equal(http_date(text), rfc3339(expected));
-    }
-}
-
-static void other_texts_are_no_http_dates(void **state)
-{
-    static const char *const texts[] = {
-        "",
-        "Sun",
-        "120",
-        "-1",
-        "Sun, 06 Nov 1994 08:49:37",
-        "Sun, 06 Nov 1994 08:49:37 UTC",
-        "Sun, 6 Nov 1994 08:49:37 GMT",
-        "Sun, 31 Nov 1994 08:49:37 GMT",
-        "Sun, 06 nov 1994 08:49:37 GMT",
-        "Xxx, 06 Nov 1994 08:49:37 GMT",
-        "Sun, 06 Nov 94 08:49:37 GMT",
-        "Sun, 06 Nov 1994 08:49:37 GMT ",
-        "Sunday, 06-Nov-1994 08:49:37 GMT",
-        "Sun Nov 6 08:49:37 1994",
-        "Sun Nov  6 08:49:37 1994 GMT",
-        "Sunday Nov  6 08:49:37 1994",
-        "2026-08-01T10:30:00Z",
-    };
-    for (size_t i = 0; i < array_count(texts); i++)
-        assert_int_equal(http_date(texts[i]), UNTOUCHED);
-}
-
 static void formatting_reverses_parsing(void **state)
 {
     char text[CLOCK_RFC3339_SIZE];
@@ -160,18 +101,22 @@ static void formatting_reverses_parsing(void **state)
     clock_format_rfc3339(-1, text);
     assert_string_equal(text, "1969-12-31T23:59:59Z");
     for (int64_t s = -62167219200; s < 253402300800; s += 86399 * 37) {
+        if ((time_t)s != s) /* of 32 bits */
+            continue;
         clock_format_rfc3339(s, text);
         assert_int_equal(rfc3339(text), s);
     }
 }
 
-static void any_second_can_be_formatted(void **state)
+static void a_year_beyond_an_int_is_formatted_as_1970(void **state)
 {
     char text[CLOCK_RFC3339_SIZE];
+    if (sizeof(time_t) < sizeof(int64_t))
+        skip();
     clock_format_rfc3339(INT64_MAX, text);
-    assert_string_equal(text, "292277026596-12-04T15:30:07Z");
+    assert_string_equal(text, "1970-01-01T00:00:00Z");
     clock_format_rfc3339(INT64_MIN, text);
-    assert_string_equal(text, "-292277022657-01-27T08:29:52Z");
+    assert_string_equal(text, "1970-01-01T00:00:00Z");
 }
 
 static void clocks_go_on(void **state)
@@ -192,11 +137,8 @@ int main(void)
         cmocka_unit_test(leap_years_follow_the_calendar),
         cmocka_unit_test(other_texts_are_no_rfc3339),
         cmocka_unit_test(length_bounds_the_text),
-        cmocka_unit_test(three_http_dates_are_one_instant),
-        cmocka_unit_test(two_digit_years_are_at_most_50_years_ahead),
-        cmocka_unit_test(other_texts_are_no_http_dates),
         cmocka_unit_test(formatting_reverses_parsing),
-        cmocka_unit_test(any_second_can_be_formatted),
+        cmocka_unit_test(a_year_beyond_an_int_is_formatted_as_1970),
         cmocka_unit_test(clocks_go_on),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

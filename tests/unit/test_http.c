@@ -43,7 +43,7 @@ static void a_whole_answer_comes_with_its_fields(void **state)
 {
     struct outcome o;
     ask_with(say_hello, NULL, &o);
-    assert_int_equal(o.error, 0);
+    assert_int_equal(o.err, 0);
     assert_int_equal(o.status, 200);
     assert_string_equal(o.body, "hello");
     assert_string_equal(o.type, "text/plain");
@@ -66,7 +66,7 @@ static void a_status_is_no_error(void **state)
 {
     struct outcome o;
     ask_with(say_teapot, NULL, &o);
-    assert_int_equal(o.error, 0);
+    assert_int_equal(o.err, 0);
     assert_int_equal(o.status, 418);
     assert_string_equal(o.body, "short and stout");
     assert_int_equal(o.retry_after_ms, -1);
@@ -90,7 +90,7 @@ static void the_deadline_ends_a_silent_server(void **state)
     struct outcome o;
     int64_t start = clock_mono_ms();
     ask_with(say_nothing, soon, &o);
-    assert_int_equal(o.error, -ETIMEDOUT);
+    assert_int_equal(o.err, -ETIMEDOUT);
     assert_int_in_range(clock_mono_ms() - start, 100, 5000);
     outcome_done(&o);
 }
@@ -104,7 +104,7 @@ static void a_deadline_in_the_past_ends_at_once(void **state)
 {
     struct outcome o;
     ask_with(say_nothing, long_ago, &o);
-    assert_int_equal(o.error, -ETIMEDOUT);
+    assert_int_equal(o.err, -ETIMEDOUT);
     outcome_done(&o);
 }
 
@@ -121,7 +121,7 @@ static void the_deadline_ends_a_body_that_stops(void **state)
 {
     struct outcome o;
     ask_with(drip, soon, &o);
-    assert_int_equal(o.error, -ETIMEDOUT);
+    assert_int_equal(o.err, -ETIMEDOUT);
     outcome_done(&o);
 }
 
@@ -148,13 +148,13 @@ static void broken_answers_are_told_apart(void **state)
 {
     struct outcome o;
     ask_with(cut_short, NULL, &o);
-    assert_int_equal(o.error, -EBADMSG);
+    assert_int_equal(o.err, -EBADMSG);
     outcome_done(&o);
     ask_with(say_garbage, NULL, &o);
-    assert_int_equal(o.error, -EBADMSG);
+    assert_int_equal(o.err, -EBADMSG);
     outcome_done(&o);
     ask_with(hang_up, NULL, &o);
-    assert_int_equal(o.error, -ECONNRESET);
+    assert_int_equal(o.err, -ECONNRESET);
     assert_string_not_equal(o.text, "");
     outcome_done(&o);
 }
@@ -176,7 +176,7 @@ static void headers_without_end_are_broken(void **state)
 {
     struct outcome o;
     ask_with(many_headers, NULL, &o);
-    assert_int_equal(o.error, -EBADMSG);
+    assert_int_equal(o.err, -EBADMSG);
     outcome_done(&o);
 }
 
@@ -238,7 +238,7 @@ static void too_large_a_body_ends_before_and_after_decompression(void **state)
     for (size_t i = 0; i < sizeof(handlers) / sizeof(*handlers); i++) {
         struct outcome o;
         ask_with(handlers[i], small, &o);
-        assert_int_equal(o.error, -EFBIG);
+        assert_int_equal(o.err, -EFBIG);
         outcome_done(&o);
     }
 }
@@ -273,17 +273,17 @@ static void redirects_are_followed_only_where_asked_and_to_http(void **state)
     struct outcome o;
     get_path("/start", 0, &o);
     assert_int_equal(o.status, 302);
-    assert_int_equal(o.error, 0);
+    assert_int_equal(o.err, 0);
     outcome_done(&o);
     get_path("/start", 2, &o);
     assert_int_equal(o.status, 200);
     assert_string_equal(o.body, "hello");
     outcome_done(&o);
     get_path("/loop", 3, &o);
-    assert_int_equal(o.error, -ELOOP);
+    assert_int_equal(o.err, -ELOOP);
     outcome_done(&o);
     get_path("/ftp", 3, &o);
-    assert_int_equal(o.error, -EBADMSG);
+    assert_int_equal(o.err, -EBADMSG);
     outcome_done(&o);
 }
 
@@ -349,7 +349,7 @@ static void a_refused_connection_is_told(void **state)
     outcome_init(&o);
     assert_int_equal(http_submit(h, &r, on_done, &o, NULL), 0);
     outcome_wait(&o);
-    assert_int_equal(o.error, -ECONNREFUSED);
+    assert_int_equal(o.err, -ECONNREFUSED);
     assert_int_equal(o.status, 0);
     outcome_done(&o);
     http_free(h);

@@ -122,7 +122,7 @@ static void a_body_from_memory_and_a_file_arrives_in_order(void **state)
                                    .tail_bytes = 5};
     talk_open(&t, take_and_thank);
     talk_send(&t, "POST", &body, true);
-    assert_int_equal(t.outcome.error, 0);
+    assert_int_equal(t.outcome.err, 0);
     assert_int_equal(t.outcome.status, 201);
     assert_string_equal(t.outcome.etag, "\"abc-7\"");
     assert_int_equal(got.len, many + 10);
@@ -159,7 +159,7 @@ static void a_file_that_became_shorter_ends_the_request(void **state)
     const struct http_body body = {.fd = fd, .file_bytes = 2000};
     talk_open(&t, take_and_thank);
     talk_send(&t, "PUT", &body, true);
-    assert_int_equal(t.outcome.error, -ESTALE);
+    assert_int_equal(t.outcome.err, -ESTALE);
     assert_int_equal(got.count, 0);
     outcome_done(&t.outcome);
     talk_close(&t);
@@ -188,7 +188,7 @@ static void what_is_sent_once_is_sent_once(void **state)
     talk_send(&t, "POST", &body, false);
     outcome_done(&t.outcome);
     talk_send(&t, "POST", &body, true);
-    assert_int_equal(t.outcome.error, -ECONNRESET);
+    assert_int_equal(t.outcome.err, -ECONNRESET);
     assert_int_equal(loopback_requests(t.server), 2);
     outcome_done(&t.outcome);
     talk_close(&t);

@@ -60,12 +60,12 @@ static void a_name_that_moved_is_found_at_the_next_try(void **state)
     struct loopback *s = loopback_start(say_hello, NULL);
     snprintf(url, sizeof(url), "http://moved.test:%d/", s->port);
     get(h, url, false, &o);
-    assert_int_equal(o.error, -ECONNREFUSED);
+    assert_int_equal(o.err, -ECONNREFUSED);
     outcome_done(&o);
     atomic_store(&place, "127.0.0.1");
     for (int i = 0; i < 2; i++) {
         get(h, url, false, &o);
-        assert_int_equal(o.error, 0);
+        assert_int_equal(o.err, 0);
         outcome_done(&o);
     }
     assert_int_equal(s->connections, 1);
@@ -181,10 +181,10 @@ static void no_proxy_opens_no_way_to_private_addresses(void **state)
     struct http *h = new_http();
     snprintf(url, sizeof(url), "http://inward.test:%d/", s->port);
     get(h, url, false, &o); /* the API's own: directly, as no_proxy says */
-    assert_int_equal(o.error, 0);
+    assert_int_equal(o.err, 0);
     outcome_done(&o);
     get(h, url, true, &o);
-    assert_int_equal(o.error, -EHOSTUNREACH);
+    assert_int_equal(o.err, -EHOSTUNREACH);
     assert_true(o.refused);
     outcome_done(&o);
     assert_int_equal(loopback_requests(s), 1);
@@ -192,12 +192,12 @@ static void no_proxy_opens_no_way_to_private_addresses(void **state)
 
     /* each step of a redirect takes the way that is its own */
     get(h, "http://elsewhere.test/", true, &o);
-    assert_int_equal(o.error, -EHOSTUNREACH);
+    assert_int_equal(o.err, -EHOSTUNREACH);
     assert_true(o.refused);
     outcome_done(&o);
     assert_int_equal(loopback_requests(p), 1);
     get(h, "http://in.test/", true, &o);
-    assert_int_equal(o.error, 0);
+    assert_int_equal(o.err, 0);
     assert_non_null(strstr(p->log[2], "GET http://elsewhere.test/end "));
     outcome_done(&o);
     http_free(h);

@@ -72,7 +72,7 @@ static void cancelling_ends_a_request_in_flight_once(void **state)
     loopback_wait_requests(s, 1);
     http_cancel(h, ticket);
     outcome_wait(&o);
-    assert_int_equal(o.error, -ECANCELED);
+    assert_int_equal(o.err, -ECANCELED);
     http_cancel(h, ticket);
     http_cancel(h, 12345);
     http_free(h);
@@ -96,7 +96,7 @@ static void freeing_answers_everyone(void **state)
     http_free(h);
     for (int i = 0; i < 20; i++) {
         assert_int_equal(o[i].calls, 1);
-        assert_int_equal(o[i].error, -ECANCELED);
+        assert_int_equal(o[i].err, -ECANCELED);
         outcome_done(&o[i]);
     }
     assert_int_equal(s->most_handling, 4);
@@ -119,7 +119,7 @@ static void a_request_that_waits_for_a_connection_keeps_its_deadline(void **st)
     soon(&r);
     assert_int_equal(http_submit(h, &r, on_done, &o[4], NULL), 0);
     outcome_wait(&o[4]);
-    assert_int_equal(o[4].error, -ETIMEDOUT);
+    assert_int_equal(o[4].err, -ETIMEDOUT);
     http_free(h);
     for (int i = 0; i < 5; i++)
         outcome_done(&o[i]);
@@ -148,10 +148,10 @@ static void a_stuck_resolver_stalls_nobody(void **state)
     r = request_of(url, sizeof(url), s->port, "/");
     assert_int_equal(http_submit(h, &r, on_done, &other, NULL), 0);
     outcome_wait(&other);
-    assert_int_equal(other.error, 0);
+    assert_int_equal(other.err, 0);
     http_cancel(h, ticket);
     outcome_wait(&stuck);
-    assert_int_equal(stuck.error, -ECANCELED);
+    assert_int_equal(stuck.err, -ECANCELED);
     http_free(h);
     assert_true(clock_mono_ms() - start < 20000);
 
@@ -191,7 +191,7 @@ static void a_callback_may_submit(void **state)
     outcome_init(&c.last);
     assert_int_equal(http_submit(c.http, &c.request, on_link, &c, NULL), 0);
     outcome_wait(&c.last);
-    assert_int_equal(c.last.error, 0);
+    assert_int_equal(c.last.err, 0);
     assert_int_equal(loopback_requests(s), 51);
     assert_int_equal(s->connections, 1); /* kept and used again */
     http_free(c.http);

@@ -114,8 +114,8 @@ static void a_full_buffer_is_an_error(void **state)
                      0);
     for (size_t max = 0; max <= rendered; max++) {
         cleanup(buf_done) struct buf out = {.max = max};
-        int error = metadata_render(json, sizeof(json) - 1, &out);
-        assert_int_equal(error, max < rendered ? -E2BIG : 0);
+        int err = metadata_render(json, sizeof(json) - 1, &out);
+        assert_int_equal(err, max < rendered ? -E2BIG : 0);
         assert_int_equal(out.len, max < rendered ? 0 : rendered);
     }
 }

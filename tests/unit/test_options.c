@@ -15,7 +15,7 @@
 
 #include "base/cleanup.h"
 #include "options.h"
-#include "private.h"
+#include "base/file.h"
 
 #define ERROR_MAX 4096
 
@@ -86,7 +86,7 @@ static void refused(struct world *w, const char *list, const char *line)
 
 static void configure(struct world *w, const char *text)
 {
-    assert_int_equal(private_write_file(w->config, text), 0);
+    assert_int_equal(file_replace_private(w->config, text), 0);
 }
 
 static void durations_and_sizes_take_units(void **state)
@@ -122,7 +122,7 @@ static void what_is_wrong_is_named_with_what_would_be_right(void **state)
     struct world *w = *state;
     refused(w, "refresh=5m0",
             "refresh=: invalid duration '5m0' (use 90, 90s, 5m, 1h)");
-    refused(w, "refresh", "refresh=: lacks its duration (use 90, 90s, 5m, 1h)");
+    refused(w, "refresh", "refresh=: missing duration (use 90, 90s, 5m, 1h)");
     refused(w,
             "refresh=", "refresh=: invalid duration '' (use 90, 90s, 5m, 1h)");
     refused(w, "refresh=0",
@@ -345,7 +345,7 @@ static void a_kept_key_is_found_without_a_configuration(void **state)
     cleanup(free_ptr) char *path = NULL;
     assert_int_equal(PARSE(w, (char *)"work:", (char *)"/mnt"), EXIT_MOUNTED);
     assert_int_equal(options_key_path(&w->o, &path), 0);
-    assert_int_equal(private_write_file(path, "tlk_work\n"), 0);
+    assert_int_equal(file_replace_private(path, "tlk_work\n"), 0);
     assert_int_equal(options_read_key(&w->o, &key, &w->error), EXIT_MOUNTED);
     assert_string_equal(key, "tlk_work");
     options_wipe_key(key);
@@ -362,7 +362,7 @@ static void the_environments_key_is_read_once(void **state)
     assert_int_equal(setenv("TWELVE_LABS_API_KEY", "mine", 1), 0);
     assert_int_equal(PARSE(w, (char *)"/mnt"), EXIT_MOUNTED);
     assert_int_equal(options_key_path(&w->o, &path), 0);
-    assert_int_equal(private_write_file(path, "anothers"), 0);
+    assert_int_equal(file_replace_private(path, "anothers"), 0);
     assert_int_equal(options_read_key(&w->o, &key, &w->error), EXIT_MOUNTED);
     assert_string_equal(key, "mine");
     options_wipe_key(key);

@@ -249,7 +249,7 @@ static size_t ask_about(struct world *w, const char *id, int64_t total,
 {
     struct catalogue_entry e;
     struct catalogue_reader *r = catalogue_reader_acquire(w->catalogue);
-    struct catalogue_place place = {.id = strdup(id)};
+    struct catalogue_slot place = {.id = strdup(id)};
     assert_int_equal(catalogue_get_by_id(r, id, &e), 0);
     place.row = e.row;
     place.created_s = e.created_s;

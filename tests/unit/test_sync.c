@@ -184,9 +184,9 @@ static void an_account_may_shrink_while_it_is_walked(void **state)
         assert_int_equal(world_ask(w, SYNC_POLL, NULL), 0);
     world_check(w);
     if (world_requests(w) > 160)
-        fail_msg("%d requests, %d of a walk, %d of a search",
+        fail_msg("%d requests, %d of a walk, %d to verify",
                  (int)world_requests(w), (int)w->requests[API_CAUSE_WALK],
-                 (int)w->requests[API_CAUSE_SEARCH]);
+                 (int)w->requests[API_CAUSE_VERIFY]);
 }
 
 static void an_account_of_one_page_says_that_it_was_walked(void **state)
@@ -302,14 +302,14 @@ static void equal_questions_share_one_request(void **state)
         (void)world_ask_query(w, SYNC_QUERY, "filename=clip-77.", NULL, 60000);
     {
         guard_mutex(&w->lock);
-        while (!w->requests[API_CAUSE_NARROW])
+        while (!w->requests[API_CAUSE_QUERY])
             (void)pthread_cond_wait(&w->changed, &w->lock);
         w->held = false;
         (void)pthread_cond_broadcast(&w->changed);
     }
     await_answers(&counted, 5);
     assert_int_equal(counted.last, 0);
-    assert_true(w->requests[API_CAUSE_NARROW] <= 1);
+    assert_true(w->requests[API_CAUSE_QUERY] <= 1);
     assert_true(world_knows(w, 77));
 }
 

@@ -53,7 +53,7 @@ static void what_was_answered_is_not_asked_again(void **state)
         assert_int_equal(ask_and_wait(w, SYNC_NAME, NULL, "clip-778.mp4"), 0);
         assert_int_equal(ask_and_wait(w, SYNC_NAME, NULL, "nothing.mp4"), 0);
     }
-    assert_int_equal(w->requests[API_CAUSE_NARROW], 3);
+    assert_int_equal(w->requests[API_CAUSE_QUERY], 3);
     assert_true(world_knows(w, 777));
     assert_true(world_knows(w, 778));
 }
@@ -66,9 +66,9 @@ static void an_id_is_found_with_its_name(void **state)
     world_id(4321, id);
     assert_int_equal(ask_and_wait(w, SYNC_ID, NULL, id), 0);
     assert_true(world_knows(w, 4321));
-    assert_int_equal(w->requests[API_CAUSE_NARROW], 2);
+    assert_int_equal(w->requests[API_CAUSE_QUERY], 2);
     assert_int_equal(ask_and_wait(w, SYNC_ID, NULL, id), 0);
-    assert_int_equal(w->requests[API_CAUSE_NARROW], 2);
+    assert_int_equal(w->requests[API_CAUSE_QUERY], 2);
 }
 
 /* A gateway's 404 for the id of an asset that is there: the walk tells. */
@@ -160,7 +160,7 @@ static void a_wide_question_waits_for_the_walk(void **state)
     (void)world_ask_query(w, SYNC_QUERY, "filename=clip", NULL, SOON_MS);
     assert_int_equal(ask_and_wait(w, SYNC_NAME, NULL, "clip-9.mp4"), 0);
     assert_int_equal(counted.answers, 1);
-    assert_true(w->requests[API_CAUSE_NARROW] <= 3);
+    assert_true(w->requests[API_CAUSE_QUERY] <= 3);
     world_change(w, w->held_causes = 0);
     await_answers(&counted, 2);
     assert_int_equal(counted.last, 0);
@@ -173,18 +173,18 @@ static void a_fat_answer_waits_for_the_walk(void **state)
     struct world *w = &world;
     begin_stopped(w, 3000);
     world_change(w,
-                 (w->ballast = 200000, w->fat_causes = 1u << API_CAUSE_NARROW));
+                 (w->ballast = 200000, w->fat_causes = 1u << API_CAUSE_QUERY));
     (void)world_ask_query(w, SYNC_QUERY, "filename=clip-1", NULL, SOON_MS);
     world_change(w, w->held_causes = 0);
     await_answers(&counted, 1);
-    assert_true(w->requests[API_CAUSE_NARROW] < 20); /* of 23 */
+    assert_true(w->requests[API_CAUSE_QUERY] < 20); /* of 23 */
     assert_int_equal(counted.last, 0);
     assert_true(sync_is_complete(w->sync));
 }
 
 static void change_matches(struct world *w)
 {
-    if (w->requests[API_CAUSE_NARROW] && w->changes_left-- > 0)
+    if (w->requests[API_CAUSE_QUERY] && w->changes_left-- > 0)
         world_insert(w, 0, w->things[0].created_s + 1, "clip-1x.mp4");
 }
 
@@ -198,7 +198,7 @@ static void a_narrow_answer_that_shifts_is_asked_for_again(void **state)
     w->held_causes = 1u << API_CAUSE_WALK;
     world_start(w);
     assert_int_equal(ask_and_wait(w, SYNC_QUERY, "filename=clip-1", NULL), 0);
-    assert_true(w->requests[API_CAUSE_NARROW] > 23);
+    assert_true(w->requests[API_CAUSE_QUERY] > 23);
     world_change(w, w->held_causes = 0);
     assert_int_equal(world_ask(w, SYNC_COMPLETE, NULL), 0);
 }
@@ -208,7 +208,7 @@ static void who_joins_a_question_has_its_own_time(void **state)
     struct world *w = &world;
     begin_stopped(w, 3000);
     counted.others = 0;
-    world_change(w, w->held_causes |= 1u << API_CAUSE_NARROW);
+    world_change(w, w->held_causes |= 1u << API_CAUSE_QUERY);
     (void)world_ask_query(w, SYNC_QUERY, "filename=clip-77.", NULL, SOON_MS);
     (void)world_ask_query(w, SYNC_QUERY, "filename=clip-77.", NULL,
                           2 * SOON_MS);

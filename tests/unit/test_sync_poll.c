@@ -256,7 +256,7 @@ static void the_whole_account_may_go(void **state)
 
 static void delete_older(struct world *w)
 {
-    if (w->requests[API_CAUSE_SEARCH] && w->changes_left-- > 0)
+    if (w->requests[API_CAUSE_VERIFY] && w->changes_left-- > 0)
         world_delete(w, w->count - 1 - w->changes_left % 7 * 500);
 }
 
@@ -281,7 +281,7 @@ static void a_deletion_during_a_search_hides_none_before_it(void **state)
         world_change(w, (world_delete(w, 3000 + i),
                          w->before = i % 2 ? delete_older : replace_older,
                          w->changes_left = 1 + i % 3,
-                         w->requests[API_CAUSE_SEARCH] = 0));
+                         w->requests[API_CAUSE_VERIFY] = 0));
         assert_int_equal(world_ask(w, SYNC_POLL, NULL), 0);
         assert_false(world_knows(w, number));
         assert_int_equal(w->requests[API_CAUSE_WALK], before);

@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: MIT
-"""The tests can fail: each planted fault (fs/base/plant.h) is caught by those
-that are there for it, and none is found where none is planted."""
+"""The tests can fail: the fault at each failpoint (fs/base/failpoint.h) is caught
+by those that are there for it, and none is found without one."""
 import os
 import subprocess
 import sys
 
 import pytest
 
-from planting import ROOT, build_planted
+from failpoints import ROOT, build_with_failpoints
 
 # The model, and one beside it for what chance seldom brings about.
 MODEL = ["test_fresh.py::test_an_open_file_never_becomes_anothers",
@@ -34,8 +34,8 @@ FAULTS = {
 
 
 @pytest.fixture(scope="module")
-def planted_build():
-    return build_planted()
+def failpoint_build():
+    return build_with_failpoints()
 
 
 def run_tests(build, fault, tests):
@@ -43,20 +43,20 @@ def run_tests(build, fault, tests):
         [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider",
          *(str(ROOT / "tests" / test) for test in tests)],
         env={**os.environ, "TWELVEFS_BUILD": str(build),
-             "TWELVEFS_PLANTED": fault, "TWELVEFS_MODEL_SEED": "1 2",
+             "TWELVEFS_TEST_FAILPOINT": fault, "TWELVEFS_MODEL_SEED": "1 2",
              "TWELVEFS_MODEL_STEPS": "250", "TWELVEFS_READER_SEED": "1 3",
              "TWELVEFS_READER_STEPS": "150"},
         capture_output=True, text=True)
 
 
-def test_nothing_is_found_where_nothing_is_planted(planted_build):
+def test_nothing_is_found_without_a_failpoint(failpoint_build):
     tests = sorted({test for tests in FAULTS.values() for test in tests})
-    result = run_tests(planted_build, "", tests)
+    result = run_tests(failpoint_build, "", tests)
     assert result.returncode == 0, result.stdout
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_a_planted_fault_is_caught(planted_build, fault):
-    result = run_tests(planted_build, fault, FAULTS[fault])
+def test_a_fault_at_a_failpoint_is_caught(failpoint_build, fault):
+    result = run_tests(failpoint_build, fault, FAULTS[fault])
     assert result.returncode == 1, result.stdout
     assert "1 failed" in result.stdout, result.stdout

@@ -58,36 +58,36 @@ int catalogue_count_within(struct catalogue_reader *r, int64_t older_s,
                       ret_count);
 }
 
-struct places {
-    struct catalogue_place *items;
+struct slots {
+    struct catalogue_slot *items;
     size_t count, capacity;
 };
 
-static int append(struct places *p, sqlite3_stmt *s)
+static int append(struct slots *p, sqlite3_stmt *s)
 {
     const char *id = (const char *)sqlite3_column_text(s, 2);
 
     if (p->count == p->capacity) {
         size_t capacity = p->capacity ? p->capacity * 2 : 64;
-        struct catalogue_place *items =
+        struct catalogue_slot *items =
             reallocarray(p->items, capacity, sizeof(*items));
         if (!items)
             return -ENOMEM;
         p->items = items;
         p->capacity = capacity;
     }
-    struct catalogue_place *place = &p->items[p->count];
-    place->row = sqlite3_column_int64(s, 0);
-    place->created_s = sqlite3_column_int64(s, 1);
-    place->id = id ? strdup(id) : NULL;
-    if (!place->id)
+    struct catalogue_slot *slot = &p->items[p->count];
+    slot->row = sqlite3_column_int64(s, 0);
+    slot->created_s = sqlite3_column_int64(s, 1);
+    slot->id = id ? strdup(id) : NULL;
+    if (!slot->id)
         return -ENOMEM;
     p->count++;
     return 0;
 }
 
 static int collect(struct catalogue_reader *r, enum statement which,
-                   const struct value *values, size_t count, struct places *p)
+                   const struct value *values, size_t count, struct slots *p)
 {
     sqlite3_stmt *s;
     int err = 0;
@@ -105,14 +105,14 @@ static int collect(struct catalogue_reader *r, enum statement which,
     return err ? err : step;
 }
 
-static int hand_over(struct places *p, int err,
-                     struct catalogue_place **ret_places, size_t *ret_count)
+static int hand_over(struct slots *p, int err,
+                     struct catalogue_slot **ret_slots, size_t *ret_count)
 {
     if (err) {
-        catalogue_places_free(p->items, p->count);
+        catalogue_slots_free(p->items, p->count);
         return err;
     }
-    *ret_places = p->items;
+    *ret_slots = p->items;
     *ret_count = p->count;
     return 0;
 }
@@ -121,24 +121,24 @@ static int hand_over(struct places *p, int err,
  * the seconds between, the beginning of the older one's second. */
 static int collect_between(struct catalogue_reader *r, int64_t newer_s,
                            int64_t newer_row, int64_t older_s,
-                           int64_t older_row, int64_t max, struct places *p)
+                           int64_t older_row, int64_t max, struct slots *p)
 {
     bool one = newer_s == older_s;
 
     if (newer_s < older_s)
         return 0;
-    int err = collect(r, S_PLACES_EQUAL,
+    int err = collect(r, S_SLOTS_EQUAL,
                       VALUES(INT(newer_s), INT(newer_row),
                              INT(one ? older_row : -1), INT(max)),
                       p);
 
     if (!err && newer_s > older_s && (int64_t)p->count < max)
         err = collect(
-            r, S_PLACES_OLDER,
+            r, S_SLOTS_OLDER,
             VALUES(INT(newer_s), INT(older_s), INT(max - (int64_t)p->count)),
             p);
     if (!err && !one && (int64_t)p->count < max)
-        err = collect(r, S_PLACES_EQUAL,
+        err = collect(r, S_SLOTS_EQUAL,
                       VALUES(INT(older_s), INT(INT64_MAX), INT(older_row),
                              INT(max - (int64_t)p->count)),
                       p);
@@ -152,35 +152,35 @@ static int64_t limit_of(size_t max)
 }
 
 int catalogue_between(struct catalogue_reader *r,
-                      const struct catalogue_place *newer,
-                      const struct catalogue_place *older, size_t max,
-                      struct catalogue_place **ret_places, size_t *ret_count)
+                      const struct catalogue_slot *newer,
+                      const struct catalogue_slot *older, size_t max,
+                      struct catalogue_slot **ret_slots, size_t *ret_count)
 {
-    struct places p = {0};
+    struct slots p = {0};
     int err = collect_between(r, newer ? newer->created_s : INT64_MAX,
                               newer ? newer->row : INT64_MAX,
                               older ? older->created_s : INT64_MIN,
                               older ? older->row : -1, limit_of(max), &p);
 
-    return hand_over(&p, err, ret_places, ret_count);
+    return hand_over(&p, err, ret_slots, ret_count);
 }
 
 int catalogue_unfinished(struct catalogue_reader *r, size_t max,
-                         struct catalogue_place **ret_places, size_t *ret_count)
+                         struct catalogue_slot **ret_slots, size_t *ret_count)
 {
-    struct places p = {0};
+    struct slots p = {0};
     int err = collect(r, S_UNFINISHED, VALUES(INT(limit_of(max))), &p);
 
-    return hand_over(&p, err, ret_places, ret_count);
+    return hand_over(&p, err, ret_slots, ret_count);
 }
 
 /* The stretch bounds the work: an account may hold many, all read later. */
 int catalogue_neighbours(struct catalogue_reader *r,
                          const struct catalogue_entry *of, int64_t latest_s,
-                         size_t max, struct catalogue_place **ret_places,
+                         size_t max, struct catalogue_slot **ret_slots,
                          size_t *ret_count)
 {
-    struct places p = {0};
+    struct slots p = {0};
     int64_t row = of->row;
     int err = collect(r, S_NEIGHBOURS,
                       VALUES(INT(row - STRETCH), INT(row + STRETCH), INT(row),
@@ -188,12 +188,12 @@ int catalogue_neighbours(struct catalogue_reader *r,
                              INT(limit_of(max))),
                       &p);
 
-    return hand_over(&p, err, ret_places, ret_count);
+    return hand_over(&p, err, ret_slots, ret_count);
 }
 
-void catalogue_places_free(struct catalogue_place *places, size_t count)
+void catalogue_slots_free(struct catalogue_slot *slots, size_t count)
 {
     for (size_t i = 0; i < count; i++)
-        free(places[i].id);
-    free(places);
+        free(slots[i].id);
+    free(slots);
 }
