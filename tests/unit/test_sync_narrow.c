@@ -84,7 +84,7 @@ static void a_refusal_proves_no_absence(void **state)
         assert_int_equal(ask_and_wait(w, SYNC_RENEW, NULL, id), -EIO);
         counted.answers = 0;
         (void)world_ask_query(w, SYNC_ID, NULL, id, SOON_MS);
-        await_request(w, API_CAUSE_NARROW);
+        await_request(w, API_CAUSE_QUERY);
         world_change(w, w->held_causes = 0);
         await_answers(&counted, 1);
         assert_int_equal(counted.last, 0);
