@@ -43,8 +43,8 @@ struct thing {
     int64_t created_s;
     const char *name;
     bool unfinished;
-    bool hole;     /* an element of data that is no object */
-    bool nameless; /* without an _id */
+    bool unreadable; /* an element of data that is no object */
+    bool nameless;   /* without an _id */
     bool edited;
     bool pictured; /* has a URL that can be renewed */
 };
@@ -300,7 +300,7 @@ static inline void world_answer(struct world *w, const struct question *q,
         if (!world_matches(&things[i], q->filter))
             continue;
         bool shown = seen >= first && seen < first + limit && !w->empty_pages;
-        if (shown && things[i].hole)
+        if (shown && things[i].unreadable)
             page->skipped++;
         else if (shown)
             world_asset(&things[i],
@@ -581,8 +581,8 @@ static inline void world_check(struct world *w)
     guard_mutex(&w->lock);
     for (int i = 0; i < w->count; i++) {
         const struct thing *t = &w->things[i];
-        shown += !t->hole;
-        if (!t->hole && !t->nameless && !world_knows(w, t->number))
+        shown += !t->unreadable;
+        if (!t->unreadable && !t->nameless && !world_knows(w, t->number))
             fail_msg("%d of %d is missing", t->number, w->count);
     }
     assert_int_equal(world_known(w), shown);

@@ -300,9 +300,9 @@ static void holes_are_counted(void **state)
 {
     struct world *w = &world;
     world_fill(w, 3000);
-    static const int holes[] = {3, 60, 1500, 2999};
-    for (size_t i = 0; i < array_count(holes); i++)
-        w->things[holes[i]].hole = true;
+    static const int unreadable[] = {3, 60, 1500, 2999};
+    for (size_t i = 0; i < array_count(unreadable); i++)
+        w->things[unreadable[i]].unreadable = true;
     world_start(w);
     assert_int_equal(world_ask(w, SYNC_COMPLETE, NULL), 0);
     world_check(w);
