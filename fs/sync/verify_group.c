@@ -272,10 +272,10 @@ static int group_take_measure(struct sync *s, struct probe *p,
 
 static int group_seek_edge(struct sync *s, struct probe *p, int64_t second);
 
-/* The edges were seen at two moments. By the totals something moved between:
- * that is so if the upper edge has moved, too, and then what they say of the
- * number has to lie between what it was seen to be before and after. If it
- * hasn't, the totals are wrong, and what was seen is right. */
+/* The edges were seen at two moments, between which the totals differ: they are
+ * wrong, or something moved. Where the upper edge hasn't moved, what was seen
+ * is the number, whatever went below. If it has, what the totals say has to lie
+ * between the number as it was seen before and after. */
 static int group_check_measure(struct sync *s, struct probe *p)
 {
     struct verify *v = s->verify;
@@ -284,8 +284,6 @@ static int group_check_measure(struct sync *s, struct probe *p)
     int64_t count = p->upper_count - p->lower_count;
     p->checking = false;
     if (before == after) {
-        v->task.no_totals = true;
-        v->above = v->task.extent.count;
         p->upper_count = v->above - p->upper_offset;
         return group_take_measure(s, p, v->above - p->lower_offset);
     }

@@ -295,6 +295,12 @@ static void walk_on_verified(struct sync *s, int err,
         walk_close(s);
         return;
     }
+    /* Nor does it agree while the account changes under it. */
+    if (err == -EAGAIN && s->account.changes != w->changes &&
+        w->recounts++ < RECOUNTS_MAX) {
+        walk_verify(s);
+        return;
+    }
     if (!err)
         err = -EAGAIN;
     w->recounts = 0;
@@ -378,6 +384,7 @@ void walk_verify(struct sync *s)
     if (w->measured)
         task.extent.count = -1; /* looks for itself */
     w->phase = WALK_VERIFYING;
+    w->changes = s->account.changes;
     verify_start(s, &task);
 }
 

@@ -90,6 +90,7 @@ struct walk {
     bool measured;         /* … without a number that was known */
     bool settled;          /* verified; the numbers are looked at once more */
     int recounts;          /* how often they were */
+    uint64_t changes;      /* account.changes before a verification */
 };
 
 static inline bool walk_is_whole(const struct walk *w)
