@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * tombstones.c - what was lately added and removed, and when that was answered:
- * answers cross, and an older one that is applied later must not undo it.
+ * tombstones.c - what was lately added, removed and changed, and when that was
+ * answered: answers cross, and an older one that is applied later must not undo
+ * it.
  */
 #include <string.h>
 
@@ -66,6 +67,34 @@ static bool tombstone_is_among(const struct sync *s, const char *id,
         if (r->removed[i].id_hash == id_hash &&
             r->removed[i].seen_ms >= asked_ms &&
             (r->removed[i].deleted || !deleted))
+            return true;
+    return false;
+}
+
+void tombstones_note_changed(struct sync *s, const char *id, int64_t changed_ms)
+{
+    struct tombstones *r = &s->tombstones;
+    size_t at = r->next_changed++ % array_count(r->changed);
+    if (r->changed[at].changed_ms > r->changed_floor_ms)
+        r->changed_floor_ms = r->changed[at].changed_ms;
+    r->changed[at].id_hash = tombstone_hash(id);
+    r->changed[at].changed_ms = changed_ms;
+    if (changed_ms > r->last_changed_ms)
+        r->last_changed_ms = changed_ms;
+}
+
+bool tombstones_has_changed(const struct sync *s, const char *id,
+                            int64_t asked_ms)
+{
+    const struct tombstones *r = &s->tombstones;
+    if (asked_ms >= r->last_changed_ms)
+        return false;
+    if (asked_ms < r->changed_floor_ms)
+        return true;
+    uint64_t id_hash = tombstone_hash(id);
+    for (size_t i = 0; i < array_count(r->changed); i++)
+        if (r->changed[i].id_hash == id_hash &&
+            asked_ms < r->changed[i].changed_ms)
             return true;
     return false;
 }
