@@ -5,7 +5,7 @@
  * Table event is written in the transaction that makes the change, from what it
  * touched (struct changes): before a row's object is replaced or removed its
  * text is kept there, and at the commit the two are compared. A row that went
- * and a row that came with one id are one asset (slice.c does that to a row
+ * and a row that came with one id are one asset (apply.c does that to a row
  * without a name), so they are a change or nothing. Sequence numbers have no
  * gaps; times ascend with them and no two events share one, so that the time
  * of the last event that somebody has seen says where to go on, in another

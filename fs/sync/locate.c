@@ -25,22 +25,22 @@ void locate_begin(struct locate *l, int64_t second, int limit, int64_t guess)
 }
 
 /* The offset at which the page after the last begins. */
-static int64_t past_end(const struct locate *l)
+static int64_t locate_past_end(const struct locate *l)
 {
     return (l->low + l->limit - 1) / l->limit * l->limit;
 }
 
 bool locate_is_found(const struct locate *l)
 {
-    bool sure =
-        !l->surely || l->second != INT64_MIN || l->empty_from <= past_end(l);
+    bool sure = !l->surely || l->second != INT64_MIN ||
+                l->empty_from <= locate_past_end(l);
     return l->low == l->high && sure;
 }
 
 int64_t locate_next_page(const struct locate *l)
 {
     if (l->low == l->high)
-        return past_end(l) / l->limit + 1; /* to see that it is empty */
+        return locate_past_end(l) / l->limit + 1; /* to see that it is empty */
     if (l->high != INT64_MAX)
         return (l->low + (l->high - l->low) / 2) / l->limit + 1;
     if (l->guess > l->low)
@@ -48,7 +48,8 @@ int64_t locate_next_page(const struct locate *l)
     return l->low / l->limit + 1 + l->stride;
 }
 
-static size_t count_newer(const struct locate *l, const struct page *page)
+static size_t locate_count_newer(const struct locate *l,
+                                 const struct page *page)
 {
     size_t i = 0;
     while (i < page->count && page->assets[i].created_s > l->second)
@@ -57,7 +58,7 @@ static size_t count_newer(const struct locate *l, const struct page *page)
 }
 
 /* Later news is right where two contradict each other: the list has moved. */
-static void is_at_least(struct locate *l, int64_t number)
+static void locate_is_at_least(struct locate *l, int64_t number)
 {
     if (number > l->low)
         l->low = number;
@@ -69,7 +70,7 @@ static void is_at_least(struct locate *l, int64_t number)
         l->empty_from = INT64_MAX;
 }
 
-static void is_at_most(struct locate *l, int64_t number)
+static void locate_is_at_most(struct locate *l, int64_t number)
 {
     if (number < l->high)
         l->high = number;
@@ -81,7 +82,8 @@ void locate_take(struct locate *l, int64_t number, const struct page *page)
 {
     int64_t before = (number - 1) * l->limit;
     size_t elements = page->count + page->skipped;
-    size_t newer = l->second == INT64_MIN ? page->count : count_newer(l, page);
+    size_t newer =
+        l->second == INT64_MIN ? page->count : locate_count_newer(l, page);
     bool passes = newer < page->count;
     bool ends = elements < (size_t)l->limit;
     if (!elements && before < l->empty_from)
@@ -89,9 +91,9 @@ void locate_take(struct locate *l, int64_t number, const struct page *page)
     if (!passes && elements)
         newer = elements;
     if (newer || !before)
-        is_at_least(l, before + (int64_t)newer);
+        locate_is_at_least(l, before + (int64_t)newer);
     if (passes || ends || !newer)
-        is_at_most(l, before + (int64_t)newer);
+        locate_is_at_most(l, before + (int64_t)newer);
     if (l->high == INT64_MAX && before >= l->guess)
         l->stride = l->stride ? 2 * l->stride : 1;
 }

@@ -10,7 +10,7 @@
 
 #define INDEX_ROWS 512 /* a step of some milliseconds */
 
-static bool has_row(void *ctx, const struct catalogue_entry *e)
+static bool question_has_row(void *ctx, const struct catalogue_entry *e)
 {
     *(bool *)ctx = true;
     return false;
@@ -28,7 +28,7 @@ unsigned query_types(const struct query *q)
 }
 
 /* Whether a listing by types alone has more rows to show now. */
-static int look_for_more(struct sync *s, const struct waiter *w)
+static int question_look_for_more(struct sync *s, const struct waiter *w)
 {
     unsigned types = query_types(&w->query);
     bool found = false;
@@ -38,47 +38,47 @@ static int look_for_more(struct sync *s, const struct waiter *w)
     int err = 0;
     for (unsigned t = 0; !err && !found && t < ASSET_TYPE_COUNT; t++)
         if (types & 1u << t)
-            err = catalogue_list(r, (enum asset_type)t, w->after_row, has_row,
-                                 &found);
+            err = catalogue_list(r, (enum asset_type)t, w->after_row,
+                                 question_has_row, &found);
     catalogue_reader_release(r);
     if (err)
         return err;
     return found ? 0 : QUESTION_WAITS;
 }
 
-/* A narrow query where one can be asked, else the walk. */
-static int or_walk(int result)
+/* An on-demand query where one can be asked, else the walk. */
+static int question_or_walk(int result)
 {
     return result == -EOPNOTSUPP ? QUESTION_WAITS : result;
 }
 
-static int ask_rows(struct sync *s, struct waiter *w)
+static int question_ask_rows(struct sync *s, struct waiter *w)
 {
-    if (s->complete || covered_has(s, &w->query))
+    if (s->complete || coverage_of(s, &w->query))
         return 0;
-    int result = narrow_query(s, w, &w->query);
+    int result = on_demand_query(s, w, &w->query);
     if (result != -EOPNOTSUPP)
         return result;
-    return w->want == SYNC_MORE ? look_for_more(s, w) : QUESTION_WAITS;
+    return w->want == SYNC_MORE ? question_look_for_more(s, w) : QUESTION_WAITS;
 }
 
-static int ask_name(struct sync *s, struct waiter *w)
+static int question_ask_name(struct sync *s, struct waiter *w)
 {
     if (s->complete)
         return 0;
-    int result = narrow_query(s, w, &w->query);
+    int result = on_demand_query(s, w, &w->query);
     if (result == -EOPNOTSUPP)
-        result = narrow_folder(s, w, w->text);
-    return or_walk(result);
+        result = on_demand_folder(s, w, w->text);
+    return question_or_walk(result);
 }
 
-static int ask_ready(struct sync *s, struct waiter *w)
+static int question_ask_ready(struct sync *s, struct waiter *w)
 {
     w->owner = &s->ready;
     return s->ready ? 0 : s->ready_err ? s->ready_err : QUESTION_WAITS;
 }
 
-static size_t fields_of(const struct query *q, const char **names)
+static size_t question_fields_of(const struct query *q, const char **names)
 {
     size_t count = 0;
     for (size_t i = 0; i < q->count && count < CATALOGUE_MAX_INDEXED; i++) {
@@ -89,14 +89,12 @@ static size_t fields_of(const struct query *q, const char **names)
     return count;
 }
 
-/* ---- fields, in steps ---- */
-
 /* question_step answers. */
-static int ask_fields(struct sync *s, struct waiter *w)
+static int question_ask_fields(struct sync *s, struct waiter *w)
 {
     const char *names[CATALOGUE_MAX_INDEXED];
     w->owner = &s->catalogue;
-    return fields_of(&w->query, names) ? QUESTION_WAITS : 0;
+    return question_fields_of(&w->query, names) ? QUESTION_WAITS : 0;
 }
 
 /* Who waits for its fields, and for which: the first of them. */
@@ -106,8 +104,8 @@ struct wanted {
     int err;
 };
 
-static bool find_wanted(struct sync *s, struct waiter *w, void *ctx,
-                        int *ret_err)
+static bool question_find_wanted(struct sync *s, struct waiter *w, void *ctx,
+                                 int *ret_err)
 {
     struct wanted *wanted = ctx;
     if (!wanted->ticket && w->begun && w->want == SYNC_FIELDS) {
@@ -117,21 +115,24 @@ static bool find_wanted(struct sync *s, struct waiter *w, void *ctx,
     return false;
 }
 
-static bool is_wanted(struct sync *s, struct waiter *w, void *ctx, int *ret_err)
+static bool question_is_wanted(struct sync *s, struct waiter *w, void *ctx,
+                               int *ret_err)
 {
     const struct wanted *wanted = ctx;
     *ret_err = wanted->err;
     return w->ticket == wanted->ticket;
 }
 
-static int index_some(struct sync *s, const struct query *q, bool *ret_done)
+static int question_index_some(struct sync *s, const struct query *q,
+                               bool *ret_done)
 {
     const char *names[CATALOGUE_MAX_INDEXED];
     int err = sync_begin_step(s);
     if (err)
         return err;
-    err = catalogue_fields_index_step(s->catalogue, names, fields_of(q, names),
-                                      INDEX_ROWS, ret_done);
+    err = catalogue_fields_index_step(s->catalogue, names,
+                                      question_fields_of(q, names), INDEX_ROWS,
+                                      ret_done);
     return !err && *ret_done ? sync_end(s, 0) : sync_end_step(s, err);
 }
 
@@ -139,19 +140,19 @@ bool question_step(struct sync *s)
 {
     struct wanted wanted = {0};
     bool done = false;
-    waiters_settle(s, find_wanted, &wanted);
+    waiters_settle(s, question_find_wanted, &wanted);
     if (!wanted.ticket)
         return false;
     if (!wanted.err)
-        wanted.err = index_some(s, &wanted.query, &done);
+        wanted.err = question_index_some(s, &wanted.query, &done);
     query_done(&wanted.query);
     if (wanted.err || done)
-        waiters_settle(s, is_wanted, &wanted);
+        waiters_settle(s, question_is_wanted, &wanted);
     return true;
 }
 
 /* Answers that were asked for before don't bring it back. */
-static int remove_gone(struct sync *s, const char *id)
+static int question_remove_gone(struct sync *s, const char *id)
 {
     struct catalogue_entry entry;
     int err = sync_begin(s);
@@ -166,45 +167,45 @@ static int remove_gone(struct sync *s, const char *id)
     bool removed = !err;
     err = sync_end(s, err == -ENOENT ? 0 : err);
     if (!err)
-        recent_deleted(s, id, clock_mono_ms());
-    s->changes += !err && removed;
+        tombstones_note_deleted(s, id, clock_mono_ms());
+    s->account.changes += !err && removed;
     return err;
 }
 
 /* What the catalogue commits by itself isn't to wait for what is held. */
-static bool has_own_transaction(const struct waiter *w)
+static bool question_has_own_transaction(const struct waiter *w)
 {
     return w->want == SYNC_LINK_ADD || w->want == SYNC_LINK_REMOVE;
 }
 
-static int begin(struct sync *s, struct waiter *w)
+static int question_start(struct sync *s, struct waiter *w)
 {
     int64_t link;
-    int err = has_own_transaction(w) ? sync_flush(s) : 0;
+    int err = question_has_own_transaction(w) ? sync_flush(s) : 0;
     if (err)
         return err;
     switch (w->want) {
     case SYNC_READY:
-        return ask_ready(s, w);
+        return question_ask_ready(s, w);
     case SYNC_COMPLETE:
         return s->complete ? 0 : QUESTION_WAITS;
     case SYNC_MORE:
     case SYNC_QUERY:
-        return ask_rows(s, w);
+        return question_ask_rows(s, w);
     case SYNC_NAME:
-        return ask_name(s, w);
+        return question_ask_name(s, w);
     case SYNC_ID:
-        return s->complete ? 0 : or_walk(narrow_id(s, w, w->text));
+        return s->complete ? 0 : question_or_walk(on_demand_id(s, w, w->text));
     case SYNC_RENEW:
     case SYNC_REREAD:
         return renew_ask(s, w);
     case SYNC_GONE:
-        return remove_gone(s, w->text);
+        return question_remove_gone(s, w->text);
     case SYNC_POLL:
-        w->owner = &s->poll_number;
+        w->owner = &s->polls.number;
         return QUESTION_WAITS;
     case SYNC_FIELDS:
-        return ask_fields(s, w);
+        return question_ask_fields(s, w);
     case SYNC_LINK_ADD:
         return catalogue_link_add(s->catalogue, w->place, w->text, w->target,
                                   clock_wall_s(), &link);
@@ -218,8 +219,8 @@ static int begin(struct sync *s, struct waiter *w)
 
 int question_begin(struct sync *s, struct waiter *w)
 {
-    int result = begin(s, w);
+    int result = question_start(s, w);
     if (result == QUESTION_WAITS && !w->owner)
-        walk_hasten(s);
+        walk_retry_soon(s);
     return result;
 }

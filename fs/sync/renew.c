@@ -24,23 +24,20 @@ struct renewal {
     int64_t deadline_ms; /* of what is under way */
     int64_t run_s;       /* wall time: since then one follows the other */
     int64_t asked_s;     /* … of the last one */
-    struct catalogue_slot places[API_IDS_LIMIT];
+    struct catalogue_slot slots[API_IDS_LIMIT];
     size_t count;
-    char *done[API_IDS_LIMIT]; /* ids that the last one brought, … */
-    size_t done_count;
-    int64_t done_ms; /* … and when they were committed */
-    size_t singly;   /* so many requests to come are for one id each */
+    char *brought[API_IDS_LIMIT]; /* ids that the last one brought, … */
+    size_t brought_count;
+    int64_t brought_ms; /* … and when they were committed */
+    size_t singly;      /* so many requests to come are for one id each */
 };
 
 static void renew_start(struct sync *s);
 
-/* ---- which ----------------------------------------------------------------
- */
-
 static bool renewal_has(const struct renewal *b, const char *id)
 {
     for (size_t i = 0; i < b->count; i++)
-        if (strcmp(b->places[i].id, id) == 0)
+        if (strcmp(b->slots[i].id, id) == 0)
             return true;
     return false;
 }
@@ -48,24 +45,24 @@ static bool renewal_has(const struct renewal *b, const char *id)
 static void renewal_clear(struct renewal *b)
 {
     for (size_t i = 0; i < b->count; i++)
-        free(b->places[i].id);
+        free(b->slots[i].id);
     b->count = 0;
 }
 
 static void renewal_forget(struct renewal *b)
 {
-    for (size_t i = 0; i < b->done_count; i++)
-        free(b->done[i]);
-    b->done_count = 0;
+    for (size_t i = 0; i < b->brought_count; i++)
+        free(b->brought[i]);
+    b->brought_count = 0;
 }
 
 /* Who asked before the last request's answer was in is answered by it, as if
  * he had joined it: the thread was busy with it. */
 static bool renewal_answers(const struct renewal *b, const struct waiter *w)
 {
-    for (size_t i = 0; i < b->done_count; i++)
-        if (strcmp(b->done[i], w->text) == 0)
-            return w->asked_ms <= b->done_ms;
+    for (size_t i = 0; i < b->brought_count; i++)
+        if (strcmp(b->brought[i], w->text) == 0)
+            return w->asked_ms <= b->brought_ms;
     return false;
 }
 
@@ -73,7 +70,7 @@ static bool renewal_answers(const struct renewal *b, const struct waiter *w)
 static void renewal_add(struct renewal *b, const struct catalogue_slot *place)
 {
     if (place->id && b->count < API_IDS_LIMIT && !renewal_has(b, place->id))
-        b->places[b->count++] = *place;
+        b->slots[b->count++] = *place;
     else
         free(place->id);
 }
@@ -96,16 +93,16 @@ static bool renewal_take(struct sync *s, struct waiter *w, void *ctx,
 }
 
 /* A text that a server can't take for several ids, or for none. */
-static bool is_plain_id(const char *id)
+static bool renew_is_plain_id(const char *id)
 {
     size_t len = strspn(id, "0123456789abcdefghijklmnopqrstuvwxyz"
                             "ABCDEFGHIJKLMNOPQRSTUVWXYZ-_");
-    return len > 0 && !id[len] && !slice_is_made_id(id);
+    return len > 0 && !id[len] && !apply_is_made_id(id);
 }
 
 /* When their URLs came, at the latest. What came since renewing began is no
  * longer old. */
-static int64_t find_latest(const struct renewal *b, int64_t fetched_s)
+static int64_t renew_find_latest(const struct renewal *b, int64_t fetched_s)
 {
     if (fetched_s >= b->run_s)
         return fetched_s;
@@ -113,7 +110,7 @@ static int64_t find_latest(const struct renewal *b, int64_t fetched_s)
                                            : b->run_s - 1;
 }
 
-static int add_neighbours(struct sync *s, struct renewal *b)
+static int renew_add_neighbours(struct sync *s, struct renewal *b)
 {
     struct catalogue_entry entry;
     struct catalogue_slot *near = NULL;
@@ -121,13 +118,14 @@ static int add_neighbours(struct sync *s, struct renewal *b)
     struct catalogue_reader *r = catalogue_reader_acquire(s->catalogue);
     if (!r)
         return -ENOMEM;
-    int err = catalogue_get_by_id(r, b->places[0].id, &entry);
+    int err = catalogue_get_by_id(r, b->slots[0].id, &entry);
     if (!err)
-        err = catalogue_neighbours(r, &entry, find_latest(b, entry.fetched_s),
+        err = catalogue_neighbours(r, &entry,
+                                   renew_find_latest(b, entry.fetched_s),
                                    API_IDS_LIMIT, &near, &count);
     catalogue_reader_release(r);
     for (size_t i = 0; i < count; i++) {
-        if (!is_plain_id(near[i].id))
+        if (!renew_is_plain_id(near[i].id))
             continue;
         renewal_add(b, &near[i]);
         near[i].id = NULL;
@@ -136,11 +134,8 @@ static int add_neighbours(struct sync *s, struct renewal *b)
     return err == -ENOENT ? 0 : err;
 }
 
-/* ---- answered -------------------------------------------------------------
- */
-
 /* Where an asset stands that says no time of its own. */
-static void keep_created(struct sync *s, struct asset *a)
+static void renew_keep_created(struct sync *s, struct asset *a)
 {
     struct catalogue_entry entry;
     struct catalogue_reader *r =
@@ -157,9 +152,9 @@ static int renewal_commit(struct sync *s, struct page *page,
     if (err)
         return err;
     for (size_t i = page->count; !err && i-- > 0;) {
-        struct put_outcome out;
-        keep_created(s, &page->assets[i]);
-        err = slice_put(s, &page->assets[i], false, true, answer, &out);
+        struct apply_outcome out;
+        renew_keep_created(s, &page->assets[i]);
+        err = apply_asset(s, &page->assets[i], false, true, answer, &out);
     }
     return sync_end(s, err);
 }
@@ -201,28 +196,28 @@ static bool renewal_settles(struct sync *s, struct waiter *w, void *ctx,
     return true;
 }
 
-static bool is_refusal(int err)
+static bool renew_is_refusal(int err)
 {
     return err == -EINVAL || err == -ENOENT || err == -E2BIG;
 }
 
-static void on_renewed(struct sync *s, void *ctx, int err, struct page *page,
-                       const struct api_answer *answer)
+static void renew_on_page(struct sync *s, void *ctx, int err, struct page *page,
+                          const struct api_answer *answer)
 {
     struct renewal *b = ctx;
     b->under_way = false;
     if (!err)
         err = renewal_commit(s, page, answer);
     struct renewal_outcome o = {.renewal = b, .page = page, .err = err};
-    o.again = is_refusal(err) && b->count > 1;
-    if (is_refusal(err))
-        o.err = -ENOENT;
+    o.again = renew_is_refusal(err) && b->count > 1;
+    if (renew_is_refusal(err))
+        o.err = -EIO; /* a gateway's looks the same: nothing is gone by that */
     waiters_settle(s, renewal_settles, &o);
     renewal_forget(b);
     for (size_t i = 0; !err && i < b->count; i++)
-        if (renewal_found(page, b->places[i].id))
-            b->done[b->done_count++] = steal_ptr(b->places[i].id);
-    b->done_ms = clock_mono_ms();
+        if (renewal_found(page, b->slots[i].id))
+            b->brought[b->brought_count++] = steal_ptr(b->slots[i].id);
+    b->brought_ms = clock_mono_ms();
     renewal_clear(b);
     if (o.again)
         b->singly = o.waiting;
@@ -230,15 +225,12 @@ static void on_renewed(struct sync *s, void *ctx, int err, struct page *page,
         renew_start(s);
 }
 
-/* ---- asked ----------------------------------------------------------------
- */
-
 static void renewal_send(struct sync *s, struct renewal *b)
 {
     b->under_way = true;
     b->deadline_ms = clock_mono_ms() + s->config.timeout_ms;
-    errand_ids(s, b->places, b->count, API_FOREGROUND, API_CAUSE_RENEW,
-               on_renewed, b);
+    request_ids(s, b->slots, b->count, API_FOREGROUND, API_CAUSE_RENEW,
+                renew_on_page, b);
 }
 
 /* The next request, if somebody waits for it. */
@@ -259,7 +251,7 @@ static void renew_start(struct sync *s)
     if (b->singly)
         b->singly--;
     else
-        (void)add_neighbours(s, b); /* it goes without them as well */
+        (void)renew_add_neighbours(s, b); /* it goes without them as well */
     renewal_send(s, b);
 }
 
@@ -272,7 +264,7 @@ int renew_ask(struct sync *s, struct waiter *w)
         return -ENOMEM;
     bool joins = w->want == SYNC_RENEW;
     if (!joins)
-        recent_changed(s, w->text, w->asked_ms);
+        tombstones_note_changed(s, w->text, w->asked_ms);
     if (joins && renewal_answers(b, w))
         return 0;
     if (b->under_way) {

@@ -12,7 +12,7 @@
 #include "base/clock.h"
 #include "sync/sync_internal.h"
 
-static int64_t bound_s(const struct sync *s, int64_t total)
+static int64_t sweep_bound_s(const struct sync *s, int64_t total)
 {
     int64_t pages = (total + API_PAGE_LIMIT - 1) / API_PAGE_LIMIT;
     /* One round, and the page that was under way when it began. */
@@ -22,14 +22,14 @@ static int64_t bound_s(const struct sync *s, int64_t total)
 void sweep_note_bound(struct sync *s, int64_t total)
 {
     guard_mutex(&s->lock);
-    s->status.sweep_bound_s = bound_s(s, total);
+    s->status.sweep_bound_s = sweep_bound_s(s, total);
 }
 
 /* A round is through: the next begins at the oldest end. */
-static int note_round(struct sync *s)
+static int sweep_note_round(struct sync *s)
 {
     int64_t now_s = clock_wall_s();
-    s->sweep_reach = 0;
+    s->sweep.reach = 0;
     {
         guard_mutex(&s->lock);
         s->status.swept_s = now_s;
@@ -40,35 +40,54 @@ static int note_round(struct sync *s)
     return err;
 }
 
-static void on_page(struct sync *s, void *ctx, int err, struct page *page,
-                    const struct api_answer *answer)
+static void sweep_on_page(struct sync *s, void *ctx, int err, struct page *page,
+                          const struct api_answer *answer)
 {
-    const struct slice slice = {.page = s->sweep_page,
-                                .page_limit = API_PAGE_LIMIT,
-                                .named = true,
-                                .crossing = true};
-    struct slice_result result;
-    s->sweeping = false;
+    const struct apply_options options = {.page = s->sweep.page,
+                                          .page_limit = API_PAGE_LIMIT,
+                                          .named = true,
+                                          .crossing = true};
+    struct apply_result result;
+    s->sweep.under_way = false;
     if (!err && s->walk)
         err = -EAGAIN; /* a walk reads it all anyway */
     if (!err)
-        err = slice_apply(s, &slice, page, answer, &result);
+        err = apply_page(s, &options, page, answer, &result);
     if (err)
         return;
-    s->sweep_total = extent_at(&s->extent, page);
-    s->sweep_reach = s->sweep_total - (s->sweep_page - 1) * API_PAGE_LIMIT;
-    sweep_note_bound(s, s->sweep_total);
-    if (s->sweep_page <= 1 || !page->count)
-        (void)note_round(s);
+    s->sweep.total = extent_at(&s->account.extent, page);
+    s->sweep.reach = s->sweep.total - (s->sweep.page - 1) * API_PAGE_LIMIT;
+    sweep_note_bound(s, s->sweep.total);
+    if (s->sweep.page <= 1 || !page->count)
+        (void)sweep_note_round(s);
 }
 
-void sweep_step(struct sync *s)
+static void sweep_step(struct sync *s)
 {
-    if (!s->sweep_total)
-        s->sweep_total = sync_known_total(s);
-    int64_t page = (s->sweep_total - s->sweep_reach - 1) / API_PAGE_LIMIT + 1;
-    s->sweep_page = page > 1 ? page : 1;
-    s->sweeping = true;
-    errand_list_page(s, s->sweep_page, API_PAGE_LIMIT, NULL, API_BACKGROUND,
-                     API_CAUSE_SWEEP, 0, on_page, NULL);
+    if (!s->sweep.total)
+        s->sweep.total = account_known(s);
+    int64_t page = (s->sweep.total - s->sweep.reach - 1) / API_PAGE_LIMIT + 1;
+    s->sweep.page = page > 1 ? page : 1;
+    s->sweep.under_way = true;
+    request_page(s, s->sweep.page, API_PAGE_LIMIT, NULL, API_BACKGROUND,
+                 API_CAUSE_SWEEP, 0, sweep_on_page, NULL);
+}
+
+int64_t sweep_due_ms(const struct sync *s)
+{
+    bool may = s->complete && !s->sweep.under_way && !s->walk;
+    return may ? s->sweep.at_ms : CLOCK_NEVER_MS;
+}
+
+void sweep_run_due(struct sync *s, int64_t now_ms)
+{
+    if (now_ms < sweep_due_ms(s))
+        return;
+    s->sweep.at_ms = now_ms + s->config.sweep_ms;
+    sweep_step(s);
+}
+
+void sweep_postpone(struct sync *s)
+{
+    s->sweep.at_ms = clock_mono_ms() + s->config.sweep_ms;
 }

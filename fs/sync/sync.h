@@ -4,9 +4,9 @@
  *
  * One thread, the catalogue's one writer, does everything in here in turn:
  * first walk (walk.c), delta polls and the search for deletions (poll.c,
- * slice.c), the unfinished (unfinished.c), the sweep (sweep.c), narrow
- * questions (narrow.c). Others queue to it. After each commit it calls
- * `committed` with the difference, before any waiter is answered.
+ * apply.c), the unfinished (unfinished.c), the sweep (sweep.c),
+ * on-demand queries (on_demand.c). Others queue to it. After each commit it
+ * calls `committed` with the difference, before any waiter is answered.
  *
  * Questions are parked, not blocked: sync_ask returns at once; `answer` is
  * called once, on the sync thread, with 0 when the catalogue now holds the
@@ -58,7 +58,7 @@ void sync_free(struct sync *s);
 bool sync_is_complete(const struct sync *s);
 
 /* Whether the catalogue holds the whole answer to a query now: it is complete,
- * or this narrow query (or a wider one of its terms) was answered within
+ * or this on-demand query (or a wider one of its terms) was answered within
  * `refresh`. Any thread. */
 bool sync_covers(struct sync *s, const struct query *q);
 

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * sync_internal.h - what the files of this room share. Private to the room.
+ * sync_internal.h - what the files of this module share. Private to it.
  *
  * Everything here is called on the sync thread alone, unless it says so. The
- * rooms' parts are event-driven: each starts errands (requests to the API)
- * and is called back, on this thread, with their answers.
+ * parts are event-driven: each sends requests to the API and is called back, on
+ * this thread, with their answers.
  *
  * Lock order: s->lock is a leaf; nothing is called under it.
  */
@@ -20,19 +20,17 @@
 
 struct walk;
 struct poll;
-struct narrow;
+struct on_demand;
 struct verify;
 struct renewal;
 struct unfinished;
 
-/* ---- errands: requests whose answers come to the sync thread ---- */
+typedef void request_fn(struct sync *s, void *ctx, int err, struct page *page,
+                        const struct api_answer *answer);
 
-typedef void errand_fn(struct sync *s, void *ctx, int err, struct page *page,
-                       const struct api_answer *answer);
-
-struct errand {
+struct request {
     struct sync *sync;
-    errand_fn *fn;
+    request_fn *fn;
     void *ctx;
     int64_t number; /* of the page asked for, and its length */
     int page_limit;
@@ -42,25 +40,22 @@ struct errand {
     int err;
     struct page page;
     struct api_answer answer;
-    TAILQ_ENTRY(errand) link; /* in the mailbox, once answered */
+    TAILQ_ENTRY(request) link; /* in the mailbox, once answered */
 };
-TAILQ_HEAD(errand_list, errand);
+TAILQ_HEAD(request_list, request);
 
 /* fn is called exactly once, on the sync thread, after the asker has returned:
  * also with -ENOMEM or -ESHUTDOWN where the request can't be made. An answer
  * that isn't the page asked for is -EIO; a total beyond reason counts as absent
  * (-1). deadline_ms 0: the configured timeout from now. */
-void errand_list_page(struct sync *s, int64_t page, int page_limit,
-                      const char *filter, enum api_lane lane,
-                      enum api_cause cause, int64_t deadline_ms, errand_fn *fn,
-                      void *ctx);
+void request_page(struct sync *s, int64_t page, int page_limit,
+                  const char *filter, enum api_lane lane, enum api_cause cause,
+                  int64_t deadline_ms, request_fn *fn, void *ctx);
 
-/* asset_ids of up to API_IDS_LIMIT places. */
-void errand_ids(struct sync *s, const struct catalogue_slot *places,
-                size_t count, enum api_lane lane, enum api_cause cause,
-                errand_fn *fn, void *ctx);
-
-/* ---- waiters ---- */
+/* asset_ids of up to API_IDS_LIMIT slots. */
+void request_ids(struct sync *s, const struct catalogue_slot *slots,
+                 size_t count, enum api_lane lane, enum api_cause cause,
+                 request_fn *fn, void *ctx);
 
 struct waiter {
     uint64_t ticket;
@@ -104,9 +99,7 @@ void waiter_free(struct waiter *w);
 /* All that are left, with -ESHUTDOWN. */
 void waiters_end(struct sync *s);
 
-/* ---- answers that cross: see recent.c ---- */
-
-struct recent {
+struct tombstones {
     struct {
         int64_t row, seen_ms;
     } added[256]; /* a ring */
@@ -129,20 +122,22 @@ struct recent {
 };
 
 /* An answer of this time showed it. */
-void recent_added(struct sync *s, int64_t row, int64_t seen_ms);
-void recent_removed(struct sync *s, const char *id, int64_t seen_ms);
+void tombstones_note_added(struct sync *s, int64_t row, int64_t seen_ms);
+void tombstones_note_removed(struct sync *s, const char *id, int64_t seen_ms);
 /* Whether an answer that was asked for then may be older than the row. */
-bool recent_may_be_newer(const struct sync *s, int64_t row, int64_t asked_ms);
-void recent_deleted(struct sync *s, const char *id, int64_t seen_ms);
-bool recent_was_deleted(const struct sync *s, const char *id, int64_t asked_ms);
+bool tombstones_row_may_be_newer(const struct sync *s, int64_t row,
+                                 int64_t asked_ms);
+void tombstones_note_deleted(struct sync *s, const char *id, int64_t seen_ms);
+bool tombstones_has_deleted(const struct sync *s, const char *id,
+                            int64_t asked_ms);
 /* The API has changed an asset; what is asked for from then on shows it. */
-void recent_changed(struct sync *s, const char *id, int64_t changed_ms);
+void tombstones_note_changed(struct sync *s, const char *id,
+                             int64_t changed_ms);
 /* Whether an answer that was asked for then may be older than the change. */
-bool recent_was_changed(const struct sync *s, const char *id, int64_t asked_ms);
+bool tombstones_has_changed(const struct sync *s, const char *id,
+                            int64_t asked_ms);
 /* Whether it may be older than what showed that this id is gone. */
-bool recent_is_gone(const struct sync *s, const char *id, int64_t asked_ms);
-
-/* ---- slices: see slice.c ---- */
+bool tombstones_has(const struct sync *s, const char *id, int64_t asked_ms);
 
 /* A boundary in the list between two seconds of created_at; the order within
  * one second doesn't matter. */
@@ -151,7 +146,7 @@ struct boundary {
     int64_t newer;     /* assets on its newer side when it was answered */
 };
 
-struct slice {
+struct apply_options {
     int64_t page; /* number and limit as asked */
     int page_limit;
     bool named;    /* new assets may be given their folder name */
@@ -160,9 +155,9 @@ struct slice {
     bool step;     /* one of many; it needn't be committed at once */
 };
 
-struct slice_result {
+struct apply_result {
     size_t added, removed;
-    size_t lost;  /* assets that can't be kept: they are holes */
+    size_t lost;  /* assets that can't be kept: they are unreadable */
     bool ordered; /* newest first, as it should be */
     bool has_boundaries;
     struct boundary newest, oldest; /* of the boundaries within it */
@@ -179,36 +174,37 @@ struct extent {
 int64_t extent_at(const struct extent *extent, const struct page *page);
 
 /* Whether it is shorter than asked for: where an honest list ends. */
-bool slice_is_short(const struct slice *slice, const struct page *page);
+bool apply_is_short(const struct apply_options *options,
+                    const struct page *page);
 
 /* Inserts or updates one asset within a transaction, and notes what else goes
  * with that. One that can't be kept costs itself alone: 0, and row 0. */
-struct put_outcome {
-    bool fresh; /* it wasn't known */
+struct apply_outcome {
+    bool added; /* it wasn't known */
     bool gone;  /* the answer is older than one that shows it to be gone */
     int64_t row;
 };
-int slice_put(struct sync *s, const struct asset *a, bool named, bool crossing,
-              const struct api_answer *answer, struct put_outcome *ret_outcome);
+int apply_asset(struct sync *s, const struct asset *a, bool named,
+                bool crossing, const struct api_answer *answer,
+                struct apply_outcome *ret_outcome);
 
 /* Commits what an answer shows: its assets put, oldest first, and what it
  * disproves removed. 0 or the catalogue's error. */
-int slice_apply(struct sync *s, const struct slice *slice, struct page *page,
-                const struct api_answer *answer,
-                struct slice_result *ret_result);
+int apply_page(struct sync *s, const struct apply_options *options,
+               struct page *page, const struct api_answer *answer,
+               struct apply_result *ret_result);
 
 /* Whether an id was made by page.c, for an asset that has none: asking for it
  * proves nothing. */
-bool slice_is_made_id(const char *id);
+bool apply_is_made_id(const char *id);
 
-/* Commits an answer to asset_ids: what it holds is put; of the places asked
+/* Commits an answer to asset_ids: what it holds is put; of the slots asked
  * for, those that a whole answer lacks are removed. It is whole when its total
  * says so, or when an answer before it, too, lacked them (confirmed). Answers
  * how many it lacks that weren't removed. */
-int slice_apply_ids(struct sync *s, const struct catalogue_slot *places,
-                    size_t count, struct page *page,
-                    const struct api_answer *answer, bool confirmed,
-                    size_t *ret_removed, size_t *ret_doubtful);
+int apply_ids(struct sync *s, const struct catalogue_slot *slots, size_t count,
+              struct page *page, const struct api_answer *answer,
+              bool confirmed, size_t *ret_removed, size_t *ret_doubtful);
 
 /* Whether a page has an asset of this id. */
 bool page_has_id(const struct page *page, const char *id);
@@ -220,10 +216,10 @@ int sync_misfit(struct sync *s, int64_t number, const struct page *page);
 void sync_serve(struct sync *s);
 
 /* Keeps how far totals are off. Within a transaction. */
-int sync_save_extent(struct sync *s);
+int account_save(struct sync *s);
 
 /* Gives what has no second its neighbour's; false when out of order. */
-bool slice_put_in_order(struct page *page);
+bool apply_order(struct page *page);
 
 /* Begin and end of a transaction; end commits, tells `committed`, and settles
  * who waited for rows. */
@@ -236,64 +232,126 @@ int sync_begin_step(struct sync *s);
 int sync_end_step(struct sync *s, int err);
 int sync_flush(struct sync *s);
 
-/* ---- parts ---- */
+/* account.c: the account as it was last found out. */
+struct account {
+    struct extent extent; /* all the list */
+    int64_t unreadable;   /* list elements that are no assets */
+    int64_t linked_s;     /* nothing is missing from there down, as far as is
+                             known; 0: not known. Above it, single assets may
+                             have come by other ways */
+    uint64_t changes;     /* assets added or removed by answers */
+};
 
+/* walk.c: when the next one begins, or the one that pauses goes on. */
+struct walk_schedule {
+    int64_t at_ms;        /* CLOCK_NEVER_MS: none is due */
+    int64_t failed_ms;    /* when the last one paused or was in vain */
+    int64_t retry_ms;     /* the next pause after an error, … */
+    int64_t restart_ms;   /* … and after a walk in vain */
+    int64_t rewalk_at_ms; /* until then one of what is known keeps to rpm */
+};
+
+/* poll.c */
+struct poll_schedule {
+    int64_t at_ms;
+    uint64_t number;        /* of the last one begun */
+    unsigned wrong_totals;  /* totals in a row that told of nothing */
+    unsigned failures;      /* verifications in a row that didn't agree */
+    uint64_t backoff_until; /* none before this poll */
+};
+
+/* sweep.c */
+struct sweep {
+    int64_t at_ms;
+    int64_t page;  /* under way */
+    int64_t reach; /* position of the newest asset swept */
+    int64_t total; /* as it last heard */
+    bool under_way;
+};
+
+/* request.c; the first three under sync.lock. */
+struct requests {
+    struct request_list answered; /* the mailbox */
+    struct request_list under_way;
+    size_t count;              /* of both */
+    struct request spares[32]; /* deliver -ENOMEM */
+    size_t spares_used;
+    bool misfit_logged; /* that the server answers other pages than asked */
+};
+
+/* commit.c */
+struct commits {
+    sync_committed_fn *told;
+    void *ctx;
+    bool has_unnamed; /* rows without a folder name, as of begin */
+    int lost_err;     /* steps of a walk are gone with a transaction */
+};
+
+/* coverage.c; under sync.lock. */
+#define COVERAGE_MAX 64
+struct coverage {
+    char *texts[COVERAGE_MAX]; /* on-demand queries that were answered … */
+    int64_t until_ms[COVERAGE_MAX]; /* … and until when */
+};
+
+/* Each part writes its own fields only. */
 struct sync {
     pthread_mutex_t lock;
     pthread_cond_t wake;
-    struct errand_list answered;  /* under lock */
-    struct waiter_list waiters;   /* under lock */
-    uint64_t last_ticket;         /* under lock */
-    bool stopping;                /* under lock */
-    bool nudged;                  /* under lock: a question is new */
-    size_t errands;               /* under lock: under way */
-    struct errand_list under_way; /* under lock */
-    char *covered[64];            /* under lock: answered narrow queries … */
-    int64_t covered_until_ms[64]; /* … and until when */
-    struct sync_status status;    /* under lock */
+    struct waiter_list waiters; /* under lock */
+    uint64_t last_ticket;       /* under lock */
+    bool stopping;              /* under lock */
+    bool nudged;                /* under lock: a question is new */
+    struct sync_status status;  /* under lock */
+    struct coverage coverage;
+    struct requests requests;
 
     _Atomic bool complete;
     struct catalogue *catalogue;
     struct api *api;
     struct sync_config config;
-    sync_committed_fn *committed;
-    void *committed_ctx;
     pthread_t thread;
     bool started;
 
     /* the sync thread's own */
-    struct errand spares[32]; /* carry -ENOMEM home; see sync.c */
-    size_t spares_used;
-    bool misfit_logged; /* that the server answers other pages than asked */
     bool ready;
     int ready_err;
+    struct commits commits;
+    struct account account;
+    struct tombstones tombstones;
+    struct walk_schedule walks;
     struct walk *walk; /* NULL when none is under way */
+    struct poll_schedule polls;
     struct poll *poll; /* likewise */
-    int64_t walk_at_ms, poll_at_ms, sweep_at_ms;
-    int64_t walk_pause_ms;   /* the next one after an error, … */
-    int64_t walk_restart_ms; /* … and after a walk in vain */
-    int64_t rewalk_at_ms; /* until then a walk of what is known keeps to rpm */
-    uint64_t poll_number; /* of the last poll begun */
-    uint64_t changes;     /* assets added or removed by slices */
-    bool has_unnamed;     /* rows without a folder name, as of begin */
-    struct extent extent; /* all the list, as it was last found out */
-    unsigned misled;      /* totals in a row that told of nothing */
-    unsigned in_vain;     /* verifications in a row that didn't agree */
-    uint64_t verify_from_poll; /* none before this poll */
-    int64_t linked_s;          /* nothing is missing from there down, as far as
-                                  is known; 0: not known. Above it, single
-                                  assets may have come by other ways */
-    int64_t holes;             /* list elements that are no assets */
-    int64_t sweep_page;        /* under way */
-    int64_t sweep_reach;       /* position of the newest asset swept */
-    int64_t sweep_total;       /* as the sweep last heard */
-    bool sweeping;
-    struct recent recent;
+    struct sweep sweep;
     struct unfinished *unfinished;
-    struct verify *verify;   /* NULL when none is under way */
-    struct narrow *narrows;  /* under way */
-    struct renewal *renewal; /* likewise; NULL none */
+    struct verify *verify;       /* NULL when none is under way */
+    struct on_demand *on_demand; /* under way */
+    struct renewal *renewal;     /* likewise; NULL none */
 };
+
+/* request.c: the next answer; calls back with it. NULL: there is none. */
+struct request *request_next(struct sync *s);
+void request_take(struct sync *s, struct request *r);
+/* Answers how many aren't answered yet. */
+size_t requests_cancel(struct sync *s);
+
+/* So many assets are known to be missing, from now on. */
+void account_note_missing(struct sync *s, int64_t missing);
+/* The API's total, beside what was counted. */
+void account_note_total(struct sync *s, int64_t total);
+int account_load(struct sync *s);
+
+/* When the next one begins; CLOCK_NEVER_MS: nothing is due. Begin what is. */
+int64_t walk_due_ms(const struct sync *s);
+int64_t poll_due_ms(const struct sync *s);
+int64_t sweep_due_ms(const struct sync *s);
+void walk_run_due(struct sync *s, int64_t now_ms);
+void poll_run_due(struct sync *s, int64_t now_ms);
+void sweep_run_due(struct sync *s, int64_t now_ms);
+/* After a walk nothing is as old as it was. */
+void poll_postpone(struct sync *s);
+void sweep_postpone(struct sync *s);
 
 void walk_start(struct sync *s);
 void walk_done(struct sync *s);
@@ -302,15 +360,15 @@ void walk_lost(struct sync *s, int err);
 /* Under way, or about to begin (again). */
 bool walk_is_due(const struct sync *s);
 /* None is under way, and after some in vain none will be soon. */
-bool walk_is_far_off(const struct sync *s);
-/* Somebody waits for it now: a pause after an error ends soon. */
-void walk_hasten(struct sync *s);
+bool walk_is_backing_off(const struct sync *s);
+/* Somebody waits for it now: a pause after an error ends a second after that,
+ * and one after a walk in vain five seconds after. */
+void walk_retry_soon(struct sync *s);
 /* Reads what is new, presumably so much, where page 1 wasn't all of it; then
  * poll_grown. */
 int walk_grow(struct sync *s, const struct page *page,
               const struct api_answer *answer, int64_t guess,
               enum api_lane lane);
-void poll_start(struct sync *s);
 void poll_done(struct sync *s);
 /* Somebody asked for the poll that is under way. */
 bool poll_is_waited_for(const struct sync *s);
@@ -321,14 +379,13 @@ void poll_walked(struct sync *s, int64_t total);
 void poll_grown(struct sync *s, int err, int64_t total, int64_t top_s);
 /* … or it, or the first one, pauses. */
 void poll_walk_failed(struct sync *s, int err);
-void narrow_done(struct sync *s);
+void on_demand_done(struct sync *s);
 void verify_done(struct sync *s);
 /* After a poll's page 1, whose oldest second was bottom_s. */
-typedef void unfinished_done_fn(struct sync *s, int err);
+typedef void unfinished_end_fn(struct sync *s, int err);
 void unfinished_start(struct sync *s, int64_t bottom_s, enum api_lane lane,
-                      unfinished_done_fn *done);
+                      unfinished_end_fn *done);
 void unfinished_free(struct sync *s);
-void sweep_step(struct sync *s);
 void sweep_note_bound(struct sync *s, int64_t total);
 
 /* Puts a held waiter's question: its answer where that is known at once, else
@@ -338,15 +395,15 @@ int question_begin(struct sync *s, struct waiter *w);
  * be indexed. False when there is none. */
 bool question_step(struct sync *s);
 
-/* Rows counted, and holes: what the account's total should be; a negative
- * errno. */
-int64_t sync_known_total(struct sync *s);
+/* Rows counted, and unreadable elements: what the account's total should be; a
+ * negative errno. */
+int64_t account_known(struct sync *s);
 
-/* narrow.c: joins or begins a narrow query for a waiter. QUESTION_WAITS,
- * -EOPNOTSUPP when nothing narrow can be asked, or an error. */
-int narrow_query(struct sync *s, struct waiter *w, const struct query *q);
-int narrow_folder(struct sync *s, struct waiter *w, const char *folder);
-int narrow_id(struct sync *s, struct waiter *w, const char *id);
+/* on_demand.c: joins or begins an on-demand query for a waiter. QUESTION_WAITS,
+ * -EOPNOTSUPP when there is none to be asked, or an error. */
+int on_demand_query(struct sync *s, struct waiter *w, const struct query *q);
+int on_demand_folder(struct sync *s, struct waiter *w, const char *folder);
+int on_demand_id(struct sync *s, struct waiter *w, const char *id);
 
 /* renew.c: has an asset re-read, soon and together with others. QUESTION_WAITS,
  * or an error. */
@@ -357,8 +414,9 @@ void renew_free(struct sync *s);
  * for an empty one; 0 for any other query. */
 unsigned query_types(const struct query *q);
 
-bool covered_has(struct sync *s, const struct query *q);
-void covered_add(struct sync *s, const struct query *q);
+bool coverage_of(struct sync *s, const struct query *q);
+void coverage_add(struct sync *s, const struct query *q);
+void coverage_done(struct sync *s);
 
 bool sync_is_stopping(struct sync *s);
 void sync_note_error(struct sync *s, int err);

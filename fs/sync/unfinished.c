@@ -25,25 +25,26 @@ struct rest {
 struct unfinished {
     struct rest rests[UNFINISHED_MAX]; /* of the newest, as of the last poll */
     size_t rest_count;
-    struct catalogue_slot *places;
+    struct catalogue_slot *slots;
     size_t count, next, asked;
     enum api_lane lane;
-    unfinished_done_fn *done;
+    unfinished_end_fn *on_end;
 };
 
-static void ask(struct sync *s);
+static void unfinished_ask(struct sync *s);
 
 void unfinished_free(struct sync *s)
 {
     struct unfinished *u = s->unfinished;
     if (!u)
         return;
-    catalogue_slots_free(u->places, u->count);
+    catalogue_slots_free(u->slots, u->count);
     free(u);
     s->unfinished = NULL;
 }
 
-static const struct rest *find(const struct unfinished *u, int64_t row)
+static const struct rest *unfinished_find(const struct unfinished *u,
+                                          int64_t row)
 {
     for (size_t i = 0; i < u->rest_count; i++)
         if (u->rests[i].row == row)
@@ -51,84 +52,85 @@ static const struct rest *find(const struct unfinished *u, int64_t row)
     return NULL;
 }
 
-static void finish(struct sync *s, int err)
+static void unfinished_finish(struct sync *s, int err)
 {
-    s->unfinished->done(s, err);
+    s->unfinished->on_end(s, err);
 }
 
-static void on_ids(struct sync *s, void *ctx, int err, struct page *page,
-                   const struct api_answer *answer)
+static void unfinished_on_ids(struct sync *s, void *ctx, int err,
+                              struct page *page,
+                              const struct api_answer *answer)
 {
     struct unfinished *u = s->unfinished;
     size_t removed;
     size_t doubtful;
     if (!err)
-        err = slice_apply_ids(s, u->places + u->next, u->asked, page, answer,
-                              false, &removed, &doubtful);
+        err = apply_ids(s, u->slots + u->next, u->asked, page, answer, false,
+                        &removed, &doubtful);
     if (err) {
-        finish(s, err);
+        unfinished_finish(s, err);
         return;
     }
     u->next += u->asked;
-    ask(s);
+    unfinished_ask(s);
 }
 
-static void ask(struct sync *s)
+static void unfinished_ask(struct sync *s)
 {
     struct unfinished *u = s->unfinished;
     size_t left = u->count - u->next;
     if (!left) {
-        finish(s, 0);
+        unfinished_finish(s, 0);
         return;
     }
     u->asked = left < API_IDS_LIMIT ? left : API_IDS_LIMIT;
-    errand_ids(s, u->places + u->next, u->asked, u->lane, API_CAUSE_UNFINISHED,
-               on_ids, NULL);
+    request_ids(s, u->slots + u->next, u->asked, u->lane, API_CAUSE_UNFINISHED,
+                unfinished_on_ids, NULL);
 }
 
 /* Keeps those whose turn it is, and notes who rests until when. What page 1
  * showed was read just now. */
-static void choose(struct sync *s, int64_t bottom_s)
+static void unfinished_choose(struct sync *s, int64_t bottom_s)
 {
     struct unfinished *u = s->unfinished;
     struct rest rests[UNFINISHED_MAX];
     size_t kept = 0;
     for (size_t i = 0; i < u->count; i++) {
-        struct catalogue_slot place = u->places[i];
-        const struct rest *before = find(u, place.row);
+        struct catalogue_slot place = u->slots[i];
+        const struct rest *before = unfinished_find(u, place.row);
         struct rest rest =
             before ? *before
-                   : (struct rest){.row = place.row, .due = s->poll_number};
-        bool due = place.created_s <= bottom_s && rest.due <= s->poll_number;
+                   : (struct rest){.row = place.row, .due = s->polls.number};
+        bool due = place.created_s <= bottom_s && rest.due <= s->polls.number;
         if (due) {
             rest.polls = ++rest.reads <= REST_AFTER ? 1 : rest.polls * 2;
             if (rest.polls > REST_MAX)
                 rest.polls = REST_MAX;
-            rest.due = s->poll_number + rest.polls;
+            rest.due = s->polls.number + rest.polls;
         }
         rests[i] = rest;
-        u->places[i] = u->places[kept];
-        u->places[kept] = place;
+        u->slots[i] = u->slots[kept];
+        u->slots[kept] = place;
         kept += due;
     }
     u->rest_count = u->count;
     for (size_t i = 0; i < u->count; i++)
         u->rests[i] = rests[i];
     for (size_t i = kept; i < u->count; i++)
-        free(u->places[i].id);
+        free(u->slots[i].id);
     u->count = kept;
 }
 
-static int read_places(struct sync *s, int64_t bottom_s)
+static int unfinished_read_slots(struct sync *s, int64_t bottom_s)
 {
     struct unfinished *u = s->unfinished;
-    catalogue_slots_free(u->places, u->count);
-    u->places = NULL;
+    catalogue_slots_free(u->slots, u->count);
+    u->slots = NULL;
     u->count = u->next = 0;
     struct catalogue_reader *r = catalogue_reader_acquire(s->catalogue);
     if (!r)
         return -ENOMEM;
-    int err = catalogue_unfinished(r, UNFINISHED_MAX, &u->places, &u->count);
+    int err = catalogue_unfinished(r, UNFINISHED_MAX, &u->slots, &u->count);
     catalogue_reader_release(r);
     if (err)
         return err;
@@ -136,24 +138,24 @@ static int read_places(struct sync *s, int64_t bottom_s)
         guard_mutex(&s->lock);
         s->status.unfinished = (int64_t)u->count;
     }
-    choose(s, bottom_s);
+    unfinished_choose(s, bottom_s);
     return 0;
 }
 
 void unfinished_start(struct sync *s, int64_t bottom_s, enum api_lane lane,
-                      unfinished_done_fn *done)
+                      unfinished_end_fn *on_end)
 {
     if (!s->unfinished)
         s->unfinished = calloc(1, sizeof(*s->unfinished));
     if (!s->unfinished) {
-        done(s, -ENOMEM);
+        on_end(s, -ENOMEM);
         return;
     }
     s->unfinished->lane = lane;
-    s->unfinished->done = done;
-    int err = read_places(s, bottom_s);
+    s->unfinished->on_end = on_end;
+    int err = unfinished_read_slots(s, bottom_s);
     if (err)
-        finish(s, err);
+        unfinished_finish(s, err);
     else
-        ask(s);
+        unfinished_ask(s);
 }

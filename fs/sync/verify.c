@@ -7,7 +7,7 @@
  *
  *   - One answer is a piece of the list at one moment. Whatever belongs
  *     between its newest and its oldest second was in it, or was not there
- *     (slice.c). So a segment of the list is settled when one answer showed
+ *     (apply.c). So a segment of the list is settled when one answer showed
  *     something newer than the segment, all of it, and something older: no
  *     number is needed for that, and no other answer.
  *   - A walk reads pages that lie side by side. Each is proven within, not
@@ -56,7 +56,7 @@ void verify_done(struct sync *s)
     if (!v)
         return;
     for (size_t i = 0; i < array_count(v->probes); i++)
-        catalogue_slots_free(v->probes[i].places, v->probes[i].place_count);
+        catalogue_slots_free(v->probes[i].slots, v->probes[i].slot_count);
     page_done(&v->last);
     free(v);
     s->verify = NULL;
@@ -71,10 +71,8 @@ static void verify_finish(struct sync *s)
               : v->unsettled    ? -EAGAIN
                                 : 0;
     verify_done(s);
-    task.done(s, err, &task.extent);
+    task.on_end(s, err, &task.extent);
 }
-
-/* ---- what is known ---- */
 
 int verify_known(struct sync *s, int64_t older_s, int64_t newer_s,
                  int64_t *ret_known)
@@ -103,8 +101,6 @@ void verify_hear(struct verify *v, const struct page *page)
                                  : extent_at(&v->task.extent, page);
 }
 
-/* ---- the queue ---- */
-
 void verify_push(struct verify *v, const struct segment *g)
 {
     if (g->older_s >= g->newer_s)
@@ -115,7 +111,7 @@ void verify_push(struct verify *v, const struct segment *g)
         v->segments[v->count++] = *g;
 }
 
-static struct probe *free_probe(struct verify *v, int parallel)
+static struct probe *verify_free_probe(struct verify *v, int parallel)
 {
     for (int i = 0; i < parallel; i++)
         if (v->probes[i].kind == PROBE_FREE)
@@ -123,7 +119,8 @@ static struct probe *free_probe(struct verify *v, int parallel)
     return NULL;
 }
 
-static int take_up(struct sync *s, struct probe *p, const struct segment *g)
+static int verify_take_up(struct sync *s, struct probe *p,
+                          const struct segment *g)
 {
     int64_t surplus = 1;
     int err = g->counted ? verify_surplus(s, g, &surplus) : 0;
@@ -132,7 +129,7 @@ static int take_up(struct sync *s, struct probe *p, const struct segment *g)
     return verify_look_into(s, p, g);
 }
 
-static bool next_segment(struct verify *v, struct segment *ret_segment)
+static bool verify_next_segment(struct verify *v, struct segment *ret_segment)
 {
     if (v->unsettled || v->err)
         return false;
@@ -153,15 +150,16 @@ static void verify_run(struct sync *s)
     struct verify *v = s->verify;
     struct probe *p;
     struct segment g;
-    while ((p = free_probe(v, s->config.walk_parallel)) && next_segment(v, &g))
-        v->err = take_up(s, p, &g);
+    while ((p = verify_free_probe(v, s->config.walk_parallel)) &&
+           verify_next_segment(v, &g))
+        v->err = verify_take_up(s, p, &g);
     if (!v->in_flight)
         verify_finish(s);
 }
 
 void verify_release(struct sync *s, struct probe *p)
 {
-    catalogue_slots_free(p->places, p->place_count);
+    catalogue_slots_free(p->slots, p->slot_count);
     *p = (struct probe){0};
     verify_run(s);
 }
@@ -174,21 +172,18 @@ void verify_fail(struct sync *s, struct probe *p, int err)
 }
 
 void verify_ask_page(struct sync *s, struct probe *p, int64_t page, int limit,
-                     errand_fn *fn)
+                     request_fn *fn)
 {
     struct verify *v = s->verify;
     p->page = page;
     p->limit = limit;
     v->requests++;
     v->in_flight++;
-    errand_list_page(s, page, limit, NULL, v->task.lane, v->task.cause, 0, fn,
-                     p);
+    request_page(s, page, limit, NULL, v->task.lane, v->task.cause, 0, fn, p);
 }
 
-/* ---- how many there are ---- */
-
 /* Halvings from all the pages down to one. */
-static int64_t halvings(int64_t pages)
+static int64_t verify_bisections(int64_t pages)
 {
     int64_t n = 0;
     while (pages > 1) {
@@ -199,12 +194,14 @@ static int64_t halvings(int64_t pages)
 }
 
 /* Whether it is worth it, and what it may cost at most. */
-static bool can_be_found(struct verify *v, int64_t differ)
+static bool verify_can_be_found(struct verify *v, int64_t differ)
 {
     int64_t pages = v->task.extent.count / API_PAGE_LIMIT + 1;
-    int64_t each = halvings(differ ? (pages + differ - 1) / differ : pages) + 3;
+    int64_t each =
+        verify_bisections(differ ? (pages + differ - 1) / differ : pages) + 3;
     v->requests_max = REQUESTS_MIN + 2 * differ * (each + 2) +
-                      2 * halvings(pages) + 4 * (int64_t)v->task.border_count;
+                      2 * verify_bisections(pages) +
+                      4 * (int64_t)v->task.border_count;
     if (v->task.after_walk && v->requests_max > 2 * pages + 100)
         v->requests_max = 2 * pages + 100 + 4 * (int64_t)v->task.border_count;
     return v->task.after_walk || differ * each <= pages + 16;
@@ -224,34 +221,34 @@ static void verify_count(struct sync *s)
     v->above = v->task.extent.count;
     v->err = verify_surplus(s, &all, &surplus);
     if (!v->err)
-        surplus += v->task.holes;
-    if (!v->err && !can_be_found(v, surplus < 0 ? -surplus : surplus))
+        surplus += v->task.unreadable;
+    if (!v->err && !verify_can_be_found(v, surplus < 0 ? -surplus : surplus))
         v->unsettled = v->differs_much = true;
     else if (!v->err && surplus)
         verify_push(v, &all);
     verify_run(s);
 }
 
-static void locate_on(struct sync *s);
+static void verify_locate_on(struct sync *s);
 
 /* The end is sure: what is known beyond its last page is gone. */
-static int end_the_list(struct sync *s)
+static int verify_end_the_list(struct sync *s)
 {
     struct verify *v = s->verify;
-    const struct slice slice = {.page = v->last_number,
-                                .page_limit = v->locate.limit,
-                                .named = true,
-                                .last = true};
-    struct slice_result result;
+    const struct apply_options options = {.page = v->last_number,
+                                          .page_limit = v->locate.limit,
+                                          .named = true,
+                                          .last = true};
+    struct apply_result result;
     bool held = v->last_number == 1 || v->last.count + v->last.skipped;
     if (v->task.foot_s != INT64_MIN || !held)
         return 0;
-    return slice_apply(s, &slice, &v->last, &v->last_answer, &result);
+    return apply_page(s, &options, &v->last, &v->last_answer, &result);
 }
 
 /* Whether the catalogue has what would be beyond this page if it is last. */
-static int knows_beyond(struct sync *s, const struct page *page,
-                        bool *ret_knows)
+static int verify_knows_beyond(struct sync *s, const struct page *page,
+                               bool *ret_knows)
 {
     int64_t known;
     int64_t all = 0;
@@ -264,26 +261,28 @@ static int knows_beyond(struct sync *s, const struct page *page,
     if (!err && known > shown)
         err = verify_known(s, INT64_MIN, INT64_MAX, &all);
     if (!err)
-        *ret_knows = known > shown && all + s->holes != s->verify->locate.low;
+        *ret_knows = known > shown &&
+                     all + s->account.unreadable != s->verify->locate.low;
     return err;
 }
 
-static int take_located(struct sync *s, struct probe *p, struct page *page,
-                        const struct api_answer *answer)
+static int verify_take_located(struct sync *s, struct probe *p,
+                               struct page *page,
+                               const struct api_answer *answer)
 {
     struct verify *v = s->verify;
-    const struct slice slice = {
+    const struct apply_options options = {
         .page = p->page, .page_limit = p->limit, .named = true};
-    struct slice_result result;
+    struct apply_result result;
     bool beyond = false;
-    int err = slice_apply(s, &slice, page, answer, &result);
+    int err = apply_page(s, &options, page, answer, &result);
     if (err)
         return err;
     locate_take(&v->locate, p->page, page);
-    bool short_page = slice_is_short(&slice, page);
+    bool short_page = apply_is_short(&options, page);
     bool empty = page->count + page->skipped == 0;
     if (short_page && (!empty || p->page == 1)) {
-        err = knows_beyond(s, page, &beyond);
+        err = verify_knows_beyond(s, page, &beyond);
         v->locate.surely |= beyond;
         v->task.extent.total = page->total_results;
         page_done(&v->last);
@@ -297,19 +296,20 @@ static int take_located(struct sync *s, struct probe *p, struct page *page,
     return err;
 }
 
-static void on_located(struct sync *s, void *ctx, int err, struct page *page,
-                       const struct api_answer *answer)
+static void verify_on_located(struct sync *s, void *ctx, int err,
+                              struct page *page,
+                              const struct api_answer *answer)
 {
     struct verify *v = s->verify;
     struct probe *p = ctx;
     v->in_flight--;
     if (!err)
-        err = take_located(s, p, page, answer);
+        err = verify_take_located(s, p, page, answer);
     p->kind = PROBE_FREE;
     if (!err && locate_is_found(&v->locate)) {
         v->task.extent.count = v->locate.low;
         if (v->locate.surely)
-            err = end_the_list(s);
+            err = verify_end_the_list(s);
         if (!err) {
             verify_count(s);
             return;
@@ -322,22 +322,22 @@ static void on_located(struct sync *s, void *ctx, int err, struct page *page,
     if (v->err || v->unsettled)
         verify_finish(s);
     else
-        locate_on(s);
+        verify_locate_on(s);
 }
 
-static void locate_on(struct sync *s)
+static void verify_locate_on(struct sync *s)
 {
     struct verify *v = s->verify;
     v->probes[0].kind = PROBE_PAGE;
     verify_ask_page(s, &v->probes[0], locate_next_page(&v->locate),
-                    v->locate.limit, on_located);
+                    v->locate.limit, verify_on_located);
 }
 
 void verify_start(struct sync *s, const struct verify_task *task)
 {
     struct verify *v = calloc(1, sizeof(*v));
     if (!v) {
-        task->done(s, -ENOMEM, &task->extent);
+        task->on_end(s, -ENOMEM, &task->extent);
         return;
     }
     s->verify = v;
@@ -349,5 +349,5 @@ void verify_start(struct sync *s, const struct verify_task *task)
     locate_begin(&v->locate, task->foot_s, locate_limit(task->guess),
                  task->guess);
     v->locating = true;
-    locate_on(s);
+    verify_locate_on(s);
 }

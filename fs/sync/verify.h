@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * verify.h - what verify.c and verify_read.c share, and their face to walk.c
- * and poll.c. Private to the room. The sync thread's alone.
+ * and poll.c. Private to the module. The sync thread's alone.
  */
 #ifndef TWELVEFS_VERIFY_H
 #define TWELVEFS_VERIFY_H
@@ -40,15 +40,18 @@ struct probe {
     int64_t page;
     int limit;
     /* IDS, GROUP */
-    struct catalogue_slot *places;
-    size_t place_count, place_next, place_asked;
+    struct catalogue_slot *slots;
+    size_t slot_count, slot_next, slot_asked;
     bool confirming; /* asked again, since the total says otherwise */
     struct catalogue_slot after; /* where the next ones begin */
     size_t removed;
     /* GROUP */
     struct locate locate; /* of one edge */
     int64_t second;
-    int64_t upper_count;   /* older than its newer edge, once that is found */
+    int64_t upper_count; /* older than its newer edge, once that is found, … */
+    int64_t upper_offset;              /* … at this offset */
+    int64_t lower_count, lower_offset; /* likewise its older edge */
+    bool checking;                     /* whether the newer edge has moved */
     struct segment around; /* it lies in there; all of it is left to others */
     bool split;            /* … who have been told */
     int round_limit;       /* the length of its pages in this round … */
@@ -60,7 +63,8 @@ struct verify_task {
     int64_t foot_s;                /* only what is newer; INT64_MIN: all */
     const struct segment *borders; /* each to be seen within one answer */
     size_t border_count;
-    int64_t holes; /* elements above the foot that can't be read as assets */
+    int64_t
+        unreadable; /* elements above the foot that can't be read as assets */
     struct extent extent; /* count -1: to be found out */
     int64_t guess;        /* of the count, then */
     bool after_walk;      /* there is no cheaper way */
@@ -70,7 +74,7 @@ struct verify_task {
     /* 0: all is seen and settled; -EAGAIN: the answers don't agree; -ESTALE:
      * so much differs that a walk costs less; else an error. The extent above
      * the foot as it was seen first. */
-    void (*done)(struct sync *s, int err, const struct extent *extent);
+    void (*on_end)(struct sync *s, int err, const struct extent *extent);
 };
 
 struct verify {
@@ -106,7 +110,7 @@ void verify_hear(struct verify *v, const struct page *page);
 void verify_release(struct sync *s, struct probe *p);
 /* Asks, and calls back with the probe. */
 void verify_ask_page(struct sync *s, struct probe *p, int64_t page, int limit,
-                     errand_fn *fn);
+                     request_fn *fn);
 void verify_fail(struct sync *s, struct probe *p, int err);
 
 /* Offsets of the newest and oldest asset to see: a neighbour on either side. */

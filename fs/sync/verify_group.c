@@ -29,20 +29,18 @@ static void group_give_up(struct sync *s, struct probe *p)
     verify_release(s, p);
 }
 
-/* ---- by id ---- */
+static void group_ask_ids(struct sync *s, struct probe *p);
 
-static void ask_ids(struct sync *s, struct probe *p);
-
-static void verify_on_ids(struct sync *s, void *ctx, int err, struct page *page,
-                          const struct api_answer *answer)
+static void group_on_ids(struct sync *s, void *ctx, int err, struct page *page,
+                         const struct api_answer *answer)
 {
     struct probe *p = ctx;
     size_t removed = 0;
     size_t doubtful = 0;
     s->verify->in_flight--;
     if (!err)
-        err = slice_apply_ids(s, p->places + p->place_next, p->place_asked,
-                              page, answer, p->confirming, &removed, &doubtful);
+        err = apply_ids(s, p->slots + p->slot_next, p->slot_asked, page, answer,
+                        p->confirming, &removed, &doubtful);
     if (err) {
         verify_fail(s, p, err);
         return;
@@ -50,35 +48,36 @@ static void verify_on_ids(struct sync *s, void *ctx, int err, struct page *page,
     p->removed += removed;
     p->confirming = doubtful && !p->confirming;
     if (!p->confirming)
-        p->place_next += p->place_asked;
-    ask_ids(s, p);
+        p->slot_next += p->slot_asked;
+    group_ask_ids(s, p);
 }
 
 /* The next that are known in the segment. */
-static int read_places(struct sync *s, struct probe *p)
+static int group_read_slots(struct sync *s, struct probe *p)
 {
     int64_t older_s = p->segment.older_s;
     const struct catalogue_slot below = {
         .created_s = older_s - (older_s > INT64_MIN), .row = INT64_MAX};
-    catalogue_slots_free(p->places, p->place_count);
-    p->places = NULL;
-    p->place_count = p->place_next = 0;
+    catalogue_slots_free(p->slots, p->slot_count);
+    p->slots = NULL;
+    p->slot_count = p->slot_next = 0;
     struct catalogue_reader *r = catalogue_reader_acquire(s->catalogue);
     if (!r)
         return -ENOMEM;
-    int err = catalogue_between(r, &p->after, &below, API_IDS_LIMIT, &p->places,
-                                &p->place_count);
+    int err = catalogue_between(r, &p->after, &below, API_IDS_LIMIT, &p->slots,
+                                &p->slot_count);
     catalogue_reader_release(r);
-    if (!err && p->place_count) {
-        p->after = p->places[p->place_count - 1];
+    if (!err && p->slot_count) {
+        p->after = p->slots[p->slot_count - 1];
         p->after.id = NULL;
     }
     return err;
 }
 
-static void ids_asked(struct sync *s, struct probe *p)
+static void group_ids_asked(struct sync *s, struct probe *p, int64_t surplus)
 {
-    if (p->kind == PROBE_GROUP && p->removed) {
+    bool differs = surplus > 0 || surplus + s->verify->task.unreadable < 0;
+    if (p->kind == PROBE_GROUP && (p->removed || differs)) {
         int err = group_measure(s, p);
         if (err)
             verify_fail(s, p, err);
@@ -90,69 +89,67 @@ static void ids_asked(struct sync *s, struct probe *p)
 }
 
 /* Of a group all, of another segment until no more is known than is there. */
-static void ask_ids(struct sync *s, struct probe *p)
+static void group_ask_ids(struct sync *s, struct probe *p)
 {
     struct verify *v = s->verify;
     int64_t surplus = 0;
     int err = verify_surplus(s, &p->segment, &surplus);
     bool more = surplus > 0 || p->kind == PROBE_GROUP;
-    if (!err && more && p->place_next == p->place_count)
-        err = read_places(s, p);
+    if (!err && more && p->slot_next == p->slot_count)
+        err = group_read_slots(s, p);
     if (err) {
         verify_fail(s, p, err);
         return;
     }
-    size_t left = p->place_count - p->place_next;
+    size_t left = p->slot_count - p->slot_next;
     if (!more || !left) {
-        ids_asked(s, p);
+        group_ids_asked(s, p, surplus);
         return;
     }
-    p->place_asked = left < API_IDS_LIMIT ? left : API_IDS_LIMIT;
+    p->slot_asked = left < API_IDS_LIMIT ? left : API_IDS_LIMIT;
     p->requests++;
     v->requests++;
     v->in_flight++;
-    errand_ids(s, p->places + p->place_next, p->place_asked, v->task.lane,
-               v->task.cause, verify_on_ids, p);
+    request_ids(s, p->slots + p->slot_next, p->slot_asked, v->task.lane,
+                v->task.cause, group_on_ids, p);
 }
 
-static void begin_ids(struct sync *s, struct probe *p)
+static void group_begin_ids(struct sync *s, struct probe *p)
 {
     p->after = (struct catalogue_slot){.created_s = p->segment.newer_s};
-    p->place_next = p->place_count;
+    p->slot_next = p->slot_count;
     p->removed = 0;
-    ask_ids(s, p);
+    group_ask_ids(s, p);
 }
 
 int verify_ask_by_id(struct sync *s, struct probe *p)
 {
     p->kind = PROBE_IDS;
-    begin_ids(s, p);
+    group_begin_ids(s, p);
     return 0;
 }
 
-/* ---- round after round ---- */
-
 static void group_ask_page(struct sync *s, struct probe *p, int64_t number,
-                           int limit, errand_fn *fn)
+                           int limit, request_fn *fn)
 {
     p->requests++;
     s->verify->requests_max++; /* a group keeps its own account */
     verify_ask_page(s, p, number, limit, fn);
 }
 
-static int apply_page(struct sync *s, struct probe *p, struct page *page,
-                      const struct api_answer *answer)
+static int group_apply_page(struct sync *s, struct probe *p, struct page *page,
+                            const struct api_answer *answer)
 {
-    const struct slice slice = {
+    const struct apply_options options = {
         .page = p->page, .page_limit = p->limit, .named = true};
-    struct slice_result result;
-    int err = slice_apply(s, &slice, page, answer, &result);
+    struct apply_result result;
+    int err = apply_page(s, &options, page, answer, &result);
     if (!err)
         verify_hear(s->verify, page);
     return err;
 }
 
-static int ask_round(struct sync *s, struct probe *p);
+static int group_ask_round(struct sync *s, struct probe *p);
 
 static void group_on_round(struct sync *s, void *ctx, int err,
                            struct page *page, const struct api_answer *answer)
@@ -160,17 +157,17 @@ static void group_on_round(struct sync *s, void *ctx, int err,
     struct probe *p = ctx;
     s->verify->in_flight--;
     if (!err)
-        err = apply_page(s, p, page, answer);
+        err = group_apply_page(s, p, page, answer);
     p->offset += p->limit;
     if (!err)
-        err = ask_round(s, p);
+        err = group_ask_round(s, p);
     if (err)
         verify_fail(s, p, err);
 }
 
 /* The next page of the round; after the last, or when enough is known, it is
  * measured again. */
-static int ask_round(struct sync *s, struct probe *p)
+static int group_ask_round(struct sync *s, struct probe *p)
 {
     struct range range = {0};
     int64_t surplus;
@@ -185,7 +182,7 @@ static int ask_round(struct sync *s, struct probe *p)
     return 0;
 }
 
-static int begin_round(struct sync *s, struct probe *p)
+static int group_begin_round(struct sync *s, struct probe *p)
 {
     struct range range;
     int err = verify_presume(s, &p->segment, &range);
@@ -195,10 +192,8 @@ static int begin_round(struct sync *s, struct probe *p)
         p->round_limit > LIMIT_LOW ? p->round_limit - 1 : API_PAGE_LIMIT;
     p->limit = p->round_limit;
     p->offset = range.first / p->limit * p->limit;
-    return ask_round(s, p);
+    return group_ask_round(s, p);
 }
-
-/* ---- the edges ---- */
 
 int verify_group(struct sync *s, struct probe *p)
 {
@@ -214,15 +209,15 @@ int verify_group(struct sync *s, struct probe *p)
     p->requests_max = ROUNDS_MAX * pages + ROUNDS_EXTRA;
     if (p->requests > p->requests_max)
         group_give_up(s, p);
-    else if (surplus + s->holes < 0)
-        return begin_round(s, p);
+    else if (surplus + s->verify->task.unreadable < 0)
+        return group_begin_round(s, p);
     else
-        begin_ids(s, p);
+        group_begin_ids(s, p);
     return 0;
 }
 
 /* Whether somebody else is at that second already. */
-static bool is_taken(const struct verify *v, const struct probe *p)
+static bool group_is_taken(const struct verify *v, const struct probe *p)
 {
     for (size_t i = 0; i < array_count(v->probes); i++)
         if (&v->probes[i] != p && v->probes[i].kind == PROBE_GROUP &&
@@ -232,7 +227,7 @@ static bool is_taken(const struct verify *v, const struct probe *p)
 }
 
 /* What lies around it in the segment is left to others. */
-static void split(struct verify *v, struct probe *p, int64_t older_count)
+static void group_split(struct verify *v, struct probe *p, int64_t older_count)
 {
     struct segment above = p->around;
     struct segment below = p->around;
@@ -246,12 +241,13 @@ static void split(struct verify *v, struct probe *p, int64_t older_count)
 }
 
 /* Both edges are known. */
-static int take_measure(struct sync *s, struct probe *p, int64_t older_count)
+static int group_take_measure(struct sync *s, struct probe *p,
+                              int64_t older_count)
 {
     struct verify *v = s->verify;
     bool first = !p->split;
     if (first)
-        split(v, p, older_count);
+        group_split(v, p, older_count);
     p->segment = (struct segment){.older_s = p->second,
                                   .newer_s = p->second + 1,
                                   .older_count = older_count,
@@ -262,7 +258,7 @@ static int take_measure(struct sync *s, struct probe *p, int64_t older_count)
     int err = verify_presume(s, &p->segment, &range);
     if (err)
         return err;
-    if (first && is_taken(v, p)) {
+    if (first && group_is_taken(v, p)) {
         verify_release(s, p);
         return 0;
     }
@@ -274,7 +270,47 @@ static int take_measure(struct sync *s, struct probe *p, int64_t older_count)
     return 0;
 }
 
-static int seek_edge(struct sync *s, struct probe *p, int64_t second);
+static int group_seek_edge(struct sync *s, struct probe *p, int64_t second);
+
+/* The edges were seen at two moments, between which the totals differ: they are
+ * wrong, or something moved. Where the upper edge hasn't moved, what was seen
+ * is the number, whatever went below. If it has, what the totals say has to lie
+ * between the number as it was seen before and after. */
+static int group_check_measure(struct sync *s, struct probe *p)
+{
+    struct verify *v = s->verify;
+    int64_t before = p->lower_offset - p->upper_offset;
+    int64_t after = p->lower_offset - p->locate.low;
+    int64_t count = p->upper_count - p->lower_count;
+    p->checking = false;
+    if (before == after) {
+        p->upper_count = v->above - p->upper_offset;
+        return group_take_measure(s, p, v->above - p->lower_offset);
+    }
+    if (count >= (before < after ? before : after) &&
+        count <= (before > after ? before : after))
+        return group_take_measure(s, p, p->lower_count);
+    return group_measure(s, p);
+}
+
+static int group_take_edge(struct sync *s, struct probe *p)
+{
+    int64_t offset = p->locate.low;
+    int64_t older_count = s->verify->above - offset;
+    if (p->checking)
+        return group_check_measure(s, p);
+    if (p->locate.second == p->second) {
+        p->upper_offset = offset;
+        p->upper_count = older_count;
+        return group_seek_edge(s, p, p->second - 1);
+    }
+    if (offset - p->upper_offset == p->upper_count - older_count)
+        return group_take_measure(s, p, older_count);
+    p->lower_offset = offset;
+    p->lower_count = older_count;
+    p->checking = true;
+    return group_seek_edge(s, p, p->second);
+}
 
 static void group_on_edge(struct sync *s, void *ctx, int err, struct page *page,
                           const struct api_answer *answer)
@@ -283,13 +319,12 @@ static void group_on_edge(struct sync *s, void *ctx, int err, struct page *page,
     struct probe *p = ctx;
     v->in_flight--;
     if (!err)
-        err = apply_page(s, p, page, answer);
+        err = group_apply_page(s, p, page, answer);
     if (err) {
         verify_fail(s, p, err);
         return;
     }
     locate_take(&p->locate, p->page, page);
-    int64_t older_count = v->above - p->locate.low;
     if (!locate_is_found(&p->locate)) {
         if (p->requests > p->requests_max)
             group_give_up(s, p);
@@ -298,18 +333,13 @@ static void group_on_edge(struct sync *s, void *ctx, int err, struct page *page,
                            group_on_edge);
         return;
     }
-    if (p->locate.second == p->second) {
-        p->upper_count = older_count;
-        err = seek_edge(s, p, p->second - 1);
-    } else {
-        err = take_measure(s, p, older_count);
-    }
+    err = group_take_edge(s, p);
     if (err)
         verify_fail(s, p, err);
 }
 
 /* Looks for the number of assets newer than a second. */
-static int seek_edge(struct sync *s, struct probe *p, int64_t second)
+static int group_seek_edge(struct sync *s, struct probe *p, int64_t second)
 {
     int64_t known = 0;
     int err = verify_known(s, second + 1, INT64_MAX, &known);
@@ -323,7 +353,12 @@ static int seek_edge(struct sync *s, struct probe *p, int64_t second)
 
 static int group_measure(struct sync *s, struct probe *p)
 {
-    return seek_edge(s, p, p->second);
+    p->checking = false;
+    if (p->requests > p->requests_max) {
+        group_give_up(s, p);
+        return 0;
+    }
+    return group_seek_edge(s, p, p->second);
 }
 
 int verify_find_edges(struct sync *s, struct probe *p, int64_t second)

@@ -13,8 +13,6 @@
 #define TRIES_WHOLE 4 /* to have all in one page; then second by second */
 #define LIMIT_LOW   37
 
-/* ---- where it should be ---- */
-
 int verify_presume(struct sync *s, const struct segment *g,
                    struct range *ret_range)
 {
@@ -57,10 +55,8 @@ int verify_limit_for(const struct range *range)
     return best;
 }
 
-/* ---- by page ---- */
-
 /* What a page showed of its segment. */
-struct sight {
+struct seen {
     bool newer, older; /* something beyond it on that side, or the list's end */
     int64_t newest_s, oldest_s;
     bool empty;
@@ -68,33 +64,35 @@ struct sight {
     int64_t inside_s; /* … of this second */
 };
 
-static struct sight look_at(const struct segment *g, const struct slice *slice,
-                            const struct page *page)
+static struct seen verify_see(const struct segment *g,
+                              const struct apply_options *options,
+                              const struct page *page)
 {
-    struct sight sight = {.newer = slice->page == 1,
-                          .older = slice_is_short(slice, page),
-                          .newest_s = INT64_MIN,
-                          .oldest_s = INT64_MAX,
-                          .empty = page->count == 0};
+    struct seen seen = {.newer = options->page == 1,
+                        .older = apply_is_short(options, page),
+                        .newest_s = INT64_MIN,
+                        .oldest_s = INT64_MAX,
+                        .empty = page->count == 0};
     for (size_t i = 0; i < page->count; i++) {
         int64_t second = page->assets[i].created_s;
-        if (second > sight.newest_s)
-            sight.newest_s = second;
-        if (second < sight.oldest_s)
-            sight.oldest_s = second;
+        if (second > seen.newest_s)
+            seen.newest_s = second;
+        if (second < seen.oldest_s)
+            seen.oldest_s = second;
         if (second >= g->older_s && second < g->newer_s) {
-            sight.inside = true;
-            sight.inside_s = second;
+            seen.inside = true;
+            seen.inside_s = second;
         }
     }
-    sight.newer |= !sight.empty && sight.newest_s >= g->newer_s;
-    sight.older |= !sight.empty && sight.oldest_s < g->older_s;
-    return sight;
+    seen.newer |= !seen.empty && seen.newest_s >= g->newer_s;
+    seen.older |= !seen.empty && seen.oldest_s < g->older_s;
+    return seen;
 }
 
 /* It was presumed elsewhere: where it should be instead, as far as the page
  * tells. */
-static int correct(struct sync *s, struct probe *p, const struct sight *sight)
+static int verify_correct(struct sync *s, struct probe *p,
+                          const struct seen *seen)
 {
     struct segment *g = &p->segment;
     struct range range;
@@ -109,16 +107,16 @@ static int correct(struct sync *s, struct probe *p, const struct sight *sight)
     int err = verify_presume(s, g, &range);
     if (err)
         return err;
-    if (sight->empty) {
+    if (seen->empty) {
         g->shift += begin - 1 - range.last;
-    } else if (sight->oldest_s >= g->newer_s) {
-        err = verify_known(s, g->newer_s, sight->oldest_s, &known);
+    } else if (seen->oldest_s >= g->newer_s) {
+        err = verify_known(s, g->newer_s, seen->oldest_s, &known);
         g->shift += end + known - 1 - range.first;
-    } else if (sight->newest_s < g->older_s) {
-        err = verify_known(s, sight->newest_s + 1, g->older_s, &known);
+    } else if (seen->newest_s < g->older_s) {
+        err = verify_known(s, seen->newest_s + 1, g->older_s, &known);
         g->shift -= range.last - (begin - known);
-    } else if (sight->newer != sight->older) {
-        g->shift += sight->newer ? p->limit / 3 : -p->limit / 3;
+    } else if (seen->newer != seen->older) {
+        g->shift += seen->newer ? p->limit / 3 : -p->limit / 3;
     } else {
         g->shift += p->limit; /* it told nothing: its neighbour may */
     }
@@ -127,8 +125,8 @@ static int correct(struct sync *s, struct probe *p, const struct sight *sight)
 
 /* Part of it lay between two boundaries within the page, and was seen: what is
  * left is newer or older. */
-static bool halve(struct verify *v, const struct segment *g,
-                  const struct slice_result *result)
+static bool verify_bisect(struct verify *v, const struct segment *g,
+                          const struct apply_result *result)
 {
     if (!result->has_boundaries || result->newest.created_s <= g->older_s ||
         result->oldest.created_s >= g->newer_s)
@@ -151,32 +149,34 @@ static bool halve(struct verify *v, const struct segment *g,
     return true;
 }
 
-static int take_over(int err)
+static int verify_take_over(int err)
 {
     return err ? err : 1;
 }
 
 /* The page wasn't all that was wanted. 1: the probe goes on by another way. */
-static int go_on(struct sync *s, struct probe *p, const struct sight *sight,
-                 const struct slice_result *result)
+static int verify_go_on(struct sync *s, struct probe *p,
+                        const struct seen *seen,
+                        const struct apply_result *result)
 {
     struct verify *v = s->verify;
     struct segment *g = &p->segment;
-    bool fills = sight->inside && sight->newest_s == sight->oldest_s &&
-                 !sight->newer && !sight->older;
-    if (halve(v, g, result))
+    bool fills = seen->inside && seen->newest_s == seen->oldest_s &&
+                 !seen->newer && !seen->older;
+    if (verify_bisect(v, g, result))
         return 0;
     if (g->counted && !result->ordered)
-        return take_over(verify_ask_by_id(s, p));
+        return verify_take_over(verify_ask_by_id(s, p));
     if (++g->tries > TRIES_MAX) {
         int64_t surplus = 0;
         int err = g->counted ? verify_surplus(s, g, &surplus) : 0;
-        v->unsettled |= surplus + s->holes < 0 || !g->counted;
-        return err || surplus <= 0 ? err : take_over(verify_ask_by_id(s, p));
+        v->unsettled |= surplus + v->task.unreadable < 0 || !g->counted;
+        return err || surplus <= 0 ? err
+                                   : verify_take_over(verify_ask_by_id(s, p));
     }
-    if (fills || (sight->inside && g->tries > TRIES_WHOLE))
-        return take_over(verify_find_edges(s, p, sight->inside_s));
-    int err = correct(s, p, sight);
+    if (fills || (seen->inside && g->tries > TRIES_WHOLE))
+        return verify_take_over(verify_find_edges(s, p, seen->inside_s));
+    int err = verify_correct(s, p, seen);
     if (!err)
         verify_push(v, g);
     return err;
@@ -187,20 +187,21 @@ static void verify_on_page(struct sync *s, void *ctx, int err,
 {
     struct verify *v = s->verify;
     struct probe *p = ctx;
-    const struct slice slice = {
+    const struct apply_options options = {
         .page = p->page, .page_limit = p->limit, .named = true};
-    struct slice_result result;
+    struct apply_result result;
     v->in_flight--;
     if (!err)
-        err = slice_apply(s, &slice, page, answer, &result);
+        err = apply_page(s, &options, page, answer, &result);
     if (!err) {
         verify_hear(v, page);
-        const struct sight sight = look_at(&p->segment, &slice, page);
-        if (!sight.newer || !sight.older)
-            err = go_on(s, p, &sight, &result);
+        const struct seen seen = verify_see(&p->segment, &options, page);
+        if (!seen.newer || !seen.older)
+            err = verify_go_on(s, p, &seen, &result);
         else if (p->segment.counted &&
-                 (!result.ordered || slice_is_short(&slice, page)))
-            err = take_over(verify_ask_by_id(s, p)); /* what it didn't prove */
+                 (!result.ordered || apply_is_short(&options, page)))
+            err = verify_take_over(
+                verify_ask_by_id(s, p)); /* what it didn't prove */
     }
     if (err < 0)
         verify_fail(s, p, err);

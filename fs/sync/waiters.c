@@ -13,8 +13,6 @@
 #include "base/clock.h"
 #include "sync/sync_internal.h"
 
-#define COVERED_MAX 64
-
 void waiter_free(struct waiter *w)
 {
     if (!w)
@@ -26,7 +24,7 @@ void waiter_free(struct waiter *w)
     free(w);
 }
 
-static char *copy(const char *text, bool *failed)
+static char *waiter_copy(const char *text, bool *failed)
 {
     char *made = text ? strdup(text) : NULL;
     *failed |= text && !made;
@@ -35,9 +33,9 @@ static char *copy(const char *text, bool *failed)
 
 DEFINE_CLEANUP(free_waiter, struct waiter *, waiter_free)
 
-static int make_waiter(const struct sync_question *q, int64_t deadline_ms,
-                       sync_answer_fn *answer, void *ctx,
-                       struct waiter **ret_waiter)
+static int waiter_new(const struct sync_question *q, int64_t deadline_ms,
+                      sync_answer_fn *answer, void *ctx,
+                      struct waiter **ret_waiter)
 {
     bool failed = false;
     cleanup(free_waiter) struct waiter *w = calloc(1, sizeof(*w));
@@ -52,9 +50,9 @@ static int make_waiter(const struct sync_question *q, int64_t deadline_ms,
     w->deadline_ms = deadline_ms;
     w->answer = answer;
     w->ctx = ctx;
-    w->text = copy(q->text, &failed);
-    w->place = copy(q->place, &failed);
-    w->target = copy(q->target, &failed);
+    w->text = waiter_copy(q->text, &failed);
+    w->place = waiter_copy(q->place, &failed);
+    w->target = waiter_copy(q->target, &failed);
     if (failed || (q->query && query_copy(q->query, &w->query)))
         return -ENOMEM;
     *ret_waiter = steal_ptr(w);
@@ -66,7 +64,7 @@ int sync_ask(struct sync *s, const struct sync_question *question,
              uint64_t *ret_ticket)
 {
     struct waiter *w;
-    int err = make_waiter(question, deadline_ms, answer, ctx, &w);
+    int err = waiter_new(question, deadline_ms, answer, ctx, &w);
     if (err)
         return err;
     guard_mutex(&s->lock);
@@ -128,7 +126,7 @@ void waiter_unhold(struct sync *s, struct waiter *w, int result)
     waiter_free(w);
 }
 
-static void answer_all(struct waiter_list *taken)
+static void waiter_answer_all(struct waiter_list *taken)
 {
     for (struct waiter *w; (w = TAILQ_FIRST(taken));) {
         TAILQ_REMOVE(taken, w, link);
@@ -153,7 +151,7 @@ void waiters_settle(struct sync *s, waiter_settled_fn *settled, void *ctx)
             TAILQ_INSERT_TAIL(&taken, w, link);
         }
     }
-    answer_all(&taken);
+    waiter_answer_all(&taken);
 }
 
 struct owner_end {
@@ -161,7 +159,8 @@ struct owner_end {
     int err;
 };
 
-static bool is_owned(struct sync *s, struct waiter *w, void *ctx, int *ret_err)
+static bool waiter_is_owned(struct sync *s, struct waiter *w, void *ctx,
+                            int *ret_err)
 {
     const struct owner_end *end = ctx;
     *ret_err = end->err;
@@ -171,10 +170,11 @@ static bool is_owned(struct sync *s, struct waiter *w, void *ctx, int *ret_err)
 void waiters_answer(struct sync *s, const void *owner, int err)
 {
     struct owner_end end = {owner, err};
-    waiters_settle(s, is_owned, &end);
+    waiters_settle(s, waiter_is_owned, &end);
 }
 
-static bool is_any(struct sync *s, struct waiter *w, void *ctx, int *ret_err)
+static bool waiter_is_any(struct sync *s, struct waiter *w, void *ctx,
+                          int *ret_err)
 {
     *ret_err = -ESHUTDOWN;
     return true;
@@ -182,15 +182,15 @@ static bool is_any(struct sync *s, struct waiter *w, void *ctx, int *ret_err)
 
 void waiters_end(struct sync *s)
 {
-    waiters_settle(s, is_any, NULL);
+    waiters_settle(s, waiter_is_any, NULL);
 }
 
 struct expiry {
     int64_t now_ms, next_ms;
 };
 
-static bool is_expired(struct sync *s, struct waiter *w, void *ctx,
-                       int *ret_err)
+static bool waiter_is_expired(struct sync *s, struct waiter *w, void *ctx,
+                              int *ret_err)
 {
     struct expiry *x = ctx;
     *ret_err = -ETIMEDOUT;
@@ -204,69 +204,9 @@ static bool is_expired(struct sync *s, struct waiter *w, void *ctx,
 int64_t waiters_expire(struct sync *s, int64_t now_ms)
 {
     struct expiry x = {now_ms, CLOCK_NEVER_MS};
-    waiters_settle(s, is_expired, &x);
+    waiters_settle(s, waiter_is_expired, &x);
     return x.next_ms;
 }
-
-/* ---- narrow queries that were answered ---- */
-
-static bool is_covered(struct sync *s, const char *text)
-{
-    int64_t now_ms = clock_mono_ms();
-    guard_mutex(&s->lock);
-    for (size_t i = 0; i < COVERED_MAX; i++)
-        if (s->covered[i] && s->covered_until_ms[i] > now_ms &&
-            strcmp(s->covered[i], text) == 0)
-            return true;
-    return false;
-}
-
-static bool term_is_covered(struct sync *s, struct query_term *term)
-{
-    cleanup(buf_done) struct buf text = {.max = 64 << 10};
-    const struct query one = {term, 1};
-    return (term->kind == QUERY_ID || term->kind == QUERY_FILENAME) &&
-           !query_canonical(&one, &text) && is_covered(s, buf_str(&text));
-}
-
-/* A conjunction is covered when one of its terms is: it holds no more. */
-bool covered_has(struct sync *s, const struct query *q)
-{
-    for (size_t i = 0; i < q->count; i++)
-        if (term_is_covered(s, &q->terms[i]))
-            return true;
-    cleanup(buf_done) struct buf text = {.max = 64 << 10};
-    return !query_canonical(q, &text) && is_covered(s, buf_str(&text));
-}
-
-void covered_add(struct sync *s, const struct query *q)
-{
-    cleanup(buf_done) struct buf text = {.max = 64 << 10};
-    if (query_canonical(q, &text))
-        return;
-    char *made = buf_steal(&text, NULL);
-    int64_t until_ms = clock_mono_ms() + s->config.refresh_ms;
-    guard_mutex(&s->lock);
-    size_t oldest = 0;
-    for (size_t i = 0; i < COVERED_MAX; i++) {
-        if (s->covered[i] && made && strcmp(s->covered[i], made) == 0) {
-            oldest = i;
-            break;
-        }
-        if (s->covered_until_ms[i] < s->covered_until_ms[oldest])
-            oldest = i;
-    }
-    free(s->covered[oldest]);
-    s->covered[oldest] = made;
-    s->covered_until_ms[oldest] = until_ms;
-}
-
-bool sync_covers(struct sync *s, const struct query *q)
-{
-    return s->complete || covered_has(s, q);
-}
-
-/* ---- waiting at the start ---- */
 
 struct gate {
     pthread_mutex_t lock;
@@ -275,7 +215,7 @@ struct gate {
     int err;      /* under lock */
 };
 
-static void open_gate(void *ctx, int err)
+static void waiter_open_gate(void *ctx, int err)
 {
     struct gate *g = ctx;
     guard_mutex(&g->lock);
@@ -289,7 +229,7 @@ int sync_wait(struct sync *s, const struct sync_question *question,
 {
     struct gate g = {.lock = PTHREAD_MUTEX_INITIALIZER,
                      .open = PTHREAD_COND_INITIALIZER};
-    int err = sync_ask(s, question, deadline_ms, open_gate, &g, NULL);
+    int err = sync_ask(s, question, deadline_ms, waiter_open_gate, &g, NULL);
     if (err)
         return err;
     guard_mutex(&g.lock);

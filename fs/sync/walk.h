@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * walk.h - what walk.c, walk_read.c and prefix.c share. Private to the room.
+ * walk.h - what walk.c, walk_read.c and prefix.c share. Private to the module.
  */
 #ifndef TWELVEFS_WALK_H
 #define TWELVEFS_WALK_H
@@ -10,11 +10,11 @@
 #include "sync/verify.h"
 
 #define WALK_PARALLEL_MAX 16
-#define HELD_MAX          32
+#define BUFFERED_MAX      32
 #define PREFIX_IDS        ((size_t)4 * API_PAGE_LIMIT)
 
 /* A page that came and waits for its turn. */
-struct held {
+struct buffered {
     int64_t number;
     struct page page;
     struct api_answer answer;
@@ -41,14 +41,13 @@ struct walk {
     enum api_lane lane;
     enum api_cause cause;
     enum walk_phase phase;
-    bool over_known; /* the catalogue held assets before */
+    bool over_known; /* the catalogue had assets before */
     bool opened;
     struct api_answer opened_answer;
     bool paused;
-    int64_t failed_ms; /* when it paused */
-    bool restart;      /* start over once nothing is under way */
-    bool lost;         /* likewise: what was joined isn't in the catalogue */
-    int err;           /* of a walk that ends with it */
+    bool restart; /* start over once nothing is under way */
+    bool lost;    /* likewise: what was joined isn't in the catalogue */
+    int err;      /* of a walk that ends with it */
     int in_flight;
     int64_t requests, largest; /* so far; the largest count heard */
 
@@ -61,12 +60,12 @@ struct walk {
     bool distrust;        /* the answers' totals seem to be wrong */
     int closings;         /* in a row without a step forward */
     int64_t closed_reach; /* the prefix's at the last closing */
-    int64_t holes;        /* elements that were no assets */
+    int64_t unreadable;   /* elements that were no assets */
     int64_t total;        /* of page 1, as last read */
 
     struct asked asked[WALK_PARALLEL_MAX];
-    struct held held[HELD_MAX];
-    size_t held_count;
+    struct buffered buffered[BUFFERED_MAX];
+    size_t buffered_count;
 
     char *ids[PREFIX_IDS]; /* of the prefix's newest assets, oldest first */
     size_t id_count;
@@ -78,15 +77,20 @@ struct walk {
     int64_t foot_now;  /* … at the closing, … */
     int64_t foot_page; /* … by this page */
     int pages;
-    bool finishing, through; /* page 1 is held; and has joined: that is all */
-    int looks;               /* at foot and top, to find them still */
-    bool proven;             /* the last one */
-    bool all_proven;         /* all so far */
+    bool finishing,
+        through;     /* page 1 is buffered; and has joined: that is all */
+    int looks;       /* at foot and top, to find them still */
+    bool proven;     /* the last one */
+    bool all_proven; /* all so far */
 
     struct segment *borders;
     size_t border_count, border_capacity;
-    size_t borders_judged; /* leading ones, of stretches that are closed */
+    size_t borders_proven; /* leading ones, of stretches that are closed */
     int verified;          /* how often that was tried in vain */
+    bool measured;         /* … without a number that was known */
+    bool settled;          /* verified; the numbers are looked at once more */
+    int recounts;          /* how often they were */
+    uint64_t changes;      /* account.changes before a verification */
 };
 
 static inline bool walk_is_whole(const struct walk *w)
@@ -94,14 +98,16 @@ static inline bool walk_is_whole(const struct walk *w)
     return w->foot_s == INT64_MIN;
 }
 
-static inline int64_t held_top(const struct walk *w, const struct held *h)
+static inline int64_t buffered_top(const struct walk *w,
+                                   const struct buffered *h)
 {
     return extent_at(&w->extent, &h->page) - (h->number - 1) * API_PAGE_LIMIT;
 }
 
-static inline int64_t held_bottom(const struct walk *w, const struct held *h)
+static inline int64_t buffered_bottom(const struct walk *w,
+                                      const struct buffered *h)
 {
-    return held_top(w, h) - (int64_t)(h->page.count + h->page.skipped) + 1;
+    return buffered_top(w, h) - (int64_t)(h->page.count + h->page.skipped) + 1;
 }
 
 /* walk.c: an error pauses the walk, or ends one that a poll waits for. */
@@ -114,7 +120,7 @@ bool walk_may_spend(struct walk *w);
 /* Nothing is under way any more: what was put off until then. True when there
  * was something. */
 bool walk_ended(struct sync *s);
-void walk_ask(struct sync *s, int64_t number, int limit, errand_fn *fn,
+void walk_ask(struct sync *s, int64_t number, int limit, request_fn *fn,
               void *ctx);
 void walk_verify(struct sync *s);
 
@@ -125,13 +131,13 @@ int walk_open(struct sync *s, const struct page *page,
 void walk_locate(struct sync *s);
 
 /* walk_read.c */
-void walk_hold(struct walk *w, int64_t number, struct page *page,
-               const struct api_answer *answer);
+void walk_buffer(struct walk *w, int64_t number, struct page *page,
+                 const struct api_answer *answer);
 void walk_drop(struct walk *w, size_t index);
 /* Asks for what comes next. Page 1 closes the stretch once all else is in. */
 void walk_pump(struct sync *s);
-/* Joins what is held and whose turn it is. */
-int walk_join_held(struct sync *s);
+/* Joins what is buffered and whose turn it is. */
+int walk_join_buffered(struct sync *s);
 
 /* walk_close.c */
 int walk_open_stretch(struct walk *w, const struct page *page);
@@ -139,7 +145,7 @@ void walk_close(struct sync *s);
 
 /* prefix.c: commits a page on top of the prefix. -EAGAIN: it doesn't join;
  * -ESTALE: nothing will. */
-int prefix_join(struct sync *s, struct held *h);
+int prefix_join(struct sync *s, struct buffered *h);
 void prefix_done(struct walk *w);
 
 #endif

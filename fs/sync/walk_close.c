@@ -26,7 +26,7 @@ int walk_open_stretch(struct walk *w, const struct page *page)
 
 /* How many assets are new on top since the stretch was opened; -1: it can't be
  * told. */
-static int64_t count_new(const struct walk *w, const struct page *page)
+static int64_t walk_count_new(const struct walk *w, const struct page *page)
 {
     for (size_t i = 0; w->open_top && i < page->count; i++)
         if (strcmp(page->assets[i].id, w->open_top) == 0)
@@ -37,7 +37,7 @@ static int64_t count_new(const struct walk *w, const struct page *page)
 /* Nothing above the foot was deleted in the stretch when the foot moved by just
  * what is new on top. The foot was looked at before page 1: what was created
  * in between makes it seem too little, never enough. */
-static void judge_stretch(struct walk *w, int64_t created)
+static void walk_prove_stretch(struct walk *w, int64_t created)
 {
     w->proven = created >= 0 && w->open_foot >= 0 && w->foot_now >= 0 &&
                 w->foot_now - w->open_foot == created;
@@ -46,36 +46,36 @@ static void judge_stretch(struct walk *w, int64_t created)
 /* Then positions were exact, unless totals that they went by were wrong in
  * between; and within one second a position says nothing of what stands
  * there. */
-static void judge_borders(struct walk *w, int64_t created, int64_t moved)
+static void walk_prove_borders(struct walk *w, int64_t created, int64_t moved)
 {
-    for (size_t i = w->borders_judged; i < w->border_count; i++) {
+    for (size_t i = w->borders_proven; i < w->border_count; i++) {
         struct segment *b = &w->borders[i];
         b->good = w->proven && (created == 0 || created == moved) &&
                   !b->suspect && b->newer_s - 1 > b->older_s;
     }
-    w->borders_judged = w->border_count;
+    w->borders_proven = w->border_count;
     w->all_proven &= w->proven;
 }
 
 /* Where the prefix ends a little below page 1, since something came on top
  * again, page 1 waits for what lies between. Nothing of that can be lost: what
  * comes on top meanwhile pushes it further down. */
-static bool holds_top(struct walk *w, struct page *page,
-                      const struct api_answer *answer)
+static bool walk_buffers_top(struct walk *w, struct page *page,
+                             const struct api_answer *answer)
 {
     int64_t gap = w->count - API_PAGE_LIMIT - w->reach;
-    size_t before = w->held_count;
+    size_t before = w->buffered_count;
     if (gap > (int64_t)GAP_PAGES * API_PAGE_LIMIT)
         return false;
-    walk_hold(w, 1, page, answer);
-    return w->held_count > before;
+    walk_buffer(w, 1, page, answer);
+    return w->buffered_count > before;
 }
 
 /* Page 1 ends the prefix; an account that was emptied meanwhile has none. */
-static int join_first_page(struct sync *s, struct page *page,
-                           const struct api_answer *answer)
+static int walk_join_first_page(struct sync *s, struct page *page,
+                                const struct api_answer *answer)
 {
-    struct held h = {.number = 1, .answer = *answer, .page = *page};
+    struct buffered h = {.number = 1, .answer = *answer, .page = *page};
     if (page->count + page->skipped)
         return prefix_join(s, &h);
     return 0;
@@ -92,8 +92,8 @@ static void walk_on_top(struct sync *s, void *ctx, int err, struct page *page,
         (void)walk_ended(s);
         return;
     }
-    int64_t created = count_new(w, page);
-    judge_stretch(w, created);
+    int64_t created = walk_count_new(w, page);
+    walk_prove_stretch(w, created);
     if (w->proven && !w->distrust)
         w->extent.total = page->total_results; /* nothing came in between */
     walk_heard(w, page);
@@ -106,8 +106,8 @@ static void walk_on_top(struct sync *s, void *ctx, int err, struct page *page,
     int64_t moved = page->total_results - w->total;
     err = walk_open_stretch(w, page);
     if (!err && last)
-        err = join_first_page(s, page, answer);
-    judge_borders(w, created, moved);
+        err = walk_join_first_page(s, page, answer);
+    walk_prove_borders(w, created, moved);
     /* Where something was created after the foot was seen, that was its place
      * at no moment that is known. */
     w->open_foot = w->proven || created == 0 ? w->foot_now : -1;
@@ -118,7 +118,7 @@ static void walk_on_top(struct sync *s, void *ctx, int err, struct page *page,
     }
     if (err == -EAGAIN)
         err = 0;
-    w->finishing = !err && !last && holds_top(w, page, answer);
+    w->finishing = !err && !last && walk_buffers_top(w, page, answer);
     w->phase = WALK_READING;
     w->ask_from = w->reach + 1;
     w->closings = w->reach > w->closed_reach ? 0 : w->closings + 1;
@@ -132,7 +132,7 @@ static void walk_on_top(struct sync *s, void *ctx, int err, struct page *page,
     walk_pump(s);
 }
 
-static void ask_top(struct sync *s)
+static void walk_ask_top(struct sync *s)
 {
     struct walk *w = s->walk;
     w->phase = WALK_TOP;
@@ -158,7 +158,7 @@ static void walk_on_foot(struct sync *s, void *ctx, int err, struct page *page,
         w->extent.count = w->count = w->foot_now;
         w->extent.total = w->distrust ? -1 : page->total_results;
     }
-    ask_top(s);
+    walk_ask_top(s);
 }
 
 /* The foot once more, then page 1. */

@@ -26,11 +26,11 @@ int walk_open(struct sync *s, const struct page *page,
 /* Keeps the page that showed where the foot is, for that moment the walk's
  * proof begins with. If the list ends within it nothing older is; that the page
  * after a full one was empty, at another moment, doesn't say so. */
-static void keep_foot(struct walk *w)
+static void walk_keep_foot(struct walk *w)
 {
-    size_t found = HELD_MAX;
-    for (size_t i = w->held_count; i-- > 0 && found == HELD_MAX;) {
-        struct held *h = &w->held[i];
+    size_t found = BUFFERED_MAX;
+    for (size_t i = w->buffered_count; i-- > 0 && found == BUFFERED_MAX;) {
+        struct buffered *h = &w->buffered[i];
         int64_t before = (h->number - 1) * API_PAGE_LIMIT;
         int64_t elements = (int64_t)(h->page.count + h->page.skipped);
         int64_t end = before + elements;
@@ -39,22 +39,23 @@ static void keep_foot(struct walk *w)
         h->last = walk_is_whole(w) && end == w->locate.low &&
                   elements < API_PAGE_LIMIT;
     }
-    for (size_t i = w->held_count; i-- > 0;)
+    for (size_t i = w->buffered_count; i-- > 0;)
         if (i != found)
             walk_drop(w, i);
 }
 
-/* All that there is came with page 1, and page 2 was seen empty. */
-static bool is_one_page(const struct walk *w)
+/* All that there is came with page 1, within which the list ends. */
+static bool walk_is_one_page(const struct walk *w)
 {
-    return walk_is_whole(w) && w->locate.low <= API_PAGE_LIMIT;
+    return walk_is_whole(w) && w->locate.low < API_PAGE_LIMIT;
 }
 
-static int take_one_page(struct sync *s)
+static int walk_take_one_page(struct sync *s)
 {
     struct walk *w = s->walk;
-    struct held none = {.number = 1, .answer = w->opened_answer, .last = true};
-    struct held *h = w->held_count ? &w->held[0] : &none;
+    struct buffered none = {
+        .number = 1, .answer = w->opened_answer, .last = true};
+    struct buffered *h = w->buffered_count ? &w->buffered[0] : &none;
     return prefix_join(s, h);
 }
 
@@ -64,9 +65,9 @@ static void walk_on_found(struct sync *s)
     int err = 0;
     w->extent.count = w->count = w->open_foot = w->locate.low;
     w->largest = w->count;
-    keep_foot(w);
-    if (is_one_page(w)) {
-        err = take_one_page(s);
+    walk_keep_foot(w);
+    if (walk_is_one_page(w)) {
+        err = walk_take_one_page(s);
         w->proven = true;
         w->foot_now = w->locate.low;
         if (!err) {
@@ -78,7 +79,7 @@ static void walk_on_found(struct sync *s)
     }
     w->phase = WALK_READING;
     w->ask_from = 1;
-    err = walk_join_held(s);
+    err = walk_join_buffered(s);
     if (err)
         walk_fail(s, err);
     walk_pump(s);
@@ -100,7 +101,7 @@ static void walk_on_located(struct sync *s, void *ctx, int err,
         locate_take(&w->locate, number, page);
         if (w->locate.contradictions > CONTRADICTIONS)
             walk_fail(s, sync_misfit(s, number, page));
-        walk_hold(w, number, page, answer);
+        walk_buffer(w, number, page, answer);
     }
     if (w->in_flight || walk_ended(s) || w->paused)
         return;
@@ -110,7 +111,7 @@ static void walk_on_located(struct sync *s, void *ctx, int err,
         walk_locate(s);
 }
 
-static void ask_located(struct sync *s, size_t slot, int64_t number)
+static void walk_ask_located(struct sync *s, size_t slot, int64_t number)
 {
     struct walk *w = s->walk;
     if (!walk_may_spend(w))
@@ -127,9 +128,9 @@ void walk_locate(struct sync *s)
     int64_t number = locate_next_page(&w->locate);
     bool next_too = walk_is_whole(w) && w->locate.low != w->locate.high;
     w->phase = WALK_LOCATING;
-    ask_located(s, 0, number);
+    walk_ask_located(s, 0, number);
     if (next_too)
-        ask_located(s, 1, number + 1);
+        walk_ask_located(s, 1, number + 1);
     if (!w->in_flight)
         (void)walk_ended(s);
 }

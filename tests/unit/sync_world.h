@@ -6,6 +6,11 @@
  * Requests are answered one at a time by a thread that stands for http's, in
  * the order of a seed; before each answer the account may change (`before`).
  * Linking these definitions keeps the real api out of the program.
+ *
+ * A failed assertion leaves its function by longjmp, which unlocks nothing.
+ * The lock knows its owner, and teardown gives back what the test's thread
+ * left locked: so asserting under it is fine. On other threads (`before`,
+ * `removed`) there is nothing to jump to: use world_fail.
  */
 #ifndef TWELVEFS_SYNC_WORLD_H
 #define TWELVEFS_SYNC_WORLD_H
@@ -20,6 +25,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -37,8 +43,8 @@ struct thing {
     int64_t created_s;
     const char *name;
     bool unfinished;
-    bool hole;     /* an element of data that is no object */
-    bool nameless; /* without an _id */
+    bool unreadable; /* an element of data that is no object */
+    bool nameless;   /* without an _id */
     bool edited;
     bool pictured; /* has a URL that can be renewed */
 };
@@ -66,6 +72,7 @@ struct world {
     uint64_t last_ticket;
     unsigned seed; /* 0: in the order asked */
     int most_at_once, at_once;
+    int gather; /* nobody is answered until so many have asked; once */
     uint64_t requests[API_CAUSE_COUNT];
     unsigned held_causes; /* 1 << cause: these aren't answered */
     int64_t lie;          /* added to total_results */
@@ -113,12 +120,21 @@ static inline void world_id(int number, char out[32])
     (void)snprintf(out, 32, "%024d", number);
 }
 
+/* On any thread: says what is wrong, and ends the program with it at once. */
+#define world_fail(...)                                                        \
+    do {                                                                       \
+        (void)fprintf(stderr, __VA_ARGS__);                                    \
+        (void)fputc('\n', stderr);                                             \
+        _exit(EXIT_FAILURE);                                                   \
+    } while (0)
+
 /* ---- changes (under the lock, or before the start) ---- */
 
 static inline void world_insert(struct world *w, int at, int64_t created_s,
                                 const char *name)
 {
-    assert_true(w->count < WORLD_MAX);
+    if (w->count == WORLD_MAX)
+        world_fail("the world holds no more than %d", WORLD_MAX);
     memmove(&w->things[at + 1], &w->things[at],
             (size_t)(w->count - at) * sizeof(w->things[0]));
     w->things[at] = (struct thing){
@@ -230,7 +246,8 @@ static inline void world_copy(struct thing **to, const struct thing *from,
                               int count)
 {
     *to = realloc(*to, ((size_t)count + 1) * sizeof(**to));
-    assert_non_null(*to);
+    if (!*to)
+        world_fail("no memory");
     memcpy(*to, from, (size_t)count * sizeof(**to));
 }
 
@@ -283,7 +300,7 @@ static inline void world_answer(struct world *w, const struct question *q,
         if (!world_matches(&things[i], q->filter))
             continue;
         bool shown = seen >= first && seen < first + limit && !w->empty_pages;
-        if (shown && things[i].hole)
+        if (shown && things[i].unreadable)
             page->skipped++;
         else if (shown)
             world_asset(&things[i],
@@ -306,6 +323,30 @@ static inline void world_answer(struct world *w, const struct question *q,
         page->total_results = page->total_pages = -1;
 }
 
+/* With SYNC_TRACE in the environment: what was asked, and what it was told. */
+static inline void world_trace(const struct world *w, const struct question *q,
+                               int err, const struct page *page)
+{
+    if (!getenv("SYNC_TRACE"))
+        return;
+    (void)fprintf(stderr, "cause %d page %lld of %d%s%s: ", (int)q->cause,
+                  (long long)q->page, q->limit, q->filter ? " " : "",
+                  q->filter ? q->filter : "");
+    if (err) {
+        (void)fprintf(stderr, "error %d\n", err);
+        return;
+    }
+    (void)fprintf(stderr, "%zu (+%zu), total %lld, there are %d", page->count,
+                  page->skipped, (long long)page->total_results, w->count);
+    if (page->count)
+        (void)fprintf(stderr, "; %s at %lld to %s at %lld", page->assets[0].id,
+                      (long long)page->assets[0].created_s - WORLD_NOW,
+                      page->assets[page->count - 1].id,
+                      (long long)page->assets[page->count - 1].created_s -
+                          WORLD_NOW);
+    (void)fputc('\n', stderr);
+}
+
 static inline struct question *world_take(struct world *w)
 {
     int skip = 0;
@@ -314,9 +355,11 @@ static inline struct question *world_take(struct world *w)
         waiting += !(w->held_causes & 1u << q->cause);
     if (w->seed && waiting)
         skip = rand_r(&w->seed) % waiting;
+    if (w->at_once >= w->gather)
+        w->gather = 0;
     for (struct question **at = &w->waiting; *at; at = &(*at)->next) {
         struct question *q = *at;
-        bool held = w->held || w->held_causes & 1u << q->cause ||
+        bool held = w->held || w->gather || w->held_causes & 1u << q->cause ||
                     (q->page == w->late_page && q->cause == API_CAUSE_WALK);
         if (!q->cancelled && (held || skip-- > 0))
             continue;
@@ -339,6 +382,7 @@ static inline void world_reply(struct world *w, struct question *q)
             w->before(w);
         world_answer(w, q, &page);
     }
+    world_trace(w, q, err, &page);
     if (w->fails_left && !--w->fails_left)
         w->fail_with = 0;
     w->at_once--;
@@ -426,11 +470,20 @@ static inline int world_remove(const char *path, const struct stat *st,
     return remove(path);
 }
 
+static inline void world_init_lock(struct world *w)
+{
+    pthread_mutexattr_t attr;
+    (void)pthread_mutexattr_init(&attr);
+    (void)pthread_mutexattr_settype(&attr, PTHREAD_MUTEX_ERRORCHECK);
+    (void)pthread_mutex_init(&w->lock, &attr);
+    (void)pthread_mutexattr_destroy(&attr);
+}
+
 static inline int world_setup(void **state)
 {
     struct world *w = &world;
     memset(w, 0, sizeof(*w));
-    (void)pthread_mutex_init(&w->lock, NULL);
+    world_init_lock(w);
     (void)pthread_cond_init(&w->changed, NULL);
     w->next_number = 1;
     (void)snprintf(w->directory, sizeof(w->directory), "/tmp/syncXXXXXX");
@@ -461,6 +514,8 @@ static inline void world_start(struct world *w)
 static inline int world_teardown(void **state)
 {
     struct world *w = &world;
+    (void)pthread_mutex_lock(&w->lock); /* unless a failed assertion did */
+    (void)pthread_mutex_unlock(&w->lock);
     sync_free(w->sync);
     {
         guard_mutex(&w->lock);
@@ -526,8 +581,8 @@ static inline void world_check(struct world *w)
     guard_mutex(&w->lock);
     for (int i = 0; i < w->count; i++) {
         const struct thing *t = &w->things[i];
-        shown += !t->hole;
-        if (!t->hole && !t->nameless && !world_knows(w, t->number))
+        shown += !t->unreadable;
+        if (!t->unreadable && !t->nameless && !world_knows(w, t->number))
             fail_msg("%d of %d is missing", t->number, w->count);
     }
     assert_int_equal(world_known(w), shown);

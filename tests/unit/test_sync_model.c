@@ -73,7 +73,7 @@ static void note_removed(struct world *w, const char *id)
     int number = atoi(id);
     for (int i = 0; mood != STALE && i < w->count; i++)
         if (w->things[i].number == number)
-            fail_msg("seed %u: %d was taken away and is there", seed, number);
+            world_fail("seed %u: %d was taken away and is there", seed, number);
 }
 
 /* Mostly one or two a second, now and then a crowd. */

@@ -132,7 +132,7 @@ static void a_refusal_costs_only_its_own(void **state)
         ask(w, i);
     world_change(w, (w->refuse_ids = -EINVAL, w->held = false));
     await_answers(&counted, 4);
-    assert_int_equal(counted.last, -ENOENT);
+    assert_int_equal(counted.last, -EIO);
     assert_int_equal(w->requests[API_CAUSE_RENEW], 1 + 1 + 3);
     world_change(w, w->refuse_ids = 0);
     char id[32];

@@ -85,6 +85,24 @@ static void a_walk_needs_no_total(void **state)
     }
 }
 
+static void delete_two_after_first(struct world *w)
+{
+    if (w->told != 1)
+        return;
+    world_delete(w, 10);
+    world_delete(w, 10);
+}
+
+/* What was on page 2 has moved to page 1 when page 2 is seen empty. */
+static void an_empty_page_says_nothing_of_an_earlier_full_one(void **state)
+{
+    struct world *w = &world;
+    w->total_absent = true;
+    w->before = delete_two_after_first;
+    world_walked(w, 51);
+    world_check(w);
+}
+
 /* An everyday thing: a count that is cached for some seconds. */
 static void a_total_behind_the_list_takes_nothing_away(void **state)
 {
@@ -282,9 +300,9 @@ static void holes_are_counted(void **state)
 {
     struct world *w = &world;
     world_fill(w, 3000);
-    static const int holes[] = {3, 60, 1500, 2999};
-    for (size_t i = 0; i < array_count(holes); i++)
-        w->things[holes[i]].hole = true;
+    static const int unreadable[] = {3, 60, 1500, 2999};
+    for (size_t i = 0; i < array_count(unreadable); i++)
+        w->things[unreadable[i]].unreadable = true;
     world_start(w);
     assert_int_equal(world_ask(w, SYNC_COMPLETE, NULL), 0);
     world_check(w);
@@ -464,6 +482,7 @@ int main(void)
         world_test(polls_need_no_total),
         world_test(a_walk_needs_no_total),
         world_test(a_total_far_too_small_hides_nothing),
+        world_test(an_empty_page_says_nothing_of_an_earlier_full_one),
         world_test(a_total_behind_the_list_takes_nothing_away),
         world_test(nor_hides_anything_from_a_first_walk),
         world_test(a_thousand_of_one_second_in_any_order_are_all_found),

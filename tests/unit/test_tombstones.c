@@ -15,11 +15,11 @@ static void only_older_answers_are_held_against_a_change(void **state)
     struct sync *s = calloc(1, sizeof(*s));
     (void)state;
     assert_non_null(s);
-    assert_false(recent_was_changed(s, "a", 1));
-    recent_changed(s, "a", 100);
-    assert_true(recent_was_changed(s, "a", 99));
-    assert_false(recent_was_changed(s, "a", 100));
-    assert_false(recent_was_changed(s, "b", 99));
+    assert_false(tombstones_has_changed(s, "a", 1));
+    tombstones_note_changed(s, "a", 100);
+    assert_true(tombstones_has_changed(s, "a", 99));
+    assert_false(tombstones_has_changed(s, "a", 100));
+    assert_false(tombstones_has_changed(s, "b", 99));
     free(s);
 }
 
@@ -29,16 +29,16 @@ static void what_is_forgotten_is_still_not_undone(void **state)
     struct sync *s = calloc(1, sizeof(*s));
     (void)state;
     assert_non_null(s);
-    for (int i = 0; i <= (int)array_count(s->recent.changed); i++) {
+    for (int i = 0; i <= (int)array_count(s->tombstones.changed); i++) {
         char id[16];
         (void)snprintf(id, sizeof(id), "%d", i);
-        recent_changed(s, id, 100 + i);
+        tombstones_note_changed(s, id, 100 + i);
     }
-    assert_true(recent_was_changed(s, "0", 99));
-    assert_true(recent_was_changed(s, "never seen", 99));
-    assert_false(recent_was_changed(s, "never seen", 100));
-    assert_true(recent_was_changed(s, "5", 104));
-    assert_false(recent_was_changed(s, "5", 105));
+    assert_true(tombstones_has_changed(s, "0", 99));
+    assert_true(tombstones_has_changed(s, "never seen", 99));
+    assert_false(tombstones_has_changed(s, "never seen", 100));
+    assert_true(tombstones_has_changed(s, "5", 104));
+    assert_false(tombstones_has_changed(s, "5", 105));
     free(s);
 }
 

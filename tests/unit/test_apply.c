@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What one answer proves: slice.c alone, over the real catalogue, without a
+ * What one answer proves: apply.c alone, over the real catalogue, without a
  * thread. The world's things are the account; each answer is made by hand.
  */
 #include "sync_world.h"
@@ -20,16 +20,16 @@ struct told {
 };
 
 /* Applies a page of the account as it is now. */
-static struct slice_result apply(struct world *w, struct told a)
+static struct apply_result apply(struct world *w, struct told a)
 {
     struct page page;
-    struct slice_result result;
+    struct apply_result result;
     const struct question q = {.page = a.page, .limit = a.limit};
-    const struct slice slice = {.page = a.page,
-                                .page_limit = a.limit,
-                                .named = true,
-                                .crossing = a.crossing,
-                                .last = a.last};
+    const struct apply_options options = {.page = a.page,
+                                          .page_limit = a.limit,
+                                          .named = true,
+                                          .crossing = a.crossing,
+                                          .last = a.last};
     const struct api_answer answer = {a.asked_ms, a.answered_ms, WORLD_NOW};
     world_answer(w, &q, &page);
     if (a.total)
@@ -38,7 +38,7 @@ static struct slice_result apply(struct world *w, struct told a)
         page.total_pages = a.total_pages;
     if (a.turned)
         world_turn(&page);
-    assert_int_equal(slice_apply(w->sync, &slice, &page, &answer, &result), 0);
+    assert_int_equal(apply_page(w->sync, &options, &page, &answer, &result), 0);
     page_done(&page);
     return result;
 }
@@ -180,7 +180,7 @@ static void an_answer_out_of_order_proves_nothing(void **state)
     world_delete(w, 75);
     struct told turned = later(2, 50);
     turned.turned = true;
-    struct slice_result result = apply(w, turned);
+    struct apply_result result = apply(w, turned);
     assert_int_equal(result.removed, 0);
     assert_false(result.has_boundaries);
 }
@@ -221,7 +221,7 @@ static void boundaries_say_how_many_are_newer(void **state)
 {
     struct world *w = &world;
     read_all(w, 300);
-    struct slice_result result = apply(w, later(2, 50));
+    struct apply_result result = apply(w, later(2, 50));
     assert_true(result.has_boundaries);
     assert_int_equal(result.newest.created_s, w->things[50].created_s);
     assert_int_equal(result.newest.newer, 51);
@@ -259,8 +259,8 @@ static size_t ask_about(struct world *w, const char *id, int64_t total,
     size_t doubtful = 99;
     now_ms += 10;
     const struct api_answer answer = {now_ms, now_ms + 1, WORLD_NOW};
-    assert_int_equal(slice_apply_ids(w->sync, &place, 1, &page, &answer,
-                                     confirmed, &removed, &doubtful),
+    assert_int_equal(apply_ids(w->sync, &place, 1, &page, &answer, confirmed,
+                               &removed, &doubtful),
                      0);
     assert_int_equal(doubtful, !confirmed && total != 0);
     free(place.id);

@@ -1,17 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * narrow.c - questions that the first walk hasn't answered yet go to the
- * server as their own narrow queries, ahead of it.
+ * on_demand.c - questions that the first walk hasn't answered yet go to the
+ * server as on-demand queries, ahead of it.
  *
- * A narrow query is read whole and committed at once, oldest first. Its answer
- * counts when its pages have one total and as many different assets: what
- * shifted between two pages would be missing or double; then it is asked
+ * An on-demand query is read whole and committed at once, oldest first. Its
+ * answer counts when its pages have one total and as many different assets:
+ * what shifted between two pages would be missing or double; then it is asked
  * again. An answer to `filename=` holds every asset of each filename in it, so
  * their folder names are final; one to `asset_ids=` doesn't, so each filename
  * in it is asked for next.
  *
- * Where nothing narrow can be asked, or it turns out wide, the question waits
- * for the walk.
+ * Where no such query can be made, it is refused, or it turns out wide, the
+ * question waits for the walk. A refusal (400, 404) proves no absence, not even
+ * of an id: a gateway's looks the same.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -27,14 +28,14 @@
 #define TRIES_MAX 5
 #define NAMES_MAX 64 /* filenames to complete after an answer by ids */
 
-struct narrow;
+struct on_demand;
 struct part {
-    struct narrow *narrow;
+    struct on_demand *query;
     size_t index;
 };
 
-struct narrow {
-    struct narrow *next;
+struct on_demand {
+    struct on_demand *next;
     struct query query; /* one term: ids, or a filename */
     char *key;          /* its canonical text */
     char *filter;
@@ -44,7 +45,7 @@ struct narrow {
     int64_t deadline_ms;
     int64_t total;
     struct page pages[PAGES_MAX];
-    struct part parts[PAGES_MAX]; /* their places, for callbacks */
+    struct part parts[PAGES_MAX]; /* their slots, for callbacks */
     size_t page_count, asked, in_flight;
     size_t bytes;             /* of the objects in there */
     struct api_answer answer; /* the earliest */
@@ -54,9 +55,9 @@ struct narrow {
     size_t name_count;
 };
 
-static void ask_more(struct sync *s, struct narrow *n);
+static void on_demand_ask_more(struct sync *s, struct on_demand *n);
 
-static void narrow_free(struct narrow *n)
+static void on_demand_free(struct on_demand *n)
 {
     for (size_t i = 0; i < PAGES_MAX; i++)
         page_done(&n->pages[i]);
@@ -68,39 +69,39 @@ static void narrow_free(struct narrow *n)
     free(n);
 }
 
-static void ask_again(struct sync *s, struct narrow *n)
+static void on_demand_ask_again(struct sync *s, struct on_demand *n)
 {
     for (size_t i = 0; i < n->page_count; i++)
         page_done(&n->pages[i]);
     n->page_count = n->asked = n->bytes = 0;
     n->total = -1;
     n->err = 0;
-    ask_more(s, n);
+    on_demand_ask_more(s, n);
 }
 
-static void narrow_end(struct sync *s, struct narrow *n, int err)
+static void on_demand_end(struct sync *s, struct on_demand *n, int err)
 {
-    for (struct narrow **at = &s->narrows; *at; at = &(*at)->next) {
+    for (struct on_demand **at = &s->on_demand; *at; at = &(*at)->next) {
         if (*at == n) {
             *at = n->next;
             break;
         }
     }
     if (!err)
-        covered_add(s, &n->query);
+        coverage_add(s, &n->query);
     waiters_answer(s, n, err);
-    narrow_free(n);
+    on_demand_free(n);
 }
 
-static bool asks_for_id(struct sync *s, struct waiter *w, void *ctx,
-                        int *ret_err)
+static bool on_demand_asks_for_id(struct sync *s, struct waiter *w, void *ctx,
+                                  int *ret_err)
 {
     *ret_err = 0;
     return w->owner == ctx && w->want == SYNC_ID;
 }
 
-static bool hand_to_walk(struct sync *s, struct waiter *w, void *ctx,
-                         int *ret_err)
+static bool on_demand_hand_to_walk(struct sync *s, struct waiter *w, void *ctx,
+                                   int *ret_err)
 {
     if (w->owner == ctx)
         w->owner = NULL;
@@ -110,20 +111,18 @@ static bool hand_to_walk(struct sync *s, struct waiter *w, void *ctx,
 /* Too wide, or nothing that a server can be asked: whoever asked waits for the
  * walk instead; but not for an asset that has come and only lacks its folder
  * name. */
-static void give_up(struct sync *s, struct narrow *n)
+static void on_demand_give_up(struct sync *s, struct on_demand *n)
 {
     if (n->ids_came)
-        waiters_settle(s, asks_for_id, n);
+        waiters_settle(s, on_demand_asks_for_id, n);
     if (!s->complete)
-        waiters_settle(s, hand_to_walk, n);
+        waiters_settle(s, on_demand_hand_to_walk, n);
     else
         waiters_answer(s, n, 0);
-    narrow_end(s, n, -EAGAIN);
+    on_demand_end(s, n, -EAGAIN);
 }
 
-/* ---- commit ---- */
-
-static bool is_named(struct sync *s, const char *id)
+static bool on_demand_is_named(struct sync *s, const char *id)
 {
     struct catalogue_entry entry;
     struct catalogue_reader *r = catalogue_reader_acquire(s->catalogue);
@@ -132,7 +131,8 @@ static bool is_named(struct sync *s, const char *id)
     return named;
 }
 
-static bool has_name(const struct narrow *n, const char *run, size_t len)
+static bool on_demand_has_name(const struct on_demand *n, const char *run,
+                               size_t len)
 {
     for (size_t i = 0; i < n->name_count; i++)
         if (strlen(n->names[i]) == len && memcmp(n->names[i], run, len) == 0)
@@ -141,18 +141,19 @@ static bool has_name(const struct narrow *n, const char *run, size_t len)
 }
 
 /* Notes what to ask for, so that an asset gets its folder name. */
-static int note_name(struct sync *s, struct narrow *n, const struct asset *a)
+static int on_demand_note_name(struct sync *s, struct on_demand *n,
+                               const struct asset *a)
 {
     const char *run;
     size_t len;
-    if (is_named(s, a->id))
+    if (on_demand_is_named(s, a->id))
         return 0;
     if (!a->filename ||
         !name_ascii_run(a->filename, a->filename_len, &run, &len)) {
         n->nameless = true;
         return 0;
     }
-    if (has_name(n, run, len))
+    if (on_demand_has_name(n, run, len))
         return 0;
     if (n->name_count == NAMES_MAX) {
         n->nameless = true;
@@ -165,39 +166,40 @@ static int note_name(struct sync *s, struct narrow *n, const struct asset *a)
     return 0;
 }
 
-static int put_page(struct sync *s, struct narrow *n, struct page *page)
+static int on_demand_put_page(struct sync *s, struct on_demand *n,
+                              struct page *page)
 {
     for (size_t i = page->count; i-- > 0;) {
-        struct put_outcome out;
-        int err =
-            slice_put(s, &page->assets[i], !n->by_ids, true, &n->answer, &out);
+        struct apply_outcome out;
+        int err = apply_asset(s, &page->assets[i], !n->by_ids, true, &n->answer,
+                              &out);
         if (err)
             return err;
         if (n->by_ids && !out.gone)
-            err = note_name(s, n, &page->assets[i]);
+            err = on_demand_note_name(s, n, &page->assets[i]);
         if (err)
             return err;
     }
     return 0;
 }
 
-static int commit(struct sync *s, struct narrow *n)
+static int on_demand_commit(struct sync *s, struct on_demand *n)
 {
     int err = sync_begin(s);
     if (err)
         return err;
     for (size_t i = n->page_count; !err && i-- > 0;)
-        err = put_page(s, n, &n->pages[i]);
+        err = on_demand_put_page(s, n, &n->pages[i]);
     return sync_end(s, err);
 }
 
-static int compare_ids(const void *a, const void *b)
+static int on_demand_compare_ids(const void *a, const void *b)
 {
     return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
 /* 0 when nothing is missing or double, -ESTALE when something is. */
-static int check_whole(const struct narrow *n)
+static int on_demand_check_whole(const struct on_demand *n)
 {
     size_t count = 0;
     for (size_t i = 0; i < n->page_count; i++) {
@@ -214,16 +216,14 @@ static int check_whole(const struct narrow *n)
     for (size_t i = 0; i < n->page_count; i++)
         for (size_t k = 0; k < n->pages[i].count; k++)
             ids[used++] = n->pages[i].assets[k].id;
-    qsort(ids, used, sizeof(*ids), compare_ids);
+    qsort(ids, used, sizeof(*ids), on_demand_compare_ids);
     for (size_t i = 1; i < used; i++)
         if (strcmp(ids[i - 1], ids[i]) == 0)
             return -ESTALE;
     return 0;
 }
 
-/* ---- next filename ---- */
-
-static int set_query(struct narrow *n, const char *segment)
+static int on_demand_set_query(struct on_demand *n, const char *segment)
 {
     struct query q = {0};
     cleanup(buf_done) struct buf filter = {.max = 64 << 10};
@@ -239,59 +239,50 @@ static int set_query(struct narrow *n, const char *segment)
 }
 
 /* Answers false when no filename is left. */
-static bool next_name(struct sync *s, struct narrow *n)
+static bool on_demand_next_name(struct sync *s, struct on_demand *n)
 {
     while (n->name_count) {
         cleanup(free_ptr) char *name = n->names[--n->name_count];
         cleanup(free_ptr) char *segment = NULL;
         if (asprintf(&segment, "filename=%s", name) < 0 ||
-            set_query(n, segment)) {
+            on_demand_set_query(n, segment)) {
             n->nameless = true;
             continue;
         }
         n->by_ids = false;
         n->tries = 0;
-        ask_again(s, n);
+        on_demand_ask_again(s, n);
         return true;
     }
     return false;
 }
 
-/* ---- pages ---- */
-
-/* A server may refuse (400, 404) to look for what can't be an id of its. */
-static bool is_refused_id(const struct narrow *n)
-{
-    return n->by_ids && n->query.terms[0].text_count == 1 &&
-           (n->err == -EINVAL || n->err == -ENOENT);
-}
-
 /* Each id that was asked for is there: whatever the total says. */
-static bool has_all_ids(const struct narrow *n)
+static bool on_demand_has_all_ids(const struct on_demand *n)
 {
     return n->by_ids && n->page_count == 1 &&
            n->pages[0].count == n->query.terms[0].text_count;
 }
 
 struct lateness {
-    const struct narrow *narrow;
+    const struct on_demand *query;
     int64_t latest_ms;
 };
 
-static bool is_out_of_time(struct sync *s, struct waiter *w, void *ctx,
-                           int *ret_err)
+static bool on_demand_is_out_of_time(struct sync *s, struct waiter *w,
+                                     void *ctx, int *ret_err)
 {
     struct lateness *l = ctx;
-    if (w->owner != l->narrow)
+    if (w->owner != l->query)
         return false;
     if (w->deadline_ms > l->latest_ms)
         l->latest_ms = w->deadline_ms;
-    *ret_err = l->narrow->err;
-    return w->deadline_ms <= l->narrow->deadline_ms;
+    *ret_err = l->query->err;
+    return w->deadline_ms <= l->query->deadline_ms;
 }
 
 /* Another try may do better, and there would be one with more time. */
-static bool wants_time(int err)
+static bool on_demand_wants_time(int err)
 {
     return err == -ETIMEDOUT || err == -EAGAIN || err == -EIO ||
            err == -ENETUNREACH || err == -EHOSTUNREACH;
@@ -299,61 +290,58 @@ static bool wants_time(int err)
 
 /* Tries went on as long as whoever asked first could wait: only he hears that
  * they failed, and they go on for who joined and can wait longer. */
-static bool goes_on(struct sync *s, struct narrow *n)
+static bool on_demand_goes_on(struct sync *s, struct on_demand *n)
 {
     struct lateness l = {n, n->deadline_ms};
-    if (!wants_time(n->err))
+    if (!on_demand_wants_time(n->err))
         return false;
-    waiters_settle(s, is_out_of_time, &l);
+    waiters_settle(s, on_demand_is_out_of_time, &l);
     if (l.latest_ms == n->deadline_ms)
         return false;
     n->deadline_ms = l.latest_ms;
-    ask_again(s, n);
+    on_demand_ask_again(s, n);
     return true;
 }
 
-static void judge(struct sync *s, struct narrow *n)
+static void on_demand_conclude(struct sync *s, struct on_demand *n)
 {
-    if (goes_on(s, n))
+    if (on_demand_goes_on(s, n))
         return;
-    if (is_refused_id(n)) {
-        narrow_end(s, n, 0);
-        return;
-    }
-    int err = n->err ? n->err : check_whole(n);
-    if (err == -ESTALE && has_all_ids(n))
+    int err = n->err ? n->err : on_demand_check_whole(n);
+    if (err == -ESTALE && on_demand_has_all_ids(n))
         err = 0;
     if (err == -ESTALE && ++n->tries < TRIES_MAX) {
-        ask_again(s, n);
+        on_demand_ask_again(s, n);
         return;
     }
     if (err == -ESTALE || err == -EINVAL || err == -ENOENT || err == -E2BIG) {
-        give_up(s, n);
+        on_demand_give_up(s, n);
         return;
     }
     if (!err)
-        err = commit(s, n);
+        err = on_demand_commit(s, n);
     n->ids_came |= !err && n->by_ids;
-    if (!err && next_name(s, n))
+    if (!err && on_demand_next_name(s, n))
         return;
     if (!err && n->nameless) {
-        give_up(s, n);
+        on_demand_give_up(s, n);
         return;
     }
-    narrow_end(s, n, err);
+    on_demand_end(s, n, err);
 }
 
-static bool is_wide(const struct narrow *n)
+static bool on_demand_is_wide(const struct on_demand *n)
 {
     return n->total > (int64_t)PAGES_MAX * API_PAGE_LIMIT ||
            n->bytes > BYTES_MAX;
 }
 
-static void on_page(struct sync *s, void *ctx, int err, struct page *page,
-                    const struct api_answer *answer)
+static void on_demand_on_page(struct sync *s, void *ctx, int err,
+                              struct page *page,
+                              const struct api_answer *answer)
 {
     struct part *part = ctx;
-    struct narrow *n = part->narrow;
+    struct on_demand *n = part->query;
     size_t index = part->index;
     n->in_flight--;
     if (!err && page->total_results < 0)
@@ -370,19 +358,19 @@ static void on_page(struct sync *s, void *ctx, int err, struct page *page,
         n->pages[index] = *page;
         *page = (struct page){0};
     }
-    if (!n->err && is_wide(n)) {
+    if (!n->err && on_demand_is_wide(n)) {
         if (!n->in_flight)
-            give_up(s, n);
+            on_demand_give_up(s, n);
         return;
     }
     if (!n->err)
-        ask_more(s, n);
+        on_demand_ask_more(s, n);
     if (!n->in_flight)
-        judge(s, n);
+        on_demand_conclude(s, n);
 }
 
 /* Page 1 first: it tells how many there are; then the rest, several at once. */
-static void ask_more(struct sync *s, struct narrow *n)
+static void on_demand_ask_more(struct sync *s, struct on_demand *n)
 {
     size_t pages = 1;
     if (n->total > 0)
@@ -394,15 +382,13 @@ static void ask_more(struct sync *s, struct narrow *n)
         struct part *part = &n->parts[n->asked];
         *part = (struct part){n, n->asked++};
         n->in_flight++;
-        errand_list_page(s, (int64_t)part->index + 1, API_PAGE_LIMIT, n->filter,
-                         API_FOREGROUND, API_CAUSE_QUERY, n->deadline_ms,
-                         on_page, part);
+        request_page(s, (int64_t)part->index + 1, API_PAGE_LIMIT, n->filter,
+                     API_FOREGROUND, API_CAUSE_QUERY, n->deadline_ms,
+                     on_demand_on_page, part);
     }
 }
 
-/* ---- begin ---- */
-
-static const struct query_term *narrowest_term(const struct query *q)
+static const struct query_term *on_demand_narrowest_term(const struct query *q)
 {
     const struct query_term *best = NULL;
     for (size_t i = 0; i < q->count; i++) {
@@ -416,22 +402,22 @@ static const struct query_term *narrowest_term(const struct query *q)
     return best;
 }
 
-static struct narrow *find(struct sync *s, const char *key)
+static struct on_demand *on_demand_find(struct sync *s, const char *key)
 {
-    for (struct narrow *n = s->narrows; n; n = n->next)
+    for (struct on_demand *n = s->on_demand; n; n = n->next)
         if (strcmp(n->key, key) == 0)
             return n;
     return NULL;
 }
 
-static int make(const struct query *term, const char *key,
-                struct narrow **ret_narrow)
+static int on_demand_new(const struct query *term, const char *key,
+                         struct on_demand **ret_query)
 {
     cleanup(buf_done) struct buf filter = {.max = 64 << 10};
     int err = query_ask(term, &filter);
     if (err)
         return err;
-    struct narrow *n = calloc(1, sizeof(*n));
+    struct on_demand *n = calloc(1, sizeof(*n));
     if (!n)
         return -ENOMEM;
     n->total = -1;
@@ -439,60 +425,61 @@ static int make(const struct query *term, const char *key,
     n->key = strdup(key);
     n->filter = buf_steal(&filter, NULL);
     if (!n->key || !n->filter || query_copy(term, &n->query)) {
-        narrow_free(n);
+        on_demand_free(n);
         return -ENOMEM;
     }
-    *ret_narrow = n;
+    *ret_query = n;
     return 0;
 }
 
-/* Joins the narrow query of this term that is under way, or begins it. */
-static int join(struct sync *s, struct waiter *w, const struct query *term)
+/* Joins the query of this term that is under way, or begins it. */
+static int on_demand_join(struct sync *s, struct waiter *w,
+                          const struct query *term)
 {
     cleanup(buf_done) struct buf key = {.max = 64 << 10};
     int err = query_canonical(term, &key);
     if (err)
         return err;
-    if (covered_has(s, term))
+    if (coverage_of(s, term))
         return 0;
-    struct narrow *n = find(s, buf_str(&key));
+    struct on_demand *n = on_demand_find(s, buf_str(&key));
     if (n) {
         w->owner = n;
         return QUESTION_WAITS;
     }
-    err = make(term, buf_str(&key), &n);
+    err = on_demand_new(term, buf_str(&key), &n);
     if (err)
         return err;
     n->deadline_ms = w->deadline_ms;
-    n->next = s->narrows;
-    s->narrows = n;
+    n->next = s->on_demand;
+    s->on_demand = n;
     w->owner = n;
-    ask_more(s, n);
+    on_demand_ask_more(s, n);
     return QUESTION_WAITS;
 }
 
-int narrow_query(struct sync *s, struct waiter *w, const struct query *q)
+int on_demand_query(struct sync *s, struct waiter *w, const struct query *q)
 {
-    const struct query_term *t = narrowest_term(q);
+    const struct query_term *t = on_demand_narrowest_term(q);
     if (!t)
         return -EOPNOTSUPP;
     struct query_term copy = *t;
     const struct query one = {&copy, 1};
-    return join(s, w, &one);
+    return on_demand_join(s, w, &one);
 }
 
-int narrow_id(struct sync *s, struct waiter *w, const char *id)
+int on_demand_id(struct sync *s, struct waiter *w, const char *id)
 {
     struct query q = {0};
     int err = query_add_id(&q, id);
     if (!err)
-        err = join(s, w, &q);
+        err = on_demand_join(s, w, &q);
     query_done(&q);
     return err;
 }
 
 /* The filename behind a folder name, as far as a server can be asked for it. */
-int narrow_folder(struct sync *s, struct waiter *w, const char *folder)
+int on_demand_folder(struct sync *s, struct waiter *w, const char *folder)
 {
     const char *run;
     size_t len;
@@ -508,15 +495,15 @@ int narrow_folder(struct sync *s, struct waiter *w, const char *folder)
         return -ENOMEM;
     err = query_add(&q, segment, NULL, NULL);
     if (!err)
-        err = join(s, w, &q);
+        err = on_demand_join(s, w, &q);
     query_done(&q);
     return err;
 }
 
-void narrow_done(struct sync *s)
+void on_demand_done(struct sync *s)
 {
-    for (struct narrow *n; (n = s->narrows);) {
-        s->narrows = n->next;
-        narrow_free(n);
+    for (struct on_demand *n; (n = s->on_demand);) {
+        s->on_demand = n->next;
+        on_demand_free(n);
     }
 }

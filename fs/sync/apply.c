@@ -1,33 +1,33 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * slice.c - what one answer proves.
+ * apply.c - what one answer proves.
  *
  * Invariants, on which walk, poll, verify and sweep all rest:
  *
  *  1. The list's order never changes for assets that stand: created_at,
  *     newest first, then something of the server's own among equal seconds.
- *  2. An answer is a slice: consecutive assets of that order at one moment,
+ *  2. An answer is consecutive assets of that order at one moment,
  *     with the total of that moment.
  *  3. So whatever stood at that moment and belongs strictly between the
- *     slice's newest and oldest second is in the slice. The first page has no
+ *     answer's newest and oldest second is in it. The first page has no
  *     newer neighbours, and the last no older ones, which is the last when the
  *     page after it was seen empty: there the proof reaches to the end of the
  *     list. What a total says proves nothing.
  *  4. A known asset that belongs there and isn't in it was gone at that
  *     moment. It is removed, unless it was added from an answer that may be
- *     of a later moment (recent.c; where that is forgotten, nothing is
+ *     of a later moment (tombstones.c; where that is forgotten, nothing is
  *     removed).
  *  5. Nor does an answer that may cross others bring back what one of them,
  *     that may be of a later moment, has shown to be gone: an id that went
  *     never comes again.
  *  6. Nor does it bring back what an asset was before somebody changed it
  *     through the mount.
- *  7. Assets of the slice's first and last second prove nothing about others
+ *  7. Assets of the answer's first and last second prove nothing about others
  *     of that second: only an answer about their own ids does.
  *
  * An asset without a usable created_at takes the second of its neighbour, so
- * that it has a place. A slice that isn't in order proves no
- * absence.
+ * that it has a place. An answer that isn't in order proves
+ * no absence.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -40,10 +40,8 @@
 #define BETWEEN_MAX 256 /* candidates of one transaction, some milliseconds */
 #define BODY_MAX    (256u << 20)
 
-/* ---- order ---- */
-
 /* Gives what has no second its neighbour's; false when out of order. */
-bool slice_put_in_order(struct page *page)
+bool apply_order(struct page *page)
 {
     int64_t older_s = ASSET_NO_TIME;
     for (size_t i = page->count; i-- > 0;) {
@@ -64,10 +62,11 @@ bool slice_put_in_order(struct page *page)
 }
 
 /* One lies where the second changes from one asset to the next older. */
-static void find_boundaries(const struct slice *slice, const struct page *page,
-                            struct slice_result *result)
+static void apply_find_boundaries(const struct apply_options *options,
+                                  const struct page *page,
+                                  struct apply_result *result)
 {
-    int64_t before = (slice->page - 1) * slice->page_limit;
+    int64_t before = (options->page - 1) * options->page_limit;
     for (size_t i = 0; i + 1 < page->count; i++) {
         if (page->assets[i].created_s == page->assets[i + 1].created_s)
             continue;
@@ -88,8 +87,6 @@ int64_t extent_at(const struct extent *extent, const struct page *page)
     return count > 0 ? count : 0;
 }
 
-/* ---- absences ---- */
-
 bool page_has_id(const struct page *page, const char *id)
 {
     for (size_t i = 0; i < page->count; i++)
@@ -98,18 +95,21 @@ bool page_has_id(const struct page *page, const char *id)
     return false;
 }
 
-bool slice_is_short(const struct slice *slice, const struct page *page)
+bool apply_is_short(const struct apply_options *options,
+                    const struct page *page)
 {
-    return page->count + page->skipped < (size_t)slice->page_limit;
+    return page->count + page->skipped < (size_t)options->page_limit;
 }
 
-/* The places that belong strictly within the slice. */
-static int places_within(struct sync *s, const struct slice *slice,
-                         const struct page *page,
-                         struct catalogue_slot **ret_places, size_t *ret_count)
+/* The slots that belong strictly within the answer. */
+static int apply_slots_within(struct sync *s,
+                              const struct apply_options *options,
+                              const struct page *page,
+                              struct catalogue_slot **ret_places,
+                              size_t *ret_count)
 {
-    bool first = slice->page == 1;
-    bool last = slice->last;
+    bool first = options->page == 1;
+    bool last = options->last;
     *ret_places = NULL;
     *ret_count = 0;
     if (!page->count && !(first && last))
@@ -129,35 +129,33 @@ static int places_within(struct sync *s, const struct slice *slice,
     return err;
 }
 
-bool slice_is_made_id(const char *id)
+bool apply_is_made_id(const char *id)
 {
     return asset_id_is_made(id);
 }
 
-static int remove_absent(struct sync *s, const struct page *page,
-                         const struct catalogue_slot *places, size_t count,
-                         const struct api_answer *answer, bool by_id,
-                         size_t *ret_removed)
+static int apply_remove_absent(struct sync *s, const struct page *page,
+                               const struct catalogue_slot *slots, size_t count,
+                               const struct api_answer *answer, bool by_id,
+                               size_t *ret_removed)
 {
     for (size_t i = 0; i < count; i++) {
-        if (page_has_id(page, places[i].id) ||
-            (by_id && slice_is_made_id(places[i].id)) ||
-            recent_may_be_newer(s, places[i].row, answer->asked_ms))
+        if (page_has_id(page, slots[i].id) ||
+            (by_id && apply_is_made_id(slots[i].id)) ||
+            tombstones_row_may_be_newer(s, slots[i].row, answer->asked_ms))
             continue;
-        int err = catalogue_remove(s->catalogue, places[i].row);
+        int err = catalogue_remove(s->catalogue, slots[i].row);
         if (err && err != -ENOENT)
             return err;
-        recent_removed(s, places[i].id, answer->answered_ms);
+        tombstones_note_removed(s, slots[i].id, answer->answered_ms);
         *ret_removed += !err;
     }
     return 0;
 }
 
-/* ---- presences ---- */
-
 /* An unnamed row that gets its name would come into listings at a place which
  * some have passed: it gives way to a row of a new number. */
-static int forget_unnamed(struct sync *s, const char *id)
+static int apply_forget_unnamed(struct sync *s, const char *id)
 {
     struct catalogue_entry entry;
     struct catalogue_reader *r = catalogue_reader_acquire(s->catalogue);
@@ -173,13 +171,13 @@ static int forget_unnamed(struct sync *s, const char *id)
 
 /* 0: an asset as the catalogue has it, since the answer may be older than what
  * somebody changed. -ENOENT: as the answer has it. */
-static int find_newer(struct sync *s, const char *id,
-                      const struct api_answer *answer, struct asset *ret_asset,
-                      int64_t *ret_received_s)
+static int apply_find_newer(struct sync *s, const char *id,
+                            const struct api_answer *answer,
+                            struct asset *ret_asset, int64_t *ret_received_s)
 {
     struct catalogue_entry entry;
     cleanup(buf_done) struct buf body = {.max = BODY_MAX};
-    if (!recent_was_changed(s, id, answer->asked_ms))
+    if (!tombstones_has_changed(s, id, answer->asked_ms))
         return -ENOENT;
     struct catalogue_reader *r = catalogue_reader_of_writer(s->catalogue);
     int err = catalogue_get_by_id(r, id, &entry);
@@ -197,53 +195,55 @@ static int find_newer(struct sync *s, const char *id,
     return 0;
 }
 
-static int put_newest(struct sync *s, const struct asset *a, bool named,
-                      const struct api_answer *answer, int64_t *ret_row,
-                      bool *ret_fresh)
+static int apply_newest(struct sync *s, const struct asset *a, bool named,
+                        const struct api_answer *answer, int64_t *ret_row,
+                        bool *ret_added)
 {
     cleanup(asset_done) struct asset kept = {0};
     int64_t received_s = answer->received_s;
-    int err = find_newer(s, a->id, answer, &kept, &received_s);
+    int err = apply_find_newer(s, a->id, answer, &kept, &received_s);
     if (err && err != -ENOENT)
         return err;
     const struct asset *newest = err ? a : &kept;
-    if (named && s->has_unnamed) {
-        err = forget_unnamed(s, a->id);
+    if (named && s->commits.has_unnamed) {
+        err = apply_forget_unnamed(s, a->id);
         if (err)
             return err;
     }
     return catalogue_put(s->catalogue, newest, named, received_s, ret_row,
-                         ret_fresh);
+                         ret_added);
 }
 
-int slice_put(struct sync *s, const struct asset *a, bool named, bool crossing,
-              const struct api_answer *answer, struct put_outcome *ret_outcome)
+int apply_asset(struct sync *s, const struct asset *a, bool named,
+                bool crossing, const struct api_answer *answer,
+                struct apply_outcome *ret_outcome)
 {
-    struct put_outcome *out = ret_outcome;
-    *out = (struct put_outcome){0};
-    if ((out->gone = recent_was_deleted(s, a->id, answer->asked_ms)))
+    struct apply_outcome *out = ret_outcome;
+    *out = (struct apply_outcome){0};
+    if ((out->gone = tombstones_has_deleted(s, a->id, answer->asked_ms)))
         return 0;
     if (crossing && s->complete &&
-        (out->gone = recent_is_gone(s, a->id, answer->asked_ms)))
+        (out->gone = tombstones_has(s, a->id, answer->asked_ms)))
         return 0;
-    int err = put_newest(s, a, named, answer, &out->row, &out->fresh);
+    int err = apply_newest(s, a, named, answer, &out->row, &out->added);
     if (err == -EBADMSG)
         return 0;
-    if (!err && out->fresh)
-        recent_added(s, out->row, answer->answered_ms);
+    if (!err && out->added)
+        tombstones_note_added(s, out->row, answer->answered_ms);
     return err;
 }
 
-static int put_all(struct sync *s, const struct slice *slice, struct page *page,
-                   const struct api_answer *answer, struct slice_result *result)
+static int apply_put_all(struct sync *s, const struct apply_options *options,
+                         struct page *page, const struct api_answer *answer,
+                         struct apply_result *result)
 {
     for (size_t i = page->count; i-- > 0;) {
-        struct put_outcome out;
-        int err = slice_put(s, &page->assets[i], slice->named, slice->crossing,
-                            answer, &out);
+        struct apply_outcome out;
+        int err = apply_asset(s, &page->assets[i], options->named,
+                              options->crossing, answer, &out);
         if (err)
             return err;
-        result->added += out.fresh;
+        result->added += out.added;
         result->lost += !out.row && !out.gone;
     }
     return 0;
@@ -251,26 +251,27 @@ static int put_all(struct sync *s, const struct slice *slice, struct page *page,
 
 /* One transaction: what the answer shows (when `result` is there to say so) and
  * what it disproves, of which there may be more than one transaction takes. */
-static int apply_some(struct sync *s, const struct slice *slice,
+static int apply_some(struct sync *s, const struct apply_options *options,
                       struct page *page, const struct api_answer *answer,
-                      bool ordered, struct slice_result *result,
+                      bool ordered, struct apply_result *result,
                       size_t *ret_removed, bool *ret_more)
 {
-    struct catalogue_slot *places = NULL;
+    struct catalogue_slot *slots = NULL;
     size_t count = 0;
     size_t removed = 0;
-    int err = ordered ? places_within(s, slice, page, &places, &count) : 0;
+    int err =
+        ordered ? apply_slots_within(s, options, page, &slots, &count) : 0;
     if (!err)
-        err = slice->step ? sync_begin_step(s) : sync_begin(s);
+        err = options->step ? sync_begin_step(s) : sync_begin(s);
     if (!err) {
         if (result)
-            err = put_all(s, slice, page, answer, result);
+            err = apply_put_all(s, options, page, answer, result);
         if (!err)
-            err =
-                remove_absent(s, page, places, count, answer, false, &removed);
-        err = slice->step ? sync_end_step(s, err) : sync_end(s, err);
+            err = apply_remove_absent(s, page, slots, count, answer, false,
+                                      &removed);
+        err = options->step ? sync_end_step(s, err) : sync_end(s, err);
     }
-    catalogue_slots_free(places, count);
+    catalogue_slots_free(slots, count);
     if (err)
         return err;
     *ret_removed = removed;
@@ -278,16 +279,16 @@ static int apply_some(struct sync *s, const struct slice *slice,
     return 0;
 }
 
-int slice_apply(struct sync *s, const struct slice *slice, struct page *page,
-                const struct api_answer *answer,
-                struct slice_result *ret_result)
+int apply_page(struct sync *s, const struct apply_options *options,
+               struct page *page, const struct api_answer *answer,
+               struct apply_result *ret_result)
 {
-    struct slice_result result = {0};
-    bool ordered = slice_put_in_order(page);
+    struct apply_result result = {0};
+    bool ordered = apply_order(page);
     bool more = true;
     for (bool again = false; more; again = true) {
         size_t removed;
-        int err = apply_some(s, slice, page, answer, ordered,
+        int err = apply_some(s, options, page, answer, ordered,
                              again ? NULL : &result, &removed, &more);
         if (err)
             return err;
@@ -296,53 +297,53 @@ int slice_apply(struct sync *s, const struct slice *slice, struct page *page,
             sync_serve(s);
     }
     if (ordered)
-        find_boundaries(slice, page, &result);
+        apply_find_boundaries(options, page, &result);
     result.exact = !page->skipped;
     if (page->count) {
         result.top_s = page->assets[0].created_s;
         result.bottom_s = page->assets[page->count - 1].created_s;
     }
     result.ordered = ordered;
-    s->changes += result.added + result.removed;
+    s->account.changes += result.added + result.removed;
     *ret_result = result;
     return 0;
 }
 
 /* Where an asset without a time stands isn't known from an answer by ids. */
-static void keep_times(const struct catalogue_slot *places, size_t count,
-                       struct page *page)
+static void apply_keep_times(const struct catalogue_slot *slots, size_t count,
+                             struct page *page)
 {
     for (size_t i = 0; i < page->count; i++) {
         bool timeless = page->assets[i].created_s == ASSET_NO_TIME;
         for (size_t k = 0; timeless && k < count; k++)
-            if (strcmp(places[k].id, page->assets[i].id) == 0)
-                page->assets[i].created_s = places[k].created_s;
+            if (strcmp(slots[k].id, page->assets[i].id) == 0)
+                page->assets[i].created_s = slots[k].created_s;
     }
 }
 
-int slice_apply_ids(struct sync *s, const struct catalogue_slot *places,
-                    size_t count, struct page *page,
-                    const struct api_answer *answer, bool confirmed,
-                    size_t *ret_removed, size_t *ret_doubtful)
+int apply_ids(struct sync *s, const struct catalogue_slot *slots, size_t count,
+              struct page *page, const struct api_answer *answer,
+              bool confirmed, size_t *ret_removed, size_t *ret_doubtful)
 {
     size_t removed = 0;
     bool answered = page->skipped == 0 && page->count <= count;
     bool whole =
         answered && (confirmed || page->total_results == (int64_t)page->count);
-    keep_times(places, count, page);
+    apply_keep_times(slots, count, page);
     int err = sync_begin(s);
     if (err)
         return err;
     for (size_t i = page->count; !err && i-- > 0;) {
-        struct put_outcome out;
-        err = slice_put(s, &page->assets[i], false, false, answer, &out);
+        struct apply_outcome out;
+        err = apply_asset(s, &page->assets[i], false, false, answer, &out);
     }
     if (!err && whole)
-        err = remove_absent(s, page, places, count, answer, true, &removed);
+        err =
+            apply_remove_absent(s, page, slots, count, answer, true, &removed);
     err = sync_end(s, err);
     if (err)
         return err;
-    s->changes += removed;
+    s->account.changes += removed;
     *ret_removed = removed;
     *ret_doubtful = answered && !whole ? count - page->count : 0;
     return 0;
