@@ -261,9 +261,11 @@ def test_another_mount_in_its_place_is_another(standin, tmp_path):
         assert watch.end() == (0, [], "")
 
 
-def test_a_slow_reader_is_told_what_it_lost(watched):
+def test_a_slow_reader_is_told_what_it_lost(standin, mount):
     """Past 32 MB of events the oldest go; nobody waits for who reads slowly."""
-    server, m = watched
+    server = standin(assets=120)
+    m = mount(server, refresh=600, timeout=600)  # a sanitizer takes its time
+    m.wait_complete()
     watch = Watch(m, "--since", beginning(m))
     name = "x" * 1400
     count = 24000
