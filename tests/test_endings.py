@@ -294,13 +294,13 @@ def has_ended(pid):
 
 
 def test_who_tells_the_kernel_ends_with_the_daemon(standin):
-    """Two processes of their own where rmdir may wait (notifier.h), which no
+    """Where a rmdir can wait, two processes of their own (notifier.h), which no
     signal but SIGKILL reaches; without them the daemon tells it by itself."""
     server = standin(assets=ASSETS)
-    with Mount(server, rw=True, refresh=600) as m:
+    with Mount(server, refresh=600) as m:
         assert not children(m.process.pid)
     for end in ("unmount", "kill", "killed first"):
-        with Mount(server, rw=True, delete="safe", refresh=600) as m:
+        with Mount(server, refresh=600, rw=True, delete="safe") as m:
             m.wait_complete()
             (watcher,) = children(m.process.pid)
             (writer,) = children(watcher)
