@@ -26,7 +26,7 @@ void request_resume(struct request *r)
         request_serve(r);
 }
 
-/* Counted before it is told: the kernel may forget at once. */
+/* Counted before the reply: the kernel may forget it at once. */
 int fs_reply_entry(struct request *r, const struct tree_entry *e)
 {
     const struct fuse_entry_param p = fs_entry_param(e);
