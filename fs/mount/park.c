@@ -3,11 +3,11 @@
  * park.c - requests that wait; and why no process that uses the mount can
  * become unkillable.
  *
- * A process in a FUSE request can be interrupted until a signal comes. Then
- * the kernel sends INTERRUPT and waits for the reply, and until that comes
- * nothing, not even SIGKILL, reaches the process. Others wait in the same way
- * for the name or the directory that such a request has locked. So everything
- * depends on replies:
+ * A process that waits for a FUSE reply sleeps interruptibly until a signal
+ * comes. Then the kernel sends INTERRUPT and waits for the reply, and until
+ * that comes nothing, not even SIGKILL, reaches the process. Others wait in
+ * the same way for the name or the directory that such a request has locked.
+ * So everything depends on replies:
  *
  *   1. Each request that may wait for the network is parked here. It has a
  *      deadline, which sync or media keeps, and INTERRUPT answers it with

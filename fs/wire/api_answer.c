@@ -72,8 +72,8 @@ static void log_attempt(const struct api_call *c,
               (long long)(now_ms - c->asked_ms));
 }
 
-/* Logs each kind of trouble with pictures once. EACCES and ESTALE are left
- * out: so an expired URL looks, and it is renewed. Lock held. */
+/* Logs each kind of trouble with pictures once. EACCES and ESTALE aren't
+ * logged: that is how an expired URL fails, and it is renewed. Lock held. */
 static bool is_picture_news(struct api *a, const struct api_call *c, int err,
                             bool again)
 {
