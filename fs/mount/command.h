@@ -24,7 +24,7 @@
 #define COMMAND_TEXT_BYTES 16000
 
 struct command {
-    uint32_t version; /* COMMAND_VERSION of who wrote it */
+    uint32_t version; /* COMMAND_VERSION of the writer */
     int32_t error;    /* the answer's: 0 or an errno, positive */
     uint32_t length;  /* of text */
     /* The question's words, each ended by a NUL; the answer's text. */

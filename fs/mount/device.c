@@ -228,7 +228,7 @@ ssize_t device_receive(struct device *d, int fd, void *bytes, size_t size)
         }
         if (got == 0)
             return -ENODEV;
-        /* ENOENT: whoever asked was interrupted before it was read. */
+        /* ENOENT: the request was interrupted before it was read. */
         if (errno != EAGAIN && errno != EINTR && errno != ENOENT)
             return -errno;
     }

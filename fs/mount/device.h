@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * device.h - how serving threads read /dev/fuse: who waits, and how.
+ * device.h - how serving threads read /dev/fuse: which of them waits, and how.
  *
  * A thread that has served a request spins a moment before it sleeps, since a
  * program that sends one request after another sends the next within

@@ -29,7 +29,7 @@ int kernel_inval_entry(struct notifier *n, uint64_t parent, const char *name);
  * forget the name. */
 int kernel_expire_entry(struct notifier *n, uint64_t parent, const char *name);
 
-/* The name is gone, and whoever watches it is told. */
+/* The name was deleted; inotify watches are told. */
 int kernel_delete_entry(struct notifier *n, uint64_t parent, uint64_t child,
                         const char *name);
 
