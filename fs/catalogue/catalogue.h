@@ -11,10 +11,11 @@
  * Invariants.
  *  1. A row number is never given twice, not after a rebuild either: it is an
  *     inode's asset part and a directory offset.
- *  2. An asset has one folder name or none yet. Of the named assets with one
- *     safe name the lowest row has it bare, each other has the suffix. A name
- *     that was committed changes only when the bare one's holder goes (the
- *     next row in line takes the bare name) or the asset's filename does.
+ *  2. An asset has one folder name or none yet. Of the named assets with the
+ *     same safe name the lowest row has the plain name, each other has a
+ *     suffix. A name that was committed changes only when the asset's filename
+ *     does, or when the row with the plain name is removed: then the next row
+ *     takes the plain name.
  *  3. What a commit changed is in its diff, completely.
  *  4. The list order is (created_s, row), newest first. It predicts the
  *     server's order; among equal created_s it is a guess.
@@ -23,11 +24,12 @@
  *   asset(row INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT UNIQUE, type INT,
  *         created_s INT, created TEXT, changed_s INT, folder TEXT NULL,
  *         folder_hash INT NULL, fold TEXT, unfinished INT, metadata_bytes INT,
- * line_bytes INT, picture_url TEXT, manifest_url TEXT, size_bytes INT,
- * fetched_s INT, version INT) created: created_at as sent; changed_s: when a
- * change was seen, else created_s; fold: the folded filename; fetched_s: when
- * the list answer with these URLs came; version: of the commit that last
- * changed json body(row INTEGER PRIMARY KEY, json BLOB)      the exact object
+ *         line_bytes INT, picture_url TEXT, manifest_url TEXT, size_bytes INT,
+ *         fetched_s INT, version INT)
+ *         created: created_at as sent; changed_s: when a change was seen, else
+ *         created_s; fold: the folded filename; fetched_s: when the list answer
+ *         with these URLs came; version: of the commit that last changed it
+ *   body(row INTEGER PRIMARY KEY, json BLOB)      the exact object
  *   namesake(safe, row) the rows with a suffix; unnamed(row, safe)
  *   field_key(key INTEGER PRIMARY KEY, name TEXT UNIQUE, indexed INT)
  *         every field name seen (dotted, at most 8 levels and 200 bytes; at
@@ -69,20 +71,20 @@ struct catalogue_reader;
 
 /* Making and freeing. */
 
-/* Opens directory/catalogue.sqlite, creating both (0700, 0600), starts the
- * checkpoint thread. A file that is damaged or of another schema version is
- * renamed aside (*.damaged, one kept) and a new one begins above the old row
- * numbers where they can still be read; one log line. Opening reads no more of
- * a large file than of a small one: damage that it doesn't meet is -EIO to
- * whoever reads there (one log line, too), and the next open sets the file
- * aside (vfs.c). A lock file keeps a
- * second daemon out: -EBUSY, after some seconds, since one that is unmounted
- * has yet to end; -EINTR when a blocked SIGTERM or SIGINT is pending before.
- * -EACCES, -EROFS, -ENOSPC: the caller picks another directory. */
+/* Opens directory/catalogue.sqlite, creating both (0700, 0600), and starts
+ * the checkpoint thread. A file that is damaged or of another schema version
+ * is renamed (*.damaged, one is kept), with one log line. A new file then
+ * begins above the old row numbers, if those can still be read. Opening reads
+ * no more of a large file than of a small one: damage that it doesn't meet is
+ * -EIO later for whoever reads there (one log line, too), and the next open
+ * sets the file aside (vfs.c). A lock file keeps a second daemon out: -EBUSY,
+ * after some seconds, since a daemon that was unmounted needs some time to
+ * end; -EINTR when a blocked SIGTERM or SIGINT comes before. -EACCES, -EROFS,
+ * -ENOSPC: the caller picks another directory. */
 int catalogue_open(const char *directory, struct catalogue **ret_catalogue);
 
-/* The process that keeps others out of a directory, as far as it can be seen
- * from here; 0 where none is. */
+/* The process that has the directory locked, as far as that can be seen from
+ * here; 0 for none. */
 pid_t catalogue_holder(const char *directory);
 
 /* After every reader was released. NULL is fine. */
@@ -95,8 +97,10 @@ enum catalogue_change_kind {
                         that got its name; if its object changed too, there
                         is a CHANGED beside */
     CATALOGUE_REMOVED,
-    CATALOGUE_CHANGED, /* its object changed: pages, attributes, links */
-    CATALOGUE_RENEWED, /* only query strings of URLs did: pages, no mtime */
+    CATALOGUE_CHANGED, /* its object changed: pages, attributes and links are
+                          old */
+    CATALOGUE_RENEWED, /* only query strings of URLs changed: pages are old, the
+                          mtime isn't */
     CATALOGUE_MOVED    /* type or folder name changed (object too, perhaps) */
 };
 
@@ -130,12 +134,12 @@ int catalogue_commit(struct catalogue *c, struct catalogue_diff *ret_diff);
 void catalogue_rollback(struct catalogue *c);
 
 /* Ends one step of a longer transaction. Commits like catalogue_commit when
- * that is worth its writes (some thousand rows, half a second) or when the log
- * is to be cut; else keeps the transaction open: ret_diff is empty, readers see
- * nothing of it yet, and the next catalogue_begin goes on with it. Then the
- * writer commits (begin, commit) by catalogue_commit_due_ms at the latest, and
- * before whatever is to be seen at once. With a failure all steps are undone:
- * catalogue_lost_steps says so, once. */
+ * there is enough to write (some thousand rows, half a second) or when the
+ * log is to be cut. Otherwise the transaction stays open: ret_diff is empty,
+ * readers see nothing of it yet, and the next catalogue_begin continues it.
+ * Then the writer must commit (begin, commit) by catalogue_commit_due_ms at
+ * the latest, and before anything that must be visible at once. A failure
+ * undoes all steps; catalogue_lost_steps says so, once. */
 int catalogue_commit_later(struct catalogue *c,
                            struct catalogue_diff *ret_diff);
 /* Of clock_mono_ms; CLOCK_NEVER_MS when nothing is deferred. */
@@ -155,13 +159,13 @@ int catalogue_name_all(struct catalogue *c);
 /* -ENOENT when there is no such row. */
 int catalogue_remove(struct catalogue *c, int64_t row);
 
-/* Completes table field for these fields (of at most CATALOGUE_MAX_INDEXED,
- * the least recently built gives way), all in one pass over the rows, of which
- * a step inside a transaction takes at most max_rows: some microseconds each.
- * ret_done: the pass is through, and with the commit all are indexed. The
- * writer may put and remove between steps; a rollback is the end of the pass,
- * and the next step begins it again. Other names join, at the cost of another
- * pass. */
+/* Completes table field for these fields (at most CATALOGUE_MAX_INDEXED; the
+ * one built longest ago is dropped for a new one), in one pass over the rows.
+ * Each step, inside a transaction, takes at most max_rows of them, some
+ * microseconds each. ret_done: the pass is finished, and with the commit all
+ * these fields are indexed. The writer may put and remove between steps. A
+ * rollback ends the pass, and the next step begins it again. Other fields may
+ * join, which costs another pass. */
 #define CATALOGUE_MAX_INDEXED 64
 int catalogue_fields_index_step(struct catalogue *c, const char *const *names,
                                 size_t count, int64_t max_rows, bool *ret_done);
@@ -174,8 +178,8 @@ int catalogue_link_remove(struct catalogue *c, const char *path,
                           const char *name);
 
 /* What a picture's bytes are, as long as its URL (without query) has this
- * label: kept when the bytes aren't, so that their size can be told. Nothing
- * when there is no such row. Own transaction. */
+ * label. Kept even when the bytes aren't, so that their size can be told.
+ * Does nothing when there is no such row. Own transaction. */
 struct catalogue_picture {
     uint64_t label;
     int64_t size_bytes;
@@ -202,11 +206,11 @@ void catalogue_reader_release(struct catalogue_reader *r);
 int catalogue_reader_version(struct catalogue_reader *r, uint64_t *ret_version);
 
 /* Version of the last commit, and its wall time; without a reader, any
- * thread, no lock. by_type: the last commit that touched that type's listing;
+ * thread, no lock. by_type: the last commit that changed that type's listing;
  * ASSET_TYPE_COUNT: any commit with a difference, since any may move a row
- * into or out of a query. Never goes back, not over a restart. Who shows a
- * time beside rows reads it before acquiring the reader: the rows may then be
- * newer than their time, which heals itself, but never older. */
+ * into or out of a query. Never goes back, not over a restart either. To show
+ * a time beside rows, read it before acquiring the reader: the rows may then
+ * be newer than their time, which the next look corrects, but never older. */
 uint64_t catalogue_version(const struct catalogue *c);
 int64_t catalogue_changed_ns(const struct catalogue *c, enum asset_type type);
 /* Named assets of a type, and of all (ASSET_TYPE_COUNT); stored bytes. */
@@ -302,7 +306,7 @@ int catalogue_log_seek(struct catalogue_reader *r,
 int catalogue_log_read(struct catalogue_reader *r, int64_t seq, struct buf *out,
                        int64_t *ret_next);
 
-/* The predicted list, for sync. */
+/* For sync: the list in the order that the API is expected to have. */
 
 /* Position from the oldest: how many rows stand before this one in the
  * order (created_s, row), unnamed ones included. */

@@ -5,10 +5,10 @@
  * catalogue.c  life: counters, commit times
  * lock.c       one daemon a directory
  * schema.c     the tables; opening a file, or setting it aside
- * vfs.c        SQLite's way to its file: pages with checksums, nothing mapped
+ * vfs.c        SQLite's file access: pages with checksums, nothing mapped
  * statement.c  prepared statements, binding, SQLite's codes to errno
  * writer.c     transactions, put, remove, state
- * folder.c     folder names and who inherits the bare one
+ * folder.c     folder names; which row gets a plain name that became free
  * changes.c    rows touched by a transaction, and its difference
  * change_log.c the log of what happened, within bounds
  * condition.c  queries as SQL conditions
@@ -151,7 +151,7 @@ struct value {
 
 struct value text_value(const char *text);
 
-/* Logs a failure once and says it as an errno. Damage marks the file. */
+/* Logs a failure once and returns it as an errno. Damage marks the file. */
 int db_fail(struct db *d, int code, const char *what);
 int db_exec(struct db *d, const char *sql);
 
@@ -164,10 +164,10 @@ int db_first(struct db *d, enum statement which, const struct value *values,
              size_t count, sqlite3_stmt **ret_statement);
 /* To the next row, with the same answers. */
 int db_step(struct db *d, sqlite3_stmt *statement);
-/* Whether the texts just read from a row are what it holds: 0, or -ENOMEM when
- * one is NULL for want of memory alone. */
+/* Checks that texts just read from a row are complete: 0, or -ENOMEM when one
+ * is NULL only because memory was short. */
 int db_texts(struct db *d);
-/* Runs to the end; rows are passed over. -EEXIST for a broken constraint. */
+/* Runs to the end and ignores rows. -EEXIST for a broken constraint. */
 int db_run(struct db *d, enum statement which, const struct value *values,
            size_t count);
 /* The first row's first column. -ENOENT when there is no row. */
@@ -183,8 +183,8 @@ void db_close(struct db *d);
 /* Opens a connection with everything set. */
 int schema_connect(struct catalogue *c, struct db *ret_db);
 
-/* Opens the writer's connection on a sound file of this version; sets aside
- * what isn't. left: the lock file's word. */
+/* Opens the writer's connection on a sound file of this version; sets any
+ * other file aside. left: what the lock file says. */
 int schema_open(struct catalogue *c, char left);
 
 /* vfs.c */
@@ -259,7 +259,7 @@ struct log_state {
 };
 
 int change_log_load(struct catalogue *c);
-/* The list is complete: with the commit the log begins, if it hasn't. */
+/* The list is complete: the log begins with this commit, if it hasn't begun. */
 void change_log_begin(struct catalogue *c);
 /* Keeps the object of a touched row, which is about to be replaced or removed;
  * only where the log is on, and as long as there is room. */
@@ -324,13 +324,15 @@ int folder_choose(struct catalogue *c, const char *id, const char *safe,
                   struct folder_name *ret_name);
 int folder_note(struct catalogue *c, int64_t row, const char *safe,
                 const struct folder_name *name);
-/* After -EEXIST: the row stays without a name. again: it is no news. */
+/* After -EEXIST: the row stays without a name. again: this was logged before.
+ */
 int folder_refuse(struct catalogue *c, int64_t row, const char *safe,
                   bool again);
 /* Names a row that has no name. */
 int folder_give(struct catalogue *c, int64_t row, const char *id,
                 const char *safe);
-/* Takes a row's name away; the bare one goes to the next in line. */
+/* Takes a row's name away; a plain name goes to the next row of that safe
+ * name. */
 int folder_take(struct catalogue *c, int64_t row, const char *folder);
 /* Whether a folder name was made from this safe name. */
 bool folder_is_of(const char *folder, const char *safe);
@@ -343,20 +345,19 @@ void checkpoint_stop(struct catalogue *c);
 void checkpoint_poke(struct catalogue *c, int pages);
 /* Waits for the writer's lock, or has it. */
 bool checkpoint_is_cutting(struct catalogue *c);
-/* Before a transaction: lets a cut of the log, a matter of milliseconds,
- * end. */
+/* Before a transaction: waits for a cut of the log, some milliseconds. */
 void checkpoint_let(struct catalogue *c);
 
 /* lock.c */
 
-/* What the lock file says of the last daemon: */
+/* What the lock file says of how the last daemon ended: */
 #define LOCK_OPEN    'o' /* it had the file open */
 #define LOCK_ENDING  'e' /* it closed it, or was about to */
 #define LOCK_DAMAGED 'd' /* it found the file damaged */
 #define LOCK_ASIDE   'a' /* it set the file aside and was making another */
 
-/* Locks the directory, waiting for a daemon that ends; answers what the last
- * one left in the lock file. */
+/* Locks the directory, waiting for a daemon that is ending; returns what the
+ * last one left in the lock file. */
 int lock_directory(struct catalogue *c, char *ret_word);
 void lock_note(struct catalogue *c, char word);
 
@@ -396,7 +397,7 @@ struct catalogue {
     struct vfs *vfs;
     bool opened;
     _Atomic bool damaged;
-    bool opening; /* damage is no news, it is looked for */
+    bool opening; /* damage isn't logged: opening looks for it */
 
     /* the writer's alone */
     struct db db;
@@ -439,7 +440,7 @@ int reader_row(struct catalogue_reader *r, enum statement which,
 /* Ends the snapshots of readers that nobody uses. reader.c, for checkpoints. */
 void readers_end_idle(struct catalogue *c);
 void readers_close(struct catalogue *c);
-/* Opens as many as are used at once: later the file's name may be gone, or
+/* Opens as many as are used at once. Later the file's name may be gone, or
  * descriptors short. */
 int readers_open(struct catalogue *c);
 

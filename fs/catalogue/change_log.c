@@ -2,17 +2,18 @@
 /*
  * change_log.c - what happened to the account's assets, for `twelvefs watch`.
  *
- * Table event is written in the transaction that makes the change, from what it
- * touched (struct changes): before a row's object is replaced or removed its
- * text is kept there, and at the commit the two are compared. A row that went
- * and a row that came with one id are one asset (apply.c does that to a row
- * without a name), so they are a change or nothing. Sequence numbers have no
- * gaps; times ascend with them and no two events share one, so that the time
- * of the last event that somebody has seen says where to go on, in another
- * mount too. Until the first walk is through nothing is written: its end is the
- * log's first event, with how many assets there are.
+ * Table event is written in the transaction that makes the change, from the
+ * rows that it touched (struct changes). Before a row's object is replaced or
+ * removed its text is kept there, and at the commit the two are compared. A
+ * row that was removed and a row that was added with the same id are one asset
+ * (apply.c does that to a row without a name), so they are a change, or
+ * nothing. Sequence numbers have no gaps. Times ascend and no two events share
+ * one, so the time of the last event that a reader has seen says where to
+ * continue, in another mount too. Nothing is written until the first walk is
+ * through; its end is the log's first event, with the number of assets.
  *
- * The log is bounded by events and by bytes: past either the oldest go.
+ * The log is bounded by events and by bytes: past either, the oldest events
+ * are deleted.
  */
 #include "catalogue/catalogue_internal.h"
 
@@ -25,7 +26,7 @@
 #include "json/event.h"
 
 #define KEPT_MAX_BYTES ((size_t)16 << 20) /* of objects, in one transaction */
-#define CUT_PART       64 /* of the bound: what a cut takes beyond it */
+#define CUT_PART       64 /* part of the bound that a cut deletes beyond it */
 
 static int change_log_read_place(struct db *d, enum statement which,
                                  const struct value *values, size_t count,
@@ -186,7 +187,7 @@ static int change_log_by_id(const void *left, const void *right)
     return strcmp(a->row->id, b->row->id);
 }
 
-/* Sorts what went, so that it is found when it came again. */
+/* Sorts removed rows by id, so that one which was added again is found. */
 static int change_log_gather_gone(struct log_writer *w)
 {
     const struct changes *ch = &w->catalogue->changes;
@@ -305,7 +306,7 @@ static int change_log_find_event(struct db *d, const struct log_state *log,
     return 0;
 }
 
-/* A little more than must go goes at once, so that few commits cut. */
+/* Deletes a little more than it must, so that few commits have to. */
 static int change_log_cut(struct log_writer *w)
 {
     struct log_state *log = w->log;

@@ -16,7 +16,8 @@
 #include "base/cleanup.h"
 #include "base/log.h"
 
-/* Sizes come from the server: a sum of these can't be made absurd by one. */
+/* Sizes come from the server: the bound keeps one absurd size from spoiling
+ * the sum. */
 #define SIZE_MAX_BYTES ((int64_t)1 << 50)
 
 static size_t slot_of(const struct changes *ch, int64_t row)
@@ -186,7 +187,8 @@ static void changes_fill(struct catalogue_change *change,
     change->old_manifest = before->manifest;
 }
 
-/* A renewed URL may be one that can't be a link, or the other way round. */
+/* A renewed URL may be one that can't be a link, while the old one could, or
+ * the other way round. */
 static bool links_differ(const struct touched *before,
                          const struct touched *now)
 {
@@ -216,8 +218,8 @@ static int changes_kind(const struct touched *before, const struct touched *now,
     return 1;
 }
 
-/* A row that was unnamed was to be seen by its id: that its object changed is
- * news besides its getting a name. */
+/* An unnamed row could be seen by its id. If it gets a name and its object
+ * changed too, both are reported. */
 static int append_changed(struct catalogue_diff *diff)
 {
     struct catalogue_change *added = &diff->changes[diff->count - 1];

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Nothing is checkpointed by the writer's commits: that would stall the sync
- * thread for a tenth of a second and more. This thread copies the log into
- * the file when it has grown: first PASSIVE, beside writer and readers, then
- * TRUNCATE for the little that came meanwhile, which holds the writer up only
- * as long as that takes. TRUNCATE needs a moment in which no reader has an old
- * snapshot: idle ones give theirs up, busy ones at release. It needs the
- * writer's lock too, and a writer in full swing would never leave it: its next
- * transaction begins after the cut (checkpoint_let).
+ * checkpoint.c - the writer's commits don't checkpoint, since that would stop
+ * the sync thread for a tenth of a second and more. This thread copies the log
+ * into the file when it has grown: first PASSIVE, beside writer and readers,
+ * then TRUNCATE for the little that came meanwhile, which delays the writer
+ * only for as long as that takes. TRUNCATE needs a moment in which no reader
+ * has an old snapshot: idle readers give theirs up at once, busy ones when
+ * they are released. It also needs the writer's lock, which a busy writer
+ * would hardly ever release: so the writer's next transaction waits for the
+ * cut (checkpoint_let).
  */
 #include "catalogue/catalogue_internal.h"
 

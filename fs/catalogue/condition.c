@@ -202,8 +202,8 @@ static void condition_put_string(struct condition *c, const char *text)
     put_text(c, text, strlen(text));
 }
 
-/* Beside other terms the type must not drive the query: a '+' keeps it from
- * an index. */
+/* Beside other terms the type must not choose the index: a '+' keeps SQLite
+ * from using one for it. */
 static void put_types(struct condition *c, const struct query_term *t,
                       bool alone)
 {
@@ -278,8 +278,8 @@ static void put_range(struct condition *c, const struct query_term *t)
     condition_put(c, ")");
 }
 
-/* What a text of an EXACT term may be meant as: a string or a word, and the
- * number that it spells. */
+/* What a text of an EXACT term may mean: a string or a word, and the number
+ * that it spells. */
 struct meaning {
     struct buf text, number; /* number: empty where it spells none */
 };

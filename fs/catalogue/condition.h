@@ -47,8 +47,8 @@ int condition_write(const struct query *q, enum condition_form form,
  * -> "#1e1", "-0" -> "#0"), so 2^53+1 keeps its value. Appends; -EINVAL for no
  * scalar. */
 int condition_exact_of(const char *token, size_t len, struct buf *out);
-/* Whether a double tells the number that such a text stands for from all others
- * of which it does: it has at most 15 digits, and isn't out of range. */
+/* Whether a double is exact enough to tell this number from all others that
+ * doubles stand for: at most 15 digits, and not out of range. */
 #define CONDITION_SHORT_DIGITS 15
 bool condition_exact_is_short(const char *exact, size_t len);
 

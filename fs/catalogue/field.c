@@ -12,7 +12,7 @@
 #include "json/leaves.h"
 #include "json/scan.h"
 
-/* Longer texts are cut: no path component can ask for one. */
+/* Longer texts are cut, since no path component could ask for one. */
 #define EXACT_MAX 256
 
 /* Names. */
@@ -167,7 +167,7 @@ static bool has_values(const struct field_name *n)
     return n->indexed || n->building;
 }
 
-/* What was there before goes, whatever the object was then. */
+/* Removes the values that were there, whatever the object was then. */
 static int drop_values(struct catalogue *c, int64_t row)
 {
     int err = 0;
@@ -210,7 +210,7 @@ static int put_leaves(struct catalogue *c, int64_t row, const struct asset *a)
     return err;
 }
 
-/* Objects of a shape that was seen have no name that wasn't. */
+/* An object of a shape that was seen before has no new name. */
 static uint64_t *shape_slot(struct field_names *names, uint64_t shape)
 {
     return &names->shapes[shape % FIELD_SHAPES];
@@ -235,14 +235,10 @@ int fields_remove(struct catalogue *c, int64_t row)
     return drop_values(c, row);
 }
 
-/*
- * Indexing.
- *
- * A field's values are gathered in steps, oldest row first. Meanwhile the
- * writer keeps its values up to date like those of an indexed field; readers
- * ask for them once all rows were passed. What a broken off build left, and
- * what a field that gave way had, is dropped first.
- */
+/* Indexing. A field's values are gathered in steps, oldest row first.
+ * Meanwhile the writer keeps its values up to date like those of an indexed
+ * field; readers use them only once all rows were passed. Values that an
+ * interrupted pass left, or that a dropped field had, are deleted first. */
 
 static const struct field_name *oldest_indexed(const struct field_names *names,
                                                size_t *ret_count)
@@ -273,7 +269,7 @@ static int set_indexed(struct catalogue *c, int64_t key, int64_t order)
     return db_run(&c->db, S_KEY_INDEXED, VALUES(INT(order), INT(key)));
 }
 
-/* Room for one more: the one that was built first goes. */
+/* Makes room for one more: drops the field that was built first. */
 static int field_make_room(struct catalogue *c)
 {
     struct field_build *b = &c->fields.build;
@@ -323,7 +319,7 @@ static bool is_building(const struct catalogue *c, const char *const *names,
 }
 
 /* Another question came meanwhile: its fields join, and all rows are passed
- * again, for values that are there stay as they are. */
+ * again. Values that are there already stay. */
 static int start_build(struct catalogue *c, const char *const *names,
                        size_t count)
 {

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * An asset's folder name stands in its row, found by a hash: an index of the
- * names themselves would be written at random over four times the pages. For
- * the same reason it is an index for each 2^18 rows: of a million, new ones are
- * written over the last 260,000 alone, and a name is looked for in four places.
- * A suffixed one has its safe part in `namesake`. When the holder of the bare
- * name goes, the lowest row of the namesakes takes it: found at once, however
- * many share the name.
+ * folder.c - an asset's folder name is in its row and found by a hash: an
+ * index of the names themselves would be written at random over four times as
+ * many pages. For the same reason there is an index for each 2^18 rows: of a
+ * million rows, new ones are written only over the index of the last 260,000,
+ * and a name is looked for in four places. A name with a suffix has its safe
+ * part in `namesake`. When the row with the plain name is removed, the lowest
+ * row of the namesakes takes that name, and is found at once, however many
+ * there are.
  */
 #include "catalogue/catalogue_internal.h"
 
@@ -81,8 +82,8 @@ int folder_note(struct catalogue *c, int64_t row, const char *safe,
 int folder_refuse(struct catalogue *c, int64_t row, const char *safe,
                   bool again)
 {
-    /* Two ids that stand for themselves alike (a hash made to collide): the
-     * second is found by its id alone. */
+    /* Two ids with the same id-like part (a collision made on purpose): the
+     * second asset is found only by its id. */
     if (!again)
         log_warning("catalogue: two assets have one folder name, even with "
                     "their ids; the second is in no listing");
@@ -113,7 +114,7 @@ int folder_give(struct catalogue *c, int64_t row, const char *id,
     return err ? err : folder_note(c, row, safe, &name);
 }
 
-/* The next in line takes the bare name. */
+/* The next row of that safe name takes the plain name. */
 static int folder_inherit(struct catalogue *c, const char *safe)
 {
     int64_t heir;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * One daemon a directory: an flock(2) on a file beside the database, in which a
- * letter says how the daemon before ended.
+ * lock.c - one daemon for each directory: an flock(2) on a file beside the
+ * database. A letter in it says how the last daemon ended.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -21,8 +21,8 @@
 
 #define LOCK_FILE "catalogue.lock"
 
-/* An unmount is over before its daemon is, which has a log to write back:
- * whoever mounts again at once waits for it. */
+/* fusermount3 returns before the daemon has ended, which has a log to write
+ * back. So a new mount right after that waits for it. */
 #define PATIENCE_MS        2000
 #define PATIENCE_ENDING_MS 10000
 #define ASK_AGAIN_MS       10
@@ -33,7 +33,8 @@ void lock_note(struct catalogue *c, char word)
         log_debug("catalogue: lock file not written: %s", strerror(errno));
 }
 
-/* The signals that end a daemon are blocked until there is one to end. */
+/* The signals that end the daemon are still blocked here, so they are looked
+ * for. */
 static bool lock_should_stop(void)
 {
     sigset_t pending;
@@ -82,8 +83,9 @@ int lock_directory(struct catalogue *c, char *ret_word)
     return 0;
 }
 
-/* /proc/locks: "1: FLOCK ADVISORY WRITE 1234 08:01:5678 0 EOF". Some file
- * systems have another device there than stat says: the inode must do. */
+/* /proc/locks: "1: FLOCK ADVISORY WRITE 1234 08:01:5678 0 EOF". On some file
+ * systems the device differs from what stat says, so only the inode is
+ * compared. */
 pid_t catalogue_holder(const char *directory)
 {
     char path[PATH_MAX], line[256];

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * order.c - the list as it is predicted, ordered by (created_s, row).
+ * order.c - the list in the order that the API is expected to have:
+ * (created_s, row).
  *
  * Among equal created_s the server's order isn't known; rows are in order of
  * their numbers.
@@ -174,7 +175,8 @@ int catalogue_unfinished(struct catalogue_reader *r, size_t max,
     return hand_over(&p, err, ret_slots, ret_count);
 }
 
-/* The stretch bounds the work: an account may hold many, all read later. */
+/* The stretch bounds the work: an account may have many assets that were read
+ * later than this one. */
 int catalogue_neighbours(struct catalogue_reader *r,
                          const struct catalogue_entry *of, int64_t latest_s,
                          size_t max, struct catalogue_slot **ret_slots,

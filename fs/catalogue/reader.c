@@ -154,7 +154,8 @@ static struct catalogue_reader *take_pool(struct catalogue *c)
     return all;
 }
 
-/* Taken out of the pool meanwhile: no SQLite under the pool's lock. */
+/* Readers are taken out of the pool first, so that no SQLite runs under the
+ * pool's lock. */
 void readers_end_idle(struct catalogue *c)
 {
     struct catalogue_reader *r, *next;
@@ -437,7 +438,7 @@ bool catalogue_field_known(void *reader, const char *field)
 {
     int64_t indexed;
 
-    /* A failure is no absence: whoever reads on meets it again. */
+    /* A failure isn't an absence: the next reading meets it again. */
     return reader_integer(reader, S_FIELD, field, &indexed) != -ENOENT;
 }
 

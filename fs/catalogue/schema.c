@@ -2,10 +2,10 @@
 /*
  * schema.c - the tables, and opening their file.
  *
- * Before SQLite sees a file its header is read: what isn't ours, is of another
- * version or has no checksums is renamed aside and a new file is begun, which
- * takes over the saved links and goes on with the row numbers of the old one.
- * What the lock file says of the last daemon tells whether it ended amid that.
+ * Before SQLite opens a file its header is read. A file that isn't ours, is of
+ * another version or has no checksums is renamed and a new one begun, which
+ * takes over the saved links and continues the row numbers. The lock file
+ * tells whether the last daemon ended in the middle of that.
  */
 #include "catalogue/catalogue_internal.h"
 
@@ -25,10 +25,10 @@
 #define CARRIED_LINKS "10000"
 
 /* The listing's index covers what READDIRPLUS needs; the scan's covers
- * filename queries and .assets.ndjson, so that neither touches the URLs. A
- * field's values stand in the order of rows alone: a question passes over all
- * of them, at 0.2 us each; an order by value would double what it takes to
- * gather and to keep them. */
+ * filename queries and .assets.ndjson, so that neither reads the URLs. A
+ * field's values are only in the order of rows: a query reads all of them, at
+ * 0.2 us each. An order by value as well would double the cost of gathering
+ * and storing them. */
 static const char tables[] =
     "CREATE TABLE asset("
     " row INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE,"
@@ -96,8 +96,8 @@ int schema_connect(struct catalogue *c, struct db *ret_db)
     return 0;
 }
 
-/* Without logging: what is asked of a file that may be anything. -EIO when it
- * can't answer, -ENOMEM when we can't ask. */
+/* Without logging, since the file may be anything. -EIO when it can't answer,
+ * -ENOMEM when we can't ask. */
 static int schema_probe(struct db *d, const char *sql, const char *text,
                         int64_t *ret_integer)
 {
@@ -140,7 +140,7 @@ static int schema_answers(struct db *d, const char *pragma,
 
 enum verdict {
     VERDICT_EMPTY,
-    VERDICT_SOUND, /* as far as its first bytes tell: vfs.c sees to the rest */
+    VERDICT_SOUND, /* as far as its first bytes tell; vfs.c checks the rest */
     VERDICT_FOREIGN,
     VERDICT_DAMAGED
 };
@@ -169,8 +169,8 @@ static enum verdict schema_verdict(const unsigned char *head, ssize_t len)
     return vfs_header_has_sums(head) ? VERDICT_SOUND : VERDICT_DAMAGED;
 }
 
-/* Takes what it can from the file that was set aside: the row numbers, so that
- * none is given twice, and the saved links, which no server has. */
+/* Takes what can be read from the file that was set aside: the row numbers,
+ * so that none is given twice, and the saved links, which are nowhere else. */
 static int64_t carry_over(struct db *d, const char *aside)
 {
     int64_t seed = -1;
@@ -190,7 +190,8 @@ static int64_t carry_over(struct db *d, const char *aside)
             NULL, NULL);
         (void)schema_probe(d, "DETACH old", NULL, NULL);
     }
-    /* Two for each second since 1970: clear of whatever was numbered. */
+    /* Two for each second since 1970: above every number that was given
+     * before. */
     return seed >= 0 && seed < CATALOGUE_MAX_ROW ? seed : fallback;
 }
 
@@ -203,8 +204,8 @@ static int no_log(struct db *d)
     return db_fail(d, code, "journal_mode");
 }
 
-/* What tells a file from another's is in it before its log is: a file whose
- * tables are still in the log is known, too. */
+/* The header that identifies a file is in it before its log is used, so a
+ * file whose tables are only in the log is recognized, too. */
 static int schema_create(struct db *d, const char *aside)
 {
     char sql[256];
@@ -274,8 +275,8 @@ static int make_names(const struct catalogue *c, struct names *n)
     return 0;
 }
 
-/* The log goes first: left beside a new file it would be played into it. The
- * file goes last: without one, this was done before. */
+/* The log is renamed first: beside a new file it would be applied to that.
+ * The file is renamed last: if it is gone, all this was done before. */
 static int set_aside(struct catalogue *c, const struct names *n,
                      const char *why)
 {
@@ -357,9 +358,9 @@ static int open_kept(struct catalogue *c, const char **ret_why)
     return open_sound(c);
 }
 
-/* Whoever is ended in here leaves a word for the next one: a file without its
- * log could pass for sound, and a new one has yet to be given what only the
- * old one holds. */
+/* If the daemon ends in here, the lock file tells the next one: a file
+ * without its log could look sound, and a new one still lacks what only the
+ * old one has. */
 static int schema_rebuild(struct catalogue *c, char left, const char *why)
 {
     struct names n;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * statement.c - all SQL that is known in advance, prepared when it is first
- * used and kept with its connection; SQL made from queries is kept for the last
- * few. SQLite's codes become errno here, and damage is noted here.
+ * statement.c - all fixed SQL, prepared at its first use and kept with its
+ * connection, and the last few statements made from queries. Turns SQLite's
+ * codes into errno, and notes damage.
  */
 #include "catalogue/catalogue_internal.h"
 
@@ -137,8 +137,8 @@ struct value text_value(const char *text)
     return BYTES(text, text ? strlen(text) : 0);
 }
 
-/* A write past the process's limit (EFBIG): SQLite knows ENOSPC alone for a
- * full disk, and by the time of the question errno is another's. */
+/* A write past the process's limit on file sizes (EFBIG): SQLite knows only
+ * ENOSPC as a full disk, and when we ask errno has another value. */
 static bool is_past_limit(int code)
 {
     struct rlimit limit;
@@ -183,8 +183,8 @@ static bool is_damage(int code)
            code == SQLITE_IOERR_DATA || code == SQLITE_IOERR_SHORT_READ;
 }
 
-/* Each reading of a damaged file fails: it is said once, and not while it is
- * opened, for it is set aside then. */
+/* Each read of a damaged file fails, so it is logged once; not while the file
+ * is opened, since it is set aside then. */
 static void fail_damaged(struct catalogue *c)
 {
     if (atomic_exchange(&c->damaged, true) || c->opening)

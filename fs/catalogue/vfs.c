@@ -1,22 +1,24 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * How SQLite gets at the catalogue's file: each page is checked when it is
- * read, and no file is mapped.
+ * vfs.c - how SQLite accesses the catalogue's file: each page is checked when
+ * it is read, and no file is mapped.
  *
- * SQLite takes a flipped bit in a text for the text. So the last bytes of each
- * page, which it leaves to whoever asks for them, hold a checksum of the page
- * and its number: made when the page is written into the file (by a checkpoint;
- * what is in the log has SQLite's own checksums), looked at whenever it is read
- * from there. A page that differs, or that the file is too short for, is
- * SQLITE_IOERR_DATA: the reader gets -EIO, the file is set aside at the next
- * start. So damage costs nothing until it is met, and is never shown.
+ * SQLite doesn't notice a flipped bit in a text. So the last bytes of each
+ * page, which SQLite leaves free on request, hold a checksum of the page and
+ * its number. It is made when the page is written into the file by a
+ * checkpoint (what is in the log has SQLite's own checksums), and checked
+ * whenever the page is read from there. A page that differs, or that the file
+ * is too short for, is SQLITE_IOERR_DATA: the reader gets -EIO, and the next
+ * start sets the file aside. So damage costs nothing until it is met, and is
+ * never shown.
  *
- * Mapped files end a process when another truncates them. SQLite maps two: the
- * database where it is allowed to, which these methods can't, and the index of
- * its log, which it shares between processes. There is one process here (the
- * lock file sees to that) and so the index is in its own memory.
+ * A process that has mapped a file is killed when another process truncates
+ * it. SQLite maps two files: the database if it may, which these methods can't
+ * do, and the index of its log, which it shares between processes. Here is
+ * only one process (the lock file guarantees that), so the index is in its own
+ * memory.
  *
- * A log that somebody cut short is met where the next frame would leave a hole,
+ * A log that was cut short is noticed when the next frame would leave a hole,
  * which would read as zeros.
  */
 #include "catalogue/catalogue_internal.h"
@@ -267,7 +269,8 @@ static void shm_join(struct shm *s)
     s->users++;
 }
 
-/* What comes after the last connection is another file and another log. */
+/* After the last connection is closed there may be another file and another
+ * log. */
 static void shm_leave(struct shm *s)
 {
     guard_mutex(&s->mutex);

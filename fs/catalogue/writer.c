@@ -104,7 +104,8 @@ static int save_counters(struct catalogue *c, const struct counters *now)
     return err;
 }
 
-/* Wall time, but later than any commit before: clocks are set back. */
+/* Wall time, but always later than the last commit, since clocks are set
+ * back. */
 static int64_t next_ns(const struct catalogue *c)
 {
     int64_t ns = clock_wall_ns();
@@ -153,8 +154,8 @@ static int prepare_commit(struct catalogue *c, struct commit *m)
     return err;
 }
 
-/* After `commits` has moved: who sees a listing's new time gets a reader of
- * the new listing. */
+/* After `commits` was increased, so that whoever sees a listing's new time
+ * gets a reader of the new listing. */
 static void writer_publish(struct catalogue *c, const struct commit *m)
 {
     c->counters = m->counters;
@@ -284,7 +285,7 @@ static int write_body(struct catalogue *c, const struct asset *a, int64_t row)
                   VALUES(INT(row), BLOB(a->json, a->json_len)));
 }
 
-/* Where nobody knows when, and no neighbour in the list tells, it is 1970. */
+/* 1970 when the time isn't known and no neighbour in the list has one. */
 static int64_t created_s(const struct asset *a)
 {
     return a->created_s == ASSET_NO_TIME ? 0 : a->created_s;
@@ -402,8 +403,8 @@ static int writer_compare(struct catalogue *c, const struct asset *a,
     return err;
 }
 
-/* Polls and the sweep read the same objects all day: they write nothing but,
- * now and then, how old the URLs are. */
+/* Polls and the sweep read the same objects all day. For these nothing is
+ * written except, now and then, how old the URLs are. */
 static int refresh_row(struct catalogue *c, const struct asset *a,
                        const struct derived *d, const struct known *k,
                        bool named, int64_t now_s)

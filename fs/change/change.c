@@ -2,12 +2,13 @@
 /*
  * change.c - a thread takes each change from step to step.
  *
- * NEW -> (a deletion: its line is in the journal) -> ASKING, the API has it ->
- * ANSWERED -> (a deletion: its second line) -> SYNCING, sync has it -> SYNCED
- * -> whoever waits is answered. Where the asset couldn't be read anew it rests,
- * with nobody waiting, and is tried again. Other threads only move a change
- * from ASKING to ANSWERED and from SYNCING to SYNCED, and wake the thread: so
- * nothing but the list is shared, and disk and callbacks are one thread's own.
+ * NEW -> (a deletion: its first line in the journal) -> ASKING, the API has it
+ * -> ANSWERED -> (a deletion: its second line) -> SYNCING, sync has it ->
+ * SYNCED -> whoever waits is answered. If the asset couldn't be read again the
+ * change is RESTING, with nobody waiting, and is tried again later. Other
+ * threads only move a change from ASKING to ANSWERED and from SYNCING to
+ * SYNCED, and wake the thread. So only the list is shared, and disk and
+ * callbacks belong to one thread.
  */
 #include "change/change.h"
 
@@ -26,8 +27,8 @@
 
 #define PATH_MAX_BYTES 7000
 
-/* A re-read that failed: again 1 s later, then twice that each time; after a
- * quarter of an hour it is the sweep's. */
+/* A re-read that failed is repeated after 1 s, then after twice as long each
+ * time. After a quarter of an hour it is left to the sweep. */
 #define REST_FIRST_MS 1000
 #define REREADS_MOST  10
 #define REREAD_MS     60000
@@ -52,7 +53,7 @@ struct operation {
     change_answer_fn *answer; /* under lock: NULL when nobody waits */
     void *ctx;                /* under lock */
     enum change_state state;  /* under lock */
-    bool withdrawn;           /* under lock: it is to be sent no more */
+    bool withdrawn;           /* under lock: it must not be sent (again) */
     uint64_t asked;           /* the thread's: ticket of api or sync */
     int err;                  /* under lock until ANSWERED */
     bool maybe_done;          /* likewise */
@@ -113,7 +114,8 @@ static void change_on_reply(void *ctx, int err, const struct api_reply *reply)
     (void)pthread_cond_signal(&o->change->wake);
 }
 
-/* An id is any text; but what a path can't name would be another request. */
+/* An id may be any text. One that can't be part of a path would make another
+ * request. */
 static int append_asset_path(struct buf *out, const char *id)
 {
     if (!*id || strcmp(id, ".") == 0 || strcmp(id, "..") == 0 ||
@@ -144,8 +146,8 @@ static int send_tag(struct operation *o)
                      &o->asked);
 }
 
-/* A line that may not be on the disk: where it is all the same, the next one
- * says that nothing came of it. */
+/* Writes the first line. If that fails it may be on the disk all the same, so
+ * a second line says that nothing was sent. */
 static int keep_body(struct change *c, const struct operation *o)
 {
     int err = journal_begin(&c->journal, o->id, o->folder, c->force, o->body,
@@ -183,7 +185,7 @@ static int send_deletion(struct operation *o)
 
 /* The thread: what came of it. */
 
-/* What is gone was what was wanted. */
+/* -ENOENT: the asset is gone, as was wanted. */
 static void settle_deletion(struct operation *o)
 {
     if (o->err == -ENOENT)
@@ -217,8 +219,8 @@ static void change_on_synced(void *ctx, int err)
     (void)pthread_cond_signal(&o->change->wake);
 }
 
-/* Who is gone is taken out of the catalogue; who changed is read again, and so
- * is who may have. */
+/* A deleted asset is removed from the catalogue. One that was changed, or may
+ * have been, is read again. */
 static int sync_operation(struct operation *o)
 {
     bool gone = o->kind == CHANGE_DELETE && !o->err;
@@ -227,7 +229,7 @@ static int sync_operation(struct operation *o)
         .text = o->id,
     };
     int64_t deadline_ms = o->deadline_ms;
-    if (gone) /* it waits for no network, and must not be missed */
+    if (gone) /* it needs no network, and must not be lost */
         deadline_ms = CLOCK_NEVER_MS;
     change_move(o, CHANGE_SYNCING);
     return sync_ask(o->change->sync, &question, deadline_ms, change_on_synced,
@@ -241,7 +243,8 @@ static bool needs_sync(const struct operation *o)
 
 /* The thread: steps. */
 
-/* What is known of it may be old, and is to be tried again. */
+/* Whether the asset is to be read again later, since what is known of it may
+ * be old. */
 static bool should_rest(struct change *c, const struct operation *o)
 {
     guard_mutex(&c->lock);
@@ -303,7 +306,7 @@ static void change_go_on(struct change *c, struct operation *o)
     if (o->err && o->err != -ECANCELED)
         tell_failure(o);
     if (o->err == -ECANCELED)
-        o->err = -ESHUTDOWN; /* our own end; or nobody waits */
+        o->err = -ESHUTDOWN; /* we are ending, or nobody waits */
     if (!needs_sync(o) || sync_operation(o))
         change_answer(c, o);
 }
@@ -335,8 +338,8 @@ static void reread(struct change *c, struct operation *o)
         change_answer(c, o);
 }
 
-/* At the end: whoever was asked answers at once, or isn't waited for. Only this
- * thread takes operations out, and none comes any more. */
+/* At the end: api and sync answer at once, or aren't waited for. Only this
+ * thread removes changes, and no new ones come. */
 static void change_give_up(struct change *c)
 {
     struct operation *o;
@@ -350,7 +353,7 @@ static void change_give_up(struct change *c)
     }
 }
 
-/* NULL: none, until then. */
+/* The first change that is due; NULL: none before *ret_next_ms. */
 static struct operation *find_due(struct change *c, int64_t *ret_next_ms)
 {
     struct operation *o;
@@ -366,7 +369,8 @@ static struct operation *find_due(struct change *c, int64_t *ret_next_ms)
     return o;
 }
 
-/* The next one; NULL: `stopping` has begun, or ended everything. */
+/* Waits for the next change that is due; NULL: `stopping` has begun, or
+ * everything has ended. */
 static struct operation *take_due(struct change *c, bool stops,
                                   enum change_state *ret_state)
 {

@@ -4,14 +4,14 @@
  * deleted.
  *
  * A change is answered when the API has answered and the catalogue shows it:
- * a tag's asset was read again, a deleted one was removed. Whoever asks may stop
- * waiting: what waits for its turn is then not sent, what was sent goes on, and
- * the catalogue hears of it. A request that is repeated does no harm: PATCH
- * merges, and who is gone can't go again.
+ * the asset of a tag was read again, a deleted asset was removed. Whoever
+ * asked may stop waiting. A request that wasn't sent yet is then not sent; one
+ * that was sent goes on, and the catalogue is updated. Repeating a request
+ * does no harm: PATCH merges, and deleting an asset that is gone changes
+ * nothing.
  *
- * Before a deletion leaves, the asset's whole object is in the journal
- * (journal.h), on the disk: nothing that twelvefs deletes is gone without a
- * trace.
+ * Before a deletion is sent, the asset's whole object is in the journal
+ * (journal.h), on the disk, so that twelvefs deletes nothing without a trace.
  *
  * Threads: any may ask and cancel; `answer` is called once, on the module's own
  * thread, without a lock. Lock order: change's lock is a leaf.
@@ -36,8 +36,8 @@ struct change_config {
 /* Borrows sync and api until change_free. */
 int change_new(const struct change_config *config, struct sync *sync,
                struct api *api, struct change **ret_change);
-/* Answers who waits with -ESHUTDOWN; what is under way is given up, and the
- * journal says so. Before sync and api are freed. NULL is fine. */
+/* Answers whoever waits with -ESHUTDOWN. Requests under way are given up, and
+ * the journal says so. Call before sync and api are freed. NULL is fine. */
 void change_free(struct change *c);
 
 enum change_kind { CHANGE_TAG, CHANGE_DELETE };
@@ -66,7 +66,7 @@ int change_ask(struct change *c, const struct change_question *question,
                int64_t deadline_ms, change_answer_fn *answer, void *ctx,
                uint64_t *ret_ticket);
 
-/* True when its answer has not been and will not be called. */
+/* True when `answer` wasn't called and won't be. */
 bool change_cancel(struct change *c, uint64_t ticket);
 
 /* Bytes of the journal from an offset on, as many as there are and fit. 0 with

@@ -46,8 +46,8 @@ static int sync_directory(const char *path)
     return fd < 0 || fsync(fd) < 0 ? -errno : 0;
 }
 
-/* Whether a descriptor is still of what has the name: a file that was taken
- * away is nobody's trace. */
+/* Whether the descriptor is still that of the file with this name: what is
+ * written to a removed file would be lost. */
 static bool is_in_place(const struct journal *j)
 {
     struct stat open_file, named;
@@ -77,7 +77,7 @@ static int journal_open(struct journal *j)
     return err;
 }
 
-/* Whether a line was cut short by whoever wrote last. */
+/* Whether the last line was cut short. */
 static bool ends_amid_line(int fd)
 {
     struct stat st;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * One struct fetch per picture under way, however many wait for it:
+ * fetch.c - one struct fetch per picture under way, however many wait for it:
  *
  *   begin -> (URL stale: renew ->) pending -> get -> keep -> answer
  *                            ^                 |
@@ -10,18 +10,19 @@
  * that a slow disk never holds the network up. A fetch belongs to whichever of
  * these has it; m->lock guards the table and the waiters alone.
  *
- * PARALLEL fetches are active at once, from get to the end; the others are
- * pending, and the keeper starts them, in order of asking. Renewing needs no
- * such turn: all that have to be renewed ask at once, and sync puts them into
- * few requests.
+ * PARALLEL fetches are active at once, from get to the end. The others are
+ * pending, and the keeper starts them in the order of asking. Renewing needs
+ * no such turn: all that have to be renewed ask at once, and sync puts them
+ * into few requests.
  *
  * Memory: bodies that came and aren't yet kept are at most MEDIA_ARRIVED_MAX.
- * So many are active as would fit if each were as large as the largest of late;
- * one that finds no room all the same is dropped and comes again when nothing
- * else does.
+ * As many are active as would fit if each were as large as the largest of
+ * late. One that doesn't fit all the same is dropped, and fetched again when
+ * nothing else is.
  *
- * A fetch ends by its deadline, that of some waiter. Whose own comes before,
- * or while the fetch is pending, is answered by the keeper.
+ * A fetch ends at its deadline, which is that of some waiter. The keeper
+ * answers a waiter whose own deadline is earlier, or comes while the fetch is
+ * pending.
  *
  * Lock order: m->lock, then those of sync, api and the store.
  */
@@ -49,8 +50,8 @@ static void fetch_free(struct fetch *f)
     free(f);
 }
 
-/* Moves to `ended` whom this end concerns. When the deadline was the cause,
- * whoever may wait longer stays. Under m->lock. */
+/* Moves the waiters that this end concerns to `ended`. If the deadline was
+ * the cause, waiters with a later one stay. Under m->lock. */
 static void take_waiters(struct fetch *f, int err, struct waiter_list *ended)
 {
     struct waiter *next;
@@ -99,7 +100,7 @@ static void release_slot(struct fetch *f)
     (void)pthread_cond_broadcast(&f->media->changed);
 }
 
-/* Who is to come alone is the only active one. */
+/* A fetch marked `alone` is the only active one. */
 static bool has_room(const struct media *m, const struct fetch *f)
 {
     const struct fetch *other = TAILQ_FIRST(&m->fetches);
@@ -136,8 +137,8 @@ static bool take_turn(struct fetch *f)
 
 /* The end of a fetch. */
 
-/* Nobody joins it from here on: whoever asks now gets an answer of his own,
- * not one from before his question. */
+/* Nobody can join it from here on: whoever asks now gets an answer of its
+ * own, not one from before its question. */
 void fetch_end(struct fetch *f, int err, struct media_file *file)
 {
     struct media *m = f->media;
@@ -168,7 +169,8 @@ void fetch_end(struct fetch *f, int err, struct media_file *file)
 
 /* Keep: on the keeper's thread. */
 
-/* What the bytes are outlives them: the next look at their size is free. */
+/* Size and checksum are kept longer than the bytes: the next look at the size
+ * costs nothing. */
 static void note_answered(void *ctx, int err)
 {
     (void)ctx;
@@ -195,7 +197,7 @@ static void note_content(const struct fetch *f, const struct media_file *file)
                        NULL);
 }
 
-/* One line until there is a picture again, not one for each. */
+/* Logs one line until there is a picture again, not one for each. */
 static int check_image(const struct fetch *f)
 {
     char begins[80];
@@ -231,7 +233,7 @@ static void fetch_keep(struct fetch *f)
 
 struct work {
     struct fetch *keep, *start; /* one of them, or neither */
-    struct waiter_list late;    /* to be told that their time is over */
+    struct waiter_list late;    /* whose deadlines have passed */
 };
 
 /* Moves a fetch's late waiters to `late`; notes when the next one will be. */
@@ -330,7 +332,7 @@ static void fetch_on_renewed(void *ctx, int err)
         guard_mutex(&f->media->lock);
         f->sync_ticket = 0;
     }
-    /* Renewed as a precaution: the old URL may well do. */
+    /* Renewing was a precaution: the old URL may still work. */
     if (err && (f->rejected || err == -ESHUTDOWN))
         fetch_end(f, err, NULL);
     else
@@ -369,7 +371,7 @@ static void fetch_trim(struct buf *body)
     body->capacity = body->len + 1;
 }
 
-/* Takes the body over, or has it come again, alone. Under m->lock. */
+/* Takes the body over, or has it fetched again, alone. Under m->lock. */
 static void take_body(struct fetch *f, struct buf *body)
 {
     struct media *m = f->media;
@@ -432,7 +434,7 @@ static int submit_get(struct fetch *f, const char *url)
                                  on_bytes, f, &f->api_ticket);
 }
 
-/* It may have been renewed, with others, while this one was asked for. */
+/* Its URL may have been renewed, with others, while it was fetched. */
 static void fetch_rejected(struct fetch *f, int err)
 {
     cleanup(free_ptr) char *url = NULL;

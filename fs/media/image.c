@@ -30,7 +30,7 @@ static bool any_at(const char *bytes, size_t len, size_t at,
 }
 
 /* The BITMAPFILEHEADER's reserved words are 0, and an info header of one of a
- * few lengths follows: "BM" alone begins many a text. */
+ * few lengths follows. "BM" alone would match many texts. */
 static bool is_bmp(const char *bytes, size_t len)
 {
     static const struct mark bm = MARK("BM"), reserved = MARK("\0\0\0\0"),

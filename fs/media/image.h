@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * image.h - whether bytes are a picture, by what they begin with: JPEG, PNG,
- * GIF, WebP, AVIF, HEIC, BMP or TIFF. Whoever opens a thumbnail decides by its
- * bytes what it is: a playlist, a page or an SVG in its place would be
- * executed, or followed to other files. A pure function.
+ * GIF, WebP, AVIF, HEIC, BMP or TIFF. Programs that open a thumbnail decide by
+ * its bytes what it is. If a playlist, a web page or an SVG came instead, they
+ * might execute it or follow it to other files. A pure function.
  */
 #ifndef TWELVEFS_IMAGE_H
 #define TWELVEFS_IMAGE_H

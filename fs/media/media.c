@@ -143,8 +143,8 @@ int media_fetch(struct media *m, const char *id, int64_t deadline_ms,
     return 0;
 }
 
-/* A fetch that has begun goes on to its end all the same, and the picture is
- * kept: whoever asked asks again soon. */
+/* A fetch that has begun goes on, and the picture is kept, since whoever
+ * asked often asks again soon. */
 bool media_cancel(struct media *m, uint64_t ticket)
 {
     guard_mutex(&m->lock);

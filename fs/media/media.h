@@ -2,16 +2,17 @@
 /*
  * media.h - picture bytes and playlists, fetched once and kept.
  *
- * A picture is fetched whole and kept in <directory>/media/, where it stays
- * until the least recently used must give way to the cache's limit. Two askers
- * of one picture cost one request. A picture whose URL is past its expiry, or
- * that answers 403 or 410, has its asset re-read once through sync
- * (SYNC_RENEW) before it fails; so have all that wait, together.
+ * A picture is fetched whole and kept in <directory>/media/, until the cache
+ * is full and it is the least recently used. Two readers of one picture cost
+ * one request. If a picture's URL has expired, or its host answers 403 or 410,
+ * its asset is read again once through sync (SYNC_RENEW) before it fails,
+ * together with the assets of all other pictures that wait.
  *
- * Bytes belong to (asset id, URL without query string) that they were fetched
- * from, whatever became of the asset meanwhile: renewed signatures keep them,
- * another URL has others. What they are (size, checksum) is kept in the
- * catalogue, also when they aren't. Only what begins as a picture does is one.
+ * Bytes belong to (asset id, URL without query string), whatever becomes of
+ * the asset meanwhile: a renewed signature keeps them, another URL means other
+ * bytes. Their size and checksum are kept in the catalogue, even when the
+ * bytes aren't kept. Only bytes that begin as a picture does are accepted as
+ * one.
  *
  * Memory: PARALLEL fetches (fetch.c) are under way; what has arrived and isn't
  * yet kept is at most MEDIA_ARRIVED_MAX, or one picture that is larger.
@@ -41,7 +42,7 @@ struct media_config {
     int64_t cache_bytes;   /* of pictures kept; 1 GiB */
 };
 
-/* Creates the folder (0700), removes leftovers, takes stock of what is kept. */
+/* Creates the folder (0700), removes leftovers, and lists what is kept. */
 int media_new(const struct media_config *config, struct catalogue *catalogue,
               struct sync *sync, struct api *api, struct media **ret_media);
 /* Cancels, waits for its callbacks. NULL is fine. */
@@ -63,7 +64,7 @@ struct media_content {
     uint64_t checksum;
 };
 bool media_content_is_known(const struct media_content *c);
-/* Whether one can't be the other: another URL, or other bytes. */
+/* Whether two differ for certain: another URL, or other bytes. */
 bool media_content_differs(const struct media_content *a,
                            const struct media_content *b);
 
@@ -97,7 +98,7 @@ bool media_url_is_stale(const char *url, int64_t fetched_s, int64_t now_s);
 int media_playlist(const char *title, const char *manifest_url,
                    struct buf *out);
 
-/* True when fn has not been and will not be called. */
+/* True when fn wasn't called and won't be. */
 bool media_cancel(struct media *m, uint64_t ticket);
 
 #endif

@@ -16,9 +16,9 @@ struct media_file {
     uint64_t checksum; /* hash_bytes of all of it */
 };
 
-/* Reads at an offset; less than size only at the end. -ENOENT: somebody took
- * the file away, or wrote to it, and the store has forgotten it; or why it
- * can't be read. */
+/* Reads at an offset; less than size only at the end. -ENOENT when somebody
+ * removed the file or wrote to it: the store then has forgotten it. Or the
+ * errno of reading. */
 int media_file_read(struct media_file *f, void *out, size_t size,
                     int64_t offset, size_t *ret_got);
 

@@ -23,8 +23,8 @@
 struct media_folder {
     pthread_mutex_t lock; /* held while the folder is made again */
     char *path;
-    int fd; /* the same number always, of another folder once the first was
-               taken away: who is about to open a file needs no lock */
+    int fd; /* always the same number, also after the folder was removed and
+               made again: so opening a file needs no lock */
     uint64_t run; /* tells this run's temporary files from another's */
     _Atomic unsigned serial; /* of temporary files */
 };

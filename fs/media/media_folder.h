@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * media_folder.h - the folder that kept pictures lie in: files written whole or
- * not at all, opened for each read, made again when somebody takes it away.
- * Any thread.
+ * media_folder.h - the folder of kept pictures. Files are written whole or not
+ * at all, opened for each read, and the folder is made again if somebody
+ * removes it. Any thread.
  */
 #ifndef TWELVEFS_MEDIA_FOLDER_H
 #define TWELVEFS_MEDIA_FOLDER_H

@@ -71,7 +71,7 @@ uint64_t media_label(const char *url);
 /* Begins one that was just made and is in `fetches`; from here on it belongs
  * to the threads it goes through. No lock held. */
 void fetch_begin(struct fetch *f);
-/* Answers everybody who waits, and frees it. No lock held. */
+/* Answers all waiters and frees the fetch. No lock held. */
 void fetch_end(struct fetch *f, int err, struct media_file *file);
 /* The keeper's thread, until media is stopping and no fetch is left. */
 void *fetch_keep_all(void *media);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Two tiers: files in the folder, bytes in memory. An entry stands in the
- * table, by name, and in its tier's list, in order of use; it leaves both when
- * it is replaced, found gone, or evicted. While somebody has a reference the
- * entry and its file stay; both go with the last reference.
+ * media_store.c - two tiers: files in the folder, bytes in memory. An entry is
+ * in the table, by name, and in its tier's list, in order of use. It leaves
+ * both when it is replaced, found missing, or evicted. While somebody has a
+ * reference the entry and its file stay; both go with the last reference.
  */
 #include "media/media_store.h"
 
@@ -27,9 +27,9 @@
 #define FOLDER      "media"
 #define MAX_ENTRIES 1000000
 
-/* A file is called after its picture and what it should hold, "<digest>.
- * <bytes>.<checksum>": a crash of the machine may leave less of it, and
- * waiting for the disk with every picture costs more than fetching a few
+/* A file's name has its picture's name and what it should hold,
+ * "<digest>.<bytes>.<checksum>": after a crash of the machine it may hold less.
+ * Waiting for the disk with every picture would cost more than fetching a few
  * again. */
 #define FILE_NAME_SIZE (DIGEST_HEX_SIZE + 21 + 17)
 
@@ -131,7 +131,8 @@ static void store_forget(struct store_entry *e)
         store_discard(e);
 }
 
-/* The newest stays even when it alone passes the limit: somebody waits. */
+/* The newest stays even if it alone exceeds the limit: somebody waits for it.
+ */
 static void store_evict(struct tier *tier, const struct store_entry *newest)
 {
     struct store_entry *next;

@@ -2,15 +2,17 @@
 /*
  * command.h - what `twelvefs COMMAND` and the daemon say to each other.
  *
- * Commands travel as ioctls on a directory of the mount: no socket, and no more
- * than the mount itself must be seen (a container will do). An ioctl's number
- * holds the size of struct command, so a twelvefs to which that means something
- * else answers ENOTTY; `version` is for what changes within. The kernel copies
- * the struct in and out, which holds no pointer and is alike for 32 bits.
+ * Commands travel as ioctls on a directory of the mount. So there is no
+ * socket, and it is enough to see the mount, as from a container. An ioctl's
+ * number includes the size of struct command, so a twelvefs with another
+ * struct answers ENOTTY; `version` is for changes that keep the size. The
+ * kernel copies the struct in and out. It holds no pointer and has one layout
+ * for 32 and 64 bits.
  *
- * The daemon obeys the mount's owner and root; others are told EPERM. What can
- * only go wrong in the question is told with a text, in `error`; what goes
- * wrong on the way (the network, a deadline, a signal) is the ioctl's errno.
+ * The daemon obeys the mount's owner and root; others get EPERM. If the
+ * question itself is wrong, `error` is set and the text says why. What goes
+ * wrong while answering (the network, a deadline, a signal) is the ioctl's
+ * errno.
  */
 #ifndef TWELVEFS_MOUNT_COMMAND_H
 #define TWELVEFS_MOUNT_COMMAND_H
@@ -22,7 +24,7 @@
 #define COMMAND_TEXT_BYTES 16000
 
 struct command {
-    uint32_t version; /* COMMAND_VERSION of who wrote it */
+    uint32_t version; /* COMMAND_VERSION of the writer */
     int32_t error;    /* the answer's: 0 or an errno, positive */
     uint32_t length;  /* of text */
     /* The question's words, each ended by a NUL; the answer's text. */

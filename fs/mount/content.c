@@ -42,7 +42,7 @@ int content_table_new(struct content_table **ret_table)
     return 0;
 }
 
-/* These four under the lock. */
+/* The next four functions are called under the lock. */
 
 static int content_compare(const void *a, const void *b)
 {
@@ -89,8 +89,8 @@ void content_table_free(struct content_table *t)
     free(t);
 }
 
-/* The kernel has 32 bits for it. The same for the same URL, so that file
- * handles live longer than the inode does. */
+/* A generation; the kernel has 32 bits for it. One URL always gives the same
+ * one, so that file handles stay valid after the kernel forgot the inode. */
 static uint32_t content_generation(const struct content *c)
 {
     return (uint32_t)(c->told.label ^ c->told.label >> 32) + c->others;

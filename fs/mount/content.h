@@ -1,20 +1,21 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * content.h - the sized content that the kernel was told of, of the pictures
- * and playlists that it knows.
+ * content.h - what the kernel was told of pictures and playlists: their sizes,
+ * and which content a size belongs to.
  *
- * OPEN is never asked, so a reader goes by the size that LOOKUP or GETATTR
- * told, and reads piece by piece. All pieces must be of what was told:
+ * The kernel sends no OPEN, so a reader trusts the size from LOOKUP or GETATTR
+ * and reads in pieces. All pieces must be of the content whose size was told:
  *
- *  1. The first size that is told settles what an inode's content is (struct
- *     media_content). READ and GETATTR answer from nothing else; where the
- *     picture is another by now they are -ESTALE, and stay so.
- *  2. LOOKUP alone tells of another content, and gives it another generation:
- *     the kernel makes it another inode, with pages of its own, and whoever
+ *  1. The first size that is told fixes what an inode's content is (struct
+ *     media_content). READ and GETATTR answer only from that content. If the
+ *     picture has changed they return -ESTALE, from then on.
+ *  2. Only LOOKUP may tell of new content, and it gives it a new generation:
+ *     for the kernel that is another inode with pages of its own. So whoever
  *     still reads the old one gets an error, never a mixture.
  *
- * No bytes of pictures are held, and no descriptors. A playlist's text is, of
- * the CONTENT_TEXTS used last, for its URL may be renewed between two looks.
+ * No bytes of pictures are held, and no descriptors. Playlists' texts are
+ * held, for the CONTENT_TEXTS used last, because a playlist's URL may be
+ * renewed between two reads.
  *
  * An entry lives from the first LOOKUP to the last FORGET. Any thread.
  */
@@ -62,7 +63,7 @@ struct content_text {
 /* Takes bytes over, also on failure. In place of what was told before. */
 int content_put_text(struct content_table *t, uint64_t ino, const char *url,
                      char *bytes, size_t len, struct content_text **ret_text);
-/* NULL when it isn't held. */
+/* NULL when the text isn't held. */
 struct content_text *content_get_text(struct content_table *t, uint64_t ino);
 void content_unref_text(struct content_table *t, struct content_text *text);
 

@@ -22,10 +22,10 @@
 #define NS_PER_S       INT64_C(1000000000)
 
 struct device {
-    pthread_mutex_t lock; /* guards `called`, and the follower's sleep */
+    pthread_mutex_t lock; /* guards `called`, and the sleep of the follower */
     pthread_cond_t call;
     bool called;
-    _Atomic bool asleep;    /* the follower, until it is called */
+    _Atomic bool asleep;    /* the follower sleeps */
     _Atomic bool receiving; /* a thread spins or sleeps on the device */
     _Atomic uint64_t taken; /* requests */
     _Atomic bool leaving;
@@ -108,8 +108,8 @@ static int64_t device_now_ns(void)
     return t.tv_sec * NS_PER_S + t.tv_nsec;
 }
 
-/* The next tick is over: true when the receiver is still at the request that
- * it was at before. */
+/* Waits one tick. True when the receiver is still busy with the same request
+ * as before it. */
 static bool device_tick(struct device *d, uint64_t *seen, int *quiet)
 {
     if (clock_cond_wait(&d->call, &d->lock, clock_mono_ms() + FOLLOW_TICK_MS))
@@ -133,7 +133,8 @@ static void device_follow(struct device *d)
                 break;
             continue;
         }
-        /* The receiver counts first and then looks whether we sleep. */
+        /* The receiver increments `taken` before it reads `asleep`, so either
+         * it wakes us or we see its count. */
         d->asleep = true;
         if (d->taken == seen)
             (void)pthread_cond_wait(&d->call, &d->lock);
@@ -143,7 +144,7 @@ static void device_follow(struct device *d)
     d->called = false;
 }
 
-/* A moment of spinning is cheaper than to sleep and be woken. */
+/* Spinning for a moment costs less than sleeping and being woken. */
 static ssize_t device_spin(struct device *d, int fd, void *bytes, size_t size)
 {
     ssize_t got = -1;
@@ -158,20 +159,22 @@ static ssize_t device_spin(struct device *d, int fd, void *bytes, size_t size)
     return got;
 }
 
-/* Until there may be a request, or work. */
+/* Waits until there may be a request, or work. */
 static void device_sleep(struct device *d, int fd)
 {
     struct pollfd fds[] = {{.fd = fd, .events = POLLIN},
                            {.fd = d->wake_fd, .events = POLLIN}};
     if (poll(fds, 2, -1) < 0)
         return;
-    /* Before the look, or the next signal could be lost. */
+    /* Cleared before looking for work, or a signal that comes between would
+     * be lost. */
     uint64_t count;
     if (fds[1].revents && read(d->wake_fd, &count, sizeof(count)) < 0)
         return;
 }
 
-/* INIT comes first and alone: one thread is there to read and answer it. */
+/* INIT is the first request, and no other comes before its answer: one thread
+ * is enough to read and answer it. */
 static void device_note_init(struct device *d, const void *bytes, ssize_t len)
 {
     const struct fuse_in_header *head = bytes;
@@ -183,8 +186,8 @@ static void device_note_init(struct device *d, const void *bytes, ssize_t len)
     d->init_unique = head->unique;
 }
 
-/* A request was taken: the follower must know that there are some, and help
- * where there are more. */
+/* After a request was taken: wakes the follower, since requests are coming,
+ * and it helps if there are more than one. */
 static void device_note_taken(struct device *d, int fd, const void *bytes,
                               ssize_t len)
 {
@@ -196,7 +199,7 @@ static void device_note_taken(struct device *d, int fd, const void *bytes,
         device_call_follower(d);
 }
 
-/* The reader's part; another thread that comes meanwhile follows. */
+/* Receives. Another thread that comes meanwhile becomes the follower. */
 static ssize_t device_wait(struct device *d, int fd, void *bytes, size_t size)
 {
     if (atomic_exchange(&d->receiving, true)) {
@@ -225,7 +228,7 @@ ssize_t device_receive(struct device *d, int fd, void *bytes, size_t size)
         }
         if (got == 0)
             return -ENODEV;
-        /* ENOENT: whoever asked was interrupted before it was read. */
+        /* ENOENT: the request was interrupted before it was read. */
         if (errno != EAGAIN && errno != EINTR && errno != ENOENT)
             return -errno;
     }

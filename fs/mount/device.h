@@ -1,18 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * device.h - how serving threads read /dev/fuse: who waits, and how.
+ * device.h - how serving threads read /dev/fuse: which of them waits, and how.
  *
- * A thread that has served a request spins a moment before it sleeps, since
- * whoever asks one thing after another asks again within microseconds. And one
- * thread alone receives: were both asleep on the device, each request would
- * wake both, on processors that the asker needs. The other follows: it sleeps
- * apart, and steps in when the first finds more requests than one, or hasn't
- * come back from one for FOLLOW_TICK_MS to 2 * FOLLOW_TICK_MS (a long read, a
- * store that waits for a page). While requests come it looks every tick;
- * after FOLLOW_QUIET ticks without one it sleeps until called.
+ * A thread that has served a request spins a moment before it sleeps, since a
+ * program that sends one request after another sends the next within
+ * microseconds. Only one thread receives: if both slept on the device, each
+ * request would wake both, and take a processor from the program that sent it.
+ * The other thread, the follower, sleeps elsewhere. It steps in when the
+ * receiver finds more than one request, or hasn't come back from a request for
+ * FOLLOW_TICK_MS to 2 * FOLLOW_TICK_MS (a long read, a store that waits for a
+ * page). While requests come the follower checks every tick; after
+ * FOLLOW_QUIET ticks without one it sleeps until it is called.
  *
- * libfuse would read as well, but only as its own loop wants to; what is read
- * here goes to fuse_session_process_buf.
+ * libfuse could read the device, too, but only in its own loop. What is read
+ * here is passed to fuse_session_process_buf.
  */
 #ifndef TWELVEFS_MOUNT_DEVICE_H
 #define TWELVEFS_MOUNT_DEVICE_H
@@ -48,10 +49,11 @@ bool device_is_leaving(const struct device *d);
  * device is broken. */
 ssize_t device_receive(struct device *d, int fd, void *bytes, size_t size);
 
-/* Before 3.17.1 libfuse never answers FUSE_PARALLEL_DIROPS, and then one slow
- * LOOKUP holds up all others in its directory, within the kernel. There its
- * answer to INIT is mended on the way: after fuse_session_mount, before INIT
- * is read. Some builds refuse that at run time: answers whether it will be. */
+/* libfuse before 3.17.1 never answers FUSE_PARALLEL_DIROPS, and then one slow
+ * LOOKUP blocks all others in its directory, within the kernel. With such a
+ * libfuse its answer to INIT is corrected before it is sent. Call this after
+ * fuse_session_mount, before INIT is read. Some builds of libfuse refuse that
+ * at run time: returns whether it will be done. */
 bool device_mend_init(struct device *d, struct fuse_session *session);
 
 #endif

@@ -9,21 +9,23 @@
 
 #define BESIDE_MAX 12
 
-/* Every caller can bear these: they say that it failed, and nothing else. */
+/* Safe for every operation: programs take these for a failure and for nothing
+ * else. */
 static const int anywhere[] = {
     EIO,    EACCES, ENOMEM, EINTR,     ENETUNREACH, EHOSTUNREACH, ETIMEDOUT,
     ENOSPC, ENFILE, EMFILE, ESHUTDOWN, ESTALE,      EPROTO,
 };
 
-/* Missing on purpose:
- *  ENOENT    LOOKUP has a reply of its own for an absence that was seen; to
- *            GETATTR, READ and READLINK it is a file that went meanwhile, which
- *            find, tar, rsync and realpath pass over; READDIR's is the end
- *  EAGAIN    in READ: Python takes it for the end, others poll for ever; in
- *            SETXATTR the kernel takes it for want of a handler: EOPNOTSUPP
- *  EINVAL    in READLINK: not a link, says realpath, and is content
- *  EISDIR    in READ: grep passes over it
- *  ENOTCONN  anywhere: the daemon died, say mount tools, and unmount */
+/* Left out on purpose, since some program would misunderstand it:
+ *  ENOENT    for GETATTR, READ and READLINK: find, tar, rsync and realpath skip
+ *            the file as one that was just deleted. For READDIR it means the
+ *            end. (LOOKUP replies an absence in another way.)
+ *  EAGAIN    for READ: Python takes it for the end, others retry for ever. For
+ *            SETXATTR the kernel makes EOPNOTSUPP of it.
+ *  EINVAL    for READLINK: realpath takes it for "not a link", no error
+ *  EISDIR    for READ: grep skips the file
+ *  ENOTCONN  for any: mount tools think that the daemon died, and unmount
+ */
 static const int beside[FS_OPERATION_COUNT][BESIDE_MAX] = {
     [FS_LOOKUP] = {EAGAIN, ENAMETOOLONG, ENOTDIR},
     [FS_GETATTR] = {EAGAIN, EFBIG},
@@ -70,8 +72,8 @@ enum fs_operation fs_operation(unsigned opcode)
 int fs_errno(enum fs_operation operation, int err)
 {
     int number = -err;
-    /* What EAGAIN says (the API's limit, too many that wait), by a word that
-     * isn't read as "not yet". */
+    /* EAGAIN (the API's limit, too many operations that wait) becomes EBUSY,
+     * which no program takes for "not yet". */
     if ((operation == FS_READ || operation == FS_TAG) && number == EAGAIN)
         number = EBUSY;
     for (size_t i = 0; i < array_count(anywhere); i++)

@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * fs_errno.h - which errno each FUSE operation can bear.
+ * fs_errno.h - which errno each FUSE operation may return.
  *
- * What goes wrong in here comes from the network, the disk and the catalogue,
- * and means there what it may not mean to whoever asked: glibc takes ENOENT
- * from READDIR for the end of the directory, Python takes EAGAIN from READ for
- * the end of the file, the kernel takes ENOSYS for "never ask again" and leaves
- * a request without an answer whose errno it has no number for. So one table
- * says what may leave, and all else leaves as EIO. Pure functions.
+ * An errno of the network, the disk or the catalogue may mean something else
+ * to the program that made the system call: glibc takes ENOENT from READDIR
+ * for the end of the directory, Python takes EAGAIN from READ for the end of
+ * the file, the kernel takes ENOSYS for "never ask again", and it drops a
+ * reply whose errno it has no number for. So one table says which errnos each
+ * operation may return; every other one becomes EIO. Pure functions.
  */
 #ifndef TWELVEFS_MOUNT_FS_ERRNO_H
 #define TWELVEFS_MOUNT_FS_ERRNO_H
 
-/* FUSE's operations, those alike as one. */
+/* FUSE's operations; those that are alike are one. */
 enum fs_operation {
     FS_LOOKUP,
     FS_GETATTR,
@@ -27,10 +27,11 @@ enum fs_operation {
     FS_OPERATION_COUNT
 };
 
-/* That of a FUSE opcode; one that isn't named here can change something. */
+/* The operation of a FUSE opcode. An opcode that isn't named counts as one
+ * that changes something. */
 enum fs_operation fs_operation(unsigned opcode);
 
-/* The errno, positive, that leaves for a negative one. */
+/* The positive errno to reply for a negative one. */
 int fs_errno(enum fs_operation operation, int err);
 
 #endif

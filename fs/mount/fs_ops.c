@@ -5,8 +5,8 @@
 #include <linux/fuse.h>
 
 #if TWELVEFS_FUSE_RINGS
-/* libfuse ends its ring threads by an event, which they look for between
- * requests, and cancels them as well, which must not reach into one. */
+/* libfuse ends its ring threads by an event, which they check between
+ * requests. It also cancels them, which must not happen within a request. */
 static void op_note_ring(struct mount *m)
 {
     (void)pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL);
@@ -35,8 +35,8 @@ static struct request op_begin(fuse_req_t req, unsigned opcode, fuse_ino_t ino,
                             .ino = ino};
 }
 
-/* Capabilities are in fields of 32 bits, and in newer libraries in ones of 64,
- * which a library of today takes from nowhere else. */
+/* Capabilities are in 32-bit fields, in newer libraries in 64-bit ones;
+ * today's library reads only the latter. */
 static bool op_is_offered(const struct fuse_conn_info *conn,
                           uint64_t capability)
 {
@@ -145,7 +145,8 @@ static void op_readlink(fuse_req_t req, fuse_ino_t ino)
     request_serve(&r);
 }
 
-/* From then on the kernel opens by itself and keeps what it has cached. */
+/* ENOSYS: from now on the kernel opens without asking, and keeps what it has
+ * cached. */
 static void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
     (void)ino;
@@ -322,7 +323,8 @@ static void op_ioctl(fuse_req_t req, fuse_ino_t ino, unsigned number, void *arg,
     fs_command(&r, number, bytes, size);
 }
 
-/* FLUSH and ACCESS are left out: the kernel hears ENOSYS once and stops. */
+/* No FLUSH and ACCESS: libfuse answers ENOSYS, once, and the kernel stops
+ * asking. */
 const struct fuse_lowlevel_ops fs_ops = {
     .init = op_init,
     .lookup = op_lookup,

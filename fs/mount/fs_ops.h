@@ -37,11 +37,13 @@ void fs_command(struct request *r, unsigned number, const void *bytes,
                 size_t size);
 /* fs_ops_delete.c */
 int fs_rmdir(struct request *r);
-/* Somebody wanted a file of ours gone: whoever deletes a tree goes on so. */
+/* Notes that a program tried to remove one of our files: one that deletes a
+ * whole tree tries the folders next. */
 void fs_note_refusal(struct mount *m);
 int caution_new(struct caution **ret_caution);
 void caution_free(struct caution *c); /* NULL is fine */
-/* Whether a folder goes, or has gone, by an rmdir that the kernel knows of. */
+/* Whether the folder is removed, or was, by an rmdir: then the kernel knows
+ * already. */
 bool caution_has(struct caution *c, uint64_t directory, uint64_t folder);
 /* fs_ops_xattr.c */
 int fs_getxattr(struct request *r);
@@ -70,13 +72,13 @@ static inline struct fuse_entry_param fs_entry_param(const struct tree_entry *e)
 }
 
 /* request.c */
-/* Replies a name's node, counting that the kernel knows it. 0. */
+/* Replies a name's node and counts it for its view. 0. */
 int fs_reply_entry(struct request *r, const struct tree_entry *e);
 /* The kernel forgot so many look-ups of it. */
 void fs_forget(struct mount *m, fuse_ino_t ino, uint64_t count);
 /* Replies as much of a text as a READ asks for, from skip on. 0. */
 int fs_reply_part(struct request *r, const char *text, size_t len, size_t skip);
-/* Replies that there is no such name, for so long. 0. */
+/* Replies that there is no such name, valid for this long. 0. */
 int fs_reply_negative(struct request *r, double timeout_s);
 
 #endif

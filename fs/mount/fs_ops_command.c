@@ -59,7 +59,7 @@ static int command_run_status_json(struct request *r)
     return command_reply_text(r, status_json);
 }
 
-/* Names may be long: the last ones give way. */
+/* Names may be long: if there is no room the last ones are left out. */
 static int command_run_refresh(struct request *r)
 {
     struct mount *m = r->mount;
@@ -75,7 +75,7 @@ static int command_run_refresh(struct request *r)
                                 : command_reply(r, 0, buf_str(&text), text.len);
 }
 
-/* The directory that a query is saved in, held. */
+/* The directory that a query is saved in; the caller releases it. */
 static int command_find_view(struct request *r, struct tree_node *ret_node)
 {
     int err = tree_find(&r->mount->tree, r->ino, ret_node);
@@ -94,8 +94,8 @@ static bool command_is_component(const char *name)
            strcmp(name, "..") != 0;
 }
 
-/* The kernel, which wasn't asked for it, must know before we say that it is
- * done. */
+/* The change came by an ioctl, so the kernel doesn't know of it: it must be
+ * told before we reply that it is done. */
 static int command_finish_change(struct request *r, const struct view *v)
 {
     if (r->asked & REQUEST_ASKED_FLUSH)
@@ -192,8 +192,8 @@ static int command_run_deleted(struct request *r)
     return err ? err : command_reply(r, 0, text, count);
 }
 
-/* Where to go on, from what is asked (command.h); false where it isn't said so.
- */
+/* The first event to send, from the question's second word (command.h); false
+ * when that is malformed. */
 static bool command_read_position(const char *word, int64_t *ret_seq,
                                   int64_t *ret_since)
 {
@@ -208,7 +208,7 @@ static bool command_read_position(const char *word, int64_t *ret_seq,
     return end && !*end && (*ret_seq > 0 || *ret_since >= 0);
 }
 
-/* The first event to tell, and how many before it are gone. */
+/* The first event to send, and how many before it are lost. */
 static int command_find_start(struct catalogue_reader *reader,
                               const struct catalogue_log *log, const char *word,
                               int64_t *ret_seq, int64_t *ret_missed)

@@ -3,24 +3,27 @@
  * fs_ops_delete.c - rmdir of an asset's folder deletes the asset (delete=), as
  * rmdir does in cgroupfs: what is in the folder goes with it.
  *
- * Only who means one asset may. Two kinds of programs don't:
+ * rmdir must delete only what the user meant. Two kinds of programs call it
+ * for other assets:
  *
- *  Who deletes a tree wants the files first, or the directory above (Node's
- *  fs.rm), is refused, and some then try the folders all the same (find
- *  -delete, shutil.rmtree(ignore_errors=True)). So after a refusal no folder
- *  goes for CAUTION_MS, and every further attempt prolongs that: none of them
- *  gets through. Who removes folders alone, deepest first (find -type d
- *  -delete), does what rmdir of each does, and can't be told from it.
+ *  1. A program that deletes a tree first tries the files, or the directory
+ *     above (Node's fs.rm), and is refused. Some then try the folders all the
+ *     same (find -delete, shutil.rmtree(ignore_errors=True)). So after a
+ *     refusal no folder can be deleted for CAUTION_MS, and each further
+ *     attempt restarts that time. A program that removes only folders, deepest
+ *     first (find -type d -delete), can't be told from rmdir of each of them,
+ *     and deletes them.
  *
- *  Who repeats what failed halfway (a deadline, a signal, a lost answer) would
- *  meet another asset: of several with one name the next takes the name that
- *  became free. So for CAUTION_MS a name deletes only what it stood for when it
- *  was first tried.
+ *  2. A program that repeats an attempt which failed halfway (a deadline, a
+ *     signal, a lost answer) might delete another asset: of several with one
+ *     filename, the next one gets the name when it becomes free. So for
+ *     CAUTION_MS a name can delete only the asset that it stood for at the
+ *     first attempt.
  *
- * The kernel holds the directory's lock until we reply, and takes the name out
- * itself. It needn't be told of that, and isn't: whoever tells it would wait
- * for the next rmdir in line, which has the lock by then, and all other
- * notifications with it.
+ * The kernel holds the directory's lock until we reply, and removes the name
+ * itself. It isn't notified of that: a notification would wait for the next
+ * rmdir in that directory, which has the lock by then, and all other
+ * notifications would wait behind it.
  */
 #include "mount/fs_ops.h"
 
@@ -49,7 +52,7 @@ struct caution {
     size_t next;
     struct {
         uint64_t directory, folder; /* inode numbers */
-    } own[NAMES_KEPT];              /* a ring: what rmdir removes, or has */
+    } own[NAMES_KEPT]; /* a ring: folders that rmdir removes, or has removed */
     size_t next_own;
 };
 
@@ -88,7 +91,7 @@ void fs_note_refusal(struct mount *m)
             "to be, no asset is deleted for a minute");
 }
 
-/* Whether a tree is being deleted; then it goes on being refused. */
+/* Whether a program seems to delete a tree; then refusing is prolonged. */
 static bool delete_is_on_guard(struct mount *m)
 {
     struct caution *c = m->caution;
@@ -100,8 +103,8 @@ static bool delete_is_on_guard(struct mount *m)
     return true;
 }
 
-/* Whether a name stood for another asset when it was lately tried; else it is
- * noted that it stands for this one. */
+/* Whether a name stood for another asset when it was tried lately. If not,
+ * notes that it stands for this one. */
 static bool delete_has_changed_hands(struct mount *m, const char *name,
                                      int64_t row)
 {
@@ -120,7 +123,7 @@ static bool delete_has_changed_hands(struct mount *m, const char *name,
     return false;
 }
 
-/* A folder goes by rmdir; or it didn't. */
+/* Notes that rmdir is removing a folder. */
 static void delete_keep_own(struct mount *m, uint64_t directory,
                             uint64_t folder)
 {
@@ -130,7 +133,8 @@ static void delete_keep_own(struct mount *m, uint64_t directory,
     c->own[c->next_own++ % NAMES_KEPT].folder = folder;
 }
 
-/* The kernel may have been told nothing of it, and must be. */
+/* The rmdir failed: the commit may have left this name out of its
+ * notifications, so the kernel is notified now. */
 static void delete_give_up_own(struct mount *m, uint64_t directory,
                                const char *name)
 {
@@ -206,8 +210,8 @@ static int delete_ask_deletion(struct request *r, const struct view *v)
                                                  .body_bytes = body.len});
 }
 
-/* Where a folder is an asset's own place: not in a query, which is a question;
- * nor is anything but folders removed. */
+/* Whether rmdir in this directory may delete an asset: in a type's directory
+ * or .id. Not in a query, whose content is only a question's answer. */
 static bool delete_has_assets(const struct node *n, const struct view *v)
 {
     return n->kind == NODE_VIEW &&

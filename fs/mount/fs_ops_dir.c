@@ -11,7 +11,7 @@
 
 #include "base/clock.h"
 
-#define OTHER_WAIT_MS 2000 /* a listing of the root for the walk */
+#define OTHER_WAIT_MS 2000 /* a listing of the root waits for the walk */
 
 struct dir {
     struct request *r;
@@ -51,9 +51,9 @@ static bool dir_add(void *ctx, const char *name, const struct tree_entry *e,
     return true;
 }
 
-/* Whether other/ is in the root shows at the latest when the walk is through.
- * That is waited for, a little: then other/ is listed, since an asset may yet
- * come to stand in there, and whoever reads it waits for the walk. */
+/* Whether the root has other/ is certain only when the walk is through. The
+ * listing waits for that, a little. If it takes longer other/ is listed,
+ * since it may get assets yet; reading it waits for the walk. */
 static int dir_settle_other(struct request *r, bool complete)
 {
     struct mount *m = r->mount;
@@ -72,7 +72,7 @@ static int dir_settle_other(struct request *r, bool complete)
     return 0;
 }
 
-/* Replies what was gathered. */
+/* Sends the gathered entries. */
 static int dir_reply(struct dir *d, const struct tree_listing *l)
 {
     struct view_table *views = l->tree->views;
@@ -85,8 +85,9 @@ static int dir_reply(struct dir *d, const struct tree_listing *l)
     return 0;
 }
 
-/* Whether assets come into a directory as the walk brings them. A query's were
- * waited for, and the root lists none. */
+/* Whether the walk may add assets to this directory while it is listed. Not
+ * to a query's, which was waited for, nor to the root, which lists no assets.
+ */
 static bool dir_grows(const struct tree_node *n)
 {
     return (n->id.kind == NODE_VIEW || n->id.kind == NODE_PICTURES) &&
@@ -108,8 +109,8 @@ static int dir_reply_or_wait(struct dir *d, const struct tree_listing *l,
                   .after_row = l->last_row > after ? l->last_row : after});
 }
 
-/* At the end of a folder: the kernel knows the files' numbers from the piece
- * before. */
+/* At the end of a folder. The kernel has the files' inode numbers from the
+ * piece before, so they can be pushed. */
 static void dir_push(const struct dir *d, const struct tree_listing *l)
 {
     if (d->plus && d->node->id.kind == NODE_FOLDER && d->used == 0 && !l->full)
@@ -133,7 +134,7 @@ static int dir_need_fields(struct request *r, const struct view *v,
 {
     if (!tree_missing_field(reader, v))
         return 0;
-    /* The field gave way to others before we came to look. */
+    /* Other fields took the place of this one before we ran again. */
     if (request_has_asked(r, SYNC_FIELDS))
         return -EAGAIN;
     return park_ask(

@@ -8,8 +8,8 @@
 #include <errno.h>
 #include <string.h>
 
-/* Before the catalogue is read: the commit that ends an absence must know
- * that the kernel may hold it. */
+/* Set before the catalogue is read: a commit that adds this name must know
+ * that the kernel may hold its absence. */
 static bool lookup_note_complete(struct mount *m)
 {
     bool complete = sync_is_complete(m->sync);
@@ -18,7 +18,8 @@ static bool lookup_note_complete(struct mount *m)
     return complete;
 }
 
-/* What is late is told with what the kernel was told of it before. */
+/* A picture or playlist is replied with the size that the kernel was told
+ * before. */
 static int lookup_reply(struct request *r, struct tree_entry *e)
 {
     struct node n;
@@ -59,8 +60,8 @@ static int lookup_entry(struct mount *m, const struct tree_node *n,
                                     : tree_attr(&m->tree, n, e);
 }
 
-/* "." and "..": what the kernel asks who has a file handle, of an inode that it
- * forgot; whose view is gone with it has none. */
+/* "." and "..": the kernel asks these for a file handle whose inode it
+ * forgot. If the inode's view is gone too, there is no answer. */
 static int lookup_handle(struct request *r, const struct tree_node *n)
 {
     struct mount *m = r->mount;

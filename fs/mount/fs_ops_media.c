@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * What stands in .media/<id>: the picture itself and the playlist. Their sizes
- * are learnt by fetching and by making them, once; content.h says how what was
- * told and what is read stay one thing.
- */
+/* fs_ops_media.c - the files in .media/<id>: the picture and the playlist. A
+ * picture's size is learnt by fetching it, a playlist's by making it, once
+ * each. content.h says how the size that was told and the bytes that are read
+ * stay one thing. */
 #include "mount/fs_ops.h"
 
 #include <errno.h>
@@ -68,7 +67,8 @@ static int source_read(struct mount *m, const struct node *n,
     return 0;
 }
 
-/* -ESTALE when the kernel was told of another one; it is to look again. */
+/* -ESTALE when the kernel was told of another content: it has to look the
+ * name up again. */
 static int picture_settle(struct request *r, const struct node *n,
                           const struct source *s)
 {
@@ -87,8 +87,8 @@ static int picture_refuse(struct mount *m)
     return -EACCES;
 }
 
-/* Its bytes with a reference: those that just came, if they are still of its
- * URL, or those kept; else waits for them. */
+/* The picture's bytes, with a reference: those that just came, if they are
+ * still of its URL, or the kept ones; otherwise waits for them. */
 static int picture_bytes(struct request *r, const struct source *s,
                          struct media_file **ret_file)
 {
@@ -134,7 +134,7 @@ static int picture_read(struct request *r, const struct node *n,
     size_t got = 0;
     cleanup(free_ptr) char *bytes = malloc(r->size ? r->size : 1);
     int err = bytes ? picture_settle(r, n, s) : -ENOMEM;
-    bool gone = true; /* somebody may take the file away meanwhile */
+    bool gone = true; /* somebody may remove the file meanwhile */
     while (!err && gone) {
         struct media_file *file;
         err = picture_bytes(r, s, &file);
@@ -154,8 +154,8 @@ static int picture_read(struct request *r, const struct node *n,
     return err;
 }
 
-/* With another URL it has other bytes, maybe as many: the kernel goes by the
- * time then. */
+/* With another URL it has other bytes, maybe of the same length: the kernel
+ * then notices by the time. */
 static struct timespec playlist_time(const struct source *s,
                                      const struct content_text *text)
 {
@@ -192,7 +192,7 @@ static int playlist_getattr(struct request *r, const struct node *n,
     struct content_text *text;
     if (!request_has_asked(r, SYNC_RENEW) &&
         media_url_is_stale(s->url, s->fetched_s, clock_wall_s())) {
-        /* An old URL beats none: it may still do. */
+        /* Renewing failed: use the old URL, which may still work. */
         r->tolerant = true;
         return park_ask(
             r, &(struct sync_question){.want = SYNC_RENEW, .text = s->id});
@@ -206,7 +206,8 @@ static int playlist_getattr(struct request *r, const struct node *n,
     return 0;
 }
 
-/* GETATTR looked whether the URL is fresh; this is what it measured. */
+/* Whether the URL is fresh was checked at GETATTR; this is the text that it
+ * measured. */
 static int playlist_read(struct request *r, const struct node *n,
                          const struct source *s)
 {
@@ -224,7 +225,7 @@ static int playlist_read(struct request *r, const struct node *n,
     return err;
 }
 
-/* Unless the picture that was waited for didn't come: then why. */
+/* If the picture that was waited for didn't come: why. */
 static int source_begin(const struct request *r, const struct node *n,
                         struct source *ret)
 {

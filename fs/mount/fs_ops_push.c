@@ -3,18 +3,21 @@
  * fs_ops_push.c - hands the kernel the small files of a folder before anybody
  * reads them.
  *
- * A reader that lists a folder reads its files next: three READs. They are
- * stored before the reply that ends the listing, for which the reader waits
- * and after which it would ask. That is worth it only while files are read,
- * so each READ of one gives credit for some more folders.
+ * A program that lists a folder usually reads its files next: three READs. So
+ * they are stored in the page cache before the reply that ends the listing.
+ * That costs time, which is wasted if files aren't read, so each READ of such
+ * a file allows a push for some more folders.
  *
- * A serving thread may do this although notifications are notify's, for
- *  1. storing waits for a page that a READ holds, so the other thread must be
- *     free to answer that: one thread pushes at a time (push_lock), and none
- *     once the threads are about to end;
- *     (Not with rings: the READ may be in the queue of this very thread.)
- *  2. a commit's invalidation may overtake the text that was read before it:
- *     where the version moved meanwhile, the pages are dropped again.
+ * Only notify's thread sends notifications. A serving thread may do this one
+ * all the same, because
+ *   1. storing waits for a page that a READ holds, so the other serving thread
+ *      must be free to answer that READ: only one thread pushes at a time
+ *      (push_lock), and none once the threads are about to end. With io_uring
+ *      nothing is pushed, since the READ may be in the queue of this very
+ *      thread;
+ *   2. a commit may drop the pages before we store a text that was read before
+ *      that commit: if the version changed meanwhile, the pages are dropped
+ *      again.
  */
 #include "mount/fs_ops.h"
 #include "mount/kernel.h"
@@ -35,8 +38,8 @@ static void push_file(struct mount *m, struct catalogue_reader *reader,
                        text.data, (uint32_t)text.len);
 }
 
-/* From the table's end: metadata.json, which takes the asset's texts with it,
- * comes last. */
+/* From the table's end: metadata.json comes last, since making it makes the
+ * asset's texts invalid. */
 static void push_files(struct mount *m, int64_t row)
 {
     cleanup(release_reader) struct catalogue_reader *reader =

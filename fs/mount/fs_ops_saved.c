@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * fs_ops_saved.c - queries saved under a name, which are links: SYMLINK and
- * UNLINK; and WRITE, which nothing takes.
+ * fs_ops_saved.c - saved queries, which are links: SYMLINK and UNLINK; and
+ * WRITE, which always fails.
  */
 #include "mount/fs_ops.h"
 
@@ -44,8 +44,8 @@ int fs_saved_check(struct request *r, const struct view *v,
     return err;
 }
 
-/* The view that a name is changed in, held; where nothing can be -EROFS, in an
- * asset's folder -EPERM. */
+/* The view whose name is to change, which the caller releases. -EROFS where
+ * nothing can change, -EPERM in an asset's folder. */
 static int saved_begin(struct request *r, struct tree_node *ret_node)
 {
     int err = tree_find(&r->mount->tree, r->ino, ret_node);
@@ -56,7 +56,7 @@ static int saved_begin(struct request *r, struct tree_node *ret_node)
     return ret_node->id.kind == NODE_FOLDER ? -EPERM : -EROFS;
 }
 
-/* Why it failed, as errno of symlink(2); who asked can't be told more. */
+/* The reason as an errno of symlink(2), which can tell no more. */
 static int saved_refuse(const struct request *r, int err, const char *why)
 {
     char quoted[LOG_TEXT_SIZE];
@@ -133,7 +133,8 @@ int fs_unlink(struct request *r)
     return result;
 }
 
-/* It fails; but one through a mapping is in the page that all read by then. */
+/* WRITE fails. But one through a mapping has changed the page that everybody
+ * reads by then, so that page is dropped. */
 int fs_write(struct request *r)
 {
     notify_written(r->mount->notify, r->ino);

@@ -11,8 +11,8 @@
 #include "json/scan.h"
 #include "json/tag.h"
 
-/* user.twelvelabs.<field> on folders: each top-level scalar by its text, the
- * id, and of user_metadata each key, which can be set. */
+/* user.twelvelabs.<field> on folders: each top-level scalar as text, the id,
+ * and each key of user_metadata, which can be set. */
 #define PREFIX     "user.twelvelabs."
 #define PREFIX_LEN (sizeof(PREFIX) - 1)
 #define TAGS       "user_metadata"
@@ -67,8 +67,9 @@ static int xattr_reply(struct request *r, const struct buf *bytes)
     return 0;
 }
 
-/* An attribute's value in an object, exact. What has a tag's name is a tag's,
- * whatever else the object has. 0, or -ENODATA, -EBADMSG. */
+/* An attribute's value in an object, exactly as sent. A name that begins like
+ * a tag's means the tag, even if the object has a field of that name. 0, or
+ * -ENODATA, -EBADMSG. */
 static int xattr_find(const struct buf *body, const char *name,
                       const char **ret_token, size_t *ret_len)
 {
@@ -112,14 +113,14 @@ int fs_getxattr(struct request *r)
     return xattr_reply(r, &value);
 }
 
-/* Whether it can be read: what is larger than any attribute can't. */
+/* Whether it can be read: a value larger than any attribute may be can't. */
 static bool xattr_is_readable(const char *value, size_t len)
 {
     cleanup(buf_done) struct buf text = {.max = XATTR_SIZE_MAX};
     return len <= XATTR_SIZE_MAX || xattr_scalar_text(value, len, &text) == 0;
 }
 
-/* What another attribute has the name of. */
+/* A field whose name is another attribute's. */
 static bool xattr_is_taken(const char *name, size_t len, bool is_tag)
 {
     size_t tags_len = TAG_LEN - PREFIX_LEN;
@@ -129,8 +130,8 @@ static bool xattr_is_taken(const char *name, size_t len, bool is_tag)
            (len >= tags_len && memcmp(name, TAGS ".", tags_len) == 0);
 }
 
-/* A member's name, where it may be an attribute's and this is the member that
- * a look-up by the name finds. */
+/* A member's name, if it can be an attribute's name and a look-up by it finds
+ * this member. */
 static int xattr_append_name(const char *object, size_t object_len,
                              const struct scan_token *key, const char *value,
                              size_t value_len, const char *prefix,

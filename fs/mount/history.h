@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * history.h - what the last commits changed, for whoever asks what a poll
- * brought. Counts are exact; of names the last HISTORY_NAMES are kept. Any
- * thread.
+ * history.h - what the last commits changed, so that `twelvefs refresh` can
+ * say what a poll brought. Counts are exact; only the last HISTORY_NAMES names
+ * are kept. Any thread.
  */
 #ifndef TWELVEFS_MOUNT_HISTORY_H
 #define TWELVEFS_MOUNT_HISTORY_H
@@ -16,7 +16,7 @@
 
 struct history;
 
-/* A moment: what was counted until then. */
+/* A moment, as what had been counted by then. */
 struct history_mark {
     uint64_t created, deleted, changed;
 };

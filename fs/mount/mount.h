@@ -77,7 +77,7 @@ struct mount {
 
     struct caution *caution; /* fs_ops_delete.c's */
 
-    pthread_mutex_t push_lock; /* held by the one thread that pushes */
+    pthread_mutex_t push_lock; /* held while pushing */
     _Atomic int push_credit;   /* folders whose files are worth a push */
 
     /* session.c's */
@@ -93,8 +93,9 @@ struct mount {
 
 struct request;
 
-/* 0: replied. A negative errno: not replied, the caller does (fs_errno.h says
- * as what). REQUEST_PARKED: the request is no longer the caller's. */
+/* 0: a reply was sent. A negative errno: no reply was sent, the caller sends
+ * one (with the errno of fs_errno.h). REQUEST_PARKED: the request is no
+ * longer the caller's. */
 typedef int request_fn(struct request *r);
 #define REQUEST_PARKED 1
 

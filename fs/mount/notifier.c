@@ -21,12 +21,12 @@
 #define DEVICE_PATH        "/dev/fuse"
 #define NOTIFICATION_BYTES 4096 /* a name and its header */
 
-/* The children's descriptors. The daemon had threads when it forked, so they
- * call nothing but what a signal handler may. */
+/* The children's descriptors. The daemon had threads when it forked, so the
+ * children call only async-signal-safe functions. */
 enum {
     CHILD_DEVICE,
     CHILD_SOCKET, /* the writer's */
-    CHILD_ALIVE,  /* the other's: the daemon's end is closed when it dies */
+    CHILD_ALIVE,  /* the other child's: the daemon's end closes when it dies */
     CHILD_FIRST_FREE
 };
 
@@ -84,8 +84,8 @@ static void refuse_all(int writer)
     }
 }
 
-/* True: the daemon died while there is a writer, who may wait. At an orderly
- * end the writer goes first. */
+/* True: the daemon died while the writer lives, which may be waiting. At an
+ * orderly end the writer ends first. */
 static bool await_death(int writer)
 {
     struct pollfd fds[] = {{.fd = writer}, {.fd = CHILD_ALIVE}};
@@ -95,7 +95,7 @@ static bool await_death(int writer)
     return !fds[0].revents;
 }
 
-/* All others are closed; the numbers may be any. */
+/* Closes all other descriptors; these may have any numbers. */
 static bool keep_only(int device, int socket, int alive)
 {
     const int from[] = {device, socket, alive};
@@ -145,7 +145,8 @@ static int clone_device(int device)
     return steal_fd(&fd);
 }
 
-/* Its signals are nobody's: it ends when the daemon does. */
+/* Signals to the daemon's group don't concern it: it ends when the daemon
+ * does. */
 static pid_t fork_deaf(int device, int socket, int alive)
 {
     sigset_t all, before;

@@ -2,22 +2,23 @@
 /*
  * notifier.h - the process that writes notifications to the kernel.
  *
- * A notification waits, unkillably, for the lock of the directory that it is
- * about, or for a page of the file. A request that is in flight may hold that;
- * the kernel takes the lock before anybody here hears of the request, so no
- * look beforehand can tell. While the daemon lives that ends by its reply. But
- * were it killed then, with the notification on a thread of its own, that
- * thread would keep the device open, the request would never be ended, and both
- * would stay until somebody cuts the connection (umount -f).
+ * A notification waits for the lock of the directory that it is about, or for
+ * a page of the file, and can't be killed meanwhile. A request that is being
+ * served may hold that lock; the kernel takes it before the daemon hears of
+ * the request, so checking beforehand can't help. While the daemon lives its
+ * reply ends the wait. But if the daemon were killed while one of its threads
+ * writes a notification, that thread would keep the device open, the request
+ * would never be ended, and both would hang until somebody cuts the connection
+ * (umount -f).
  *
- * So it is written by another process, on a descriptor of its own
- * (FUSE_DEV_IOC_CLONE), and the daemon waits for its answer on a socket, where
- * it can be killed. When the daemon dies the kernel ends what it had read. What
- * is in line for the lock behind that comes to a third process, which refuses
- * it until the notification is through. Then both end, and the connection with
- * their descriptor.
+ * So another process writes it, on a descriptor of its own
+ * (FUSE_DEV_IOC_CLONE), and the daemon waits for the result on a socket, where
+ * it can be killed. When the daemon dies the kernel ends the requests that the
+ * daemon had read. Requests that wait for the lock behind those go to a third
+ * process, which refuses them until the notification is done. Then both
+ * processes end, and with their descriptors the connection.
  *
- * Where such a process can't be made, or is killed, its work is done here.
+ * If such a process can't be started, or is killed, the daemon does its work.
  * Threads: start and end by whoever owns the mount, write by one at a time.
  */
 #ifndef TWELVEFS_MOUNT_NOTIFIER_H
@@ -37,9 +38,9 @@ struct notifier {
 #define NOTIFIER_NONE                                                          \
     ((struct notifier){.device = -1, .socket = -1, .alive = -1})
 
-/* Once the kernel has the answer to INIT. `apart`: by another process, which
- * is for mounts where requests that hold a directory wait for the network
- * (rmdir); elsewhere it is done here. */
+/* Call once the kernel has the answer to INIT. `apart`: another process
+ * writes. That is for mounts where a request that holds a directory's lock
+ * waits for the network (rmdir); otherwise the daemon writes. */
 void notifier_start(struct notifier *n, int device, bool apart);
 /* Its processes end. NOTIFIER_NONE is fine. */
 void notifier_end(struct notifier *n);

@@ -34,8 +34,9 @@ struct notify {
     pthread_cond_t more;
     struct item *items; /* a ring */
     size_t first, count, capacity;
-    size_t put_off;       /* of these, at the end: looked at, and held */
-    uint64_t releases;    /* how often some directory was perhaps let go */
+    size_t put_off;    /* of these, at the end: checked, and their directory was
+                          locked */
+    uint64_t releases; /* how often a directory's lock may have been released */
     bool coarse_put_off;  /* as long as the root is held */
     unsigned directories; /* attributes to drop: bits 1 << view number */
     bool coarse;          /* drop everything instead */
@@ -90,7 +91,7 @@ static void notify_go_coarse(struct notify *n)
     n->coarse = true;
 }
 
-/* Under the lock: whatever was put off is looked at again. */
+/* Under the lock: postponed items are to be checked again. */
 static void notify_look_again(struct notify *n)
 {
     n->put_off = 0;
@@ -115,7 +116,8 @@ static int notify_grow(struct notify *n)
     return 0;
 }
 
-/* Under the lock. What can't be queued makes all of it coarse. */
+/* Under the lock. An item that can't be queued sets `coarse`: everything is
+ * dropped instead. */
 void notify_add(struct notify *n, enum item_kind kind, uint64_t ino,
                 uint64_t child, const char *name)
 {
@@ -245,10 +247,11 @@ void notify_written(struct notify *n, uint64_t file)
     notify_end(n);
 }
 
-/* The kernel resets a cached listing when a name that it knows goes. The link
- * that came wasn't known; metadata.json is, wherever the listing was read, or
- * was dropped from memory since (and stands not in .media/<id>): then the pages
- * of the listing are dropped, and the attributes, whose mtime is another. */
+/* The kernel resets a cached listing when a name that it knows is dropped.
+ * The link that appeared wasn't known. metadata.json is known wherever the
+ * listing was read, unless memory was short since (and it isn't in
+ * .media/<id>): then the listing's pages and the attributes, for another
+ * mtime, are dropped. */
 static void notify_reset_listing(struct notify *n, uint64_t folder)
 {
     char name[NAME_SIZE];
@@ -269,7 +272,7 @@ static void notify_tell(struct notify *n, const struct item *item)
         (void)n->kernel.expire_entry(n->ctx, item->ino, item->name);
         break;
     case ITEM_DELETE:
-        /* -ENOENT: not cached. Else something in there is in use. */
+        /* -ENOENT: not cached. Otherwise something in there is in use. */
         err =
             n->kernel.delete_entry(n->ctx, item->ino, item->child, item->name);
         if (err && err != -ENOENT)
@@ -293,7 +296,7 @@ static void notify_collect_name(void *ctx, const struct view *v)
         log_warning("a query directory stays in the kernel's cache");
 }
 
-/* Every name in the root: whatever stands below goes with it. */
+/* Drops every name in the root, and with it all that is below. */
 static void notify_tell_everything(struct notify *n)
 {
     cleanup(buf_done) struct buf names = {.max = (size_t)VIEW_MAX * NAME_SIZE};
@@ -336,7 +339,7 @@ static void notify_tell_directories(struct notify *n, unsigned directories)
         notify_tell_query_directories(n);
 }
 
-/* Their order doesn't matter: all was told. */
+/* Called in any order: everything was sent. */
 static void notify_make_calls(struct call *calls)
 {
     while (calls) {
@@ -369,7 +372,8 @@ static void notify_step_coarse(struct notify *n)
     (void)pthread_mutex_lock(&n->lock);
 }
 
-/* What is put off goes to the end; there was room for it before. */
+/* A postponed item goes to the end of the queue; it had a place there before.
+ */
 static void notify_step_item(struct notify *n)
 {
     struct item item = n->items[n->first];
@@ -391,9 +395,9 @@ static void notify_step_item(struct notify *n)
         notify_go_coarse(n);
 }
 
-/* One thing at a time; false: there is nothing that could be done now.
- * Directories wait for the items: their new mtime shouldn't be read with old
- * names. */
+/* Does one thing; false when there is nothing to do now. Directories come
+ * after the items: a new mtime shouldn't make anyone read a listing that
+ * still has old names. */
 static bool notify_step(struct notify *n)
 {
     if (n->coarse && !n->coarse_put_off) {

@@ -2,16 +2,16 @@
 /*
  * notify.h - tells the kernel what a commit changed.
  *
- * One thread does it, and nobody else may: a notification waits for kernel
- * locks that the request being served may hold. Callers only queue. The queue
- * is bounded: where it would overflow, all of it is replaced by dropping whole
- * directories.
+ * Only one thread does it: a notification waits for kernel locks that the
+ * request being served may hold, so no serving thread may send one. Callers
+ * only queue. The queue is bounded: when it would overflow, whole directories
+ * are dropped instead.
  *
- * What concerns a name waits for the lock of its directory, which a request
- * parked in there holds, and whoever comes after it then waits as well. So it
- * is put off while there is such a request; one that is parked in the very
- * moment may still be met, and is waited for by a process that nobody else
- * waits for (notifier.h).
+ * A notification about a name waits for the lock of its directory. A request
+ * that is parked in that directory holds the lock, and whoever comes after the
+ * notification then waits as well. So it is postponed while there is such a
+ * request. A request that is parked at that very moment may still be met; then
+ * the process that waits is one that nobody else waits for (notifier.h).
  *
  * What it tells (row: the asset; TYPE: its type's directory):
  *   added    TYPE's name, if the kernel may hold its absence; TYPE's attributes
@@ -25,12 +25,12 @@
  * after each commit, and the names that it touched expire in them, where that
  * isn't too much: whoever asked for a poll sees what it brought.
  *
- * A directory's attributes are dropped, and its pages are not: its new mtime
- * makes the kernel read the listing again for whoever begins. Without the pages
- * a listing that somebody left unfinished could neither be completed nor begun
- * again, and the directory would not be cached again while it is known. The
- * price: whoever begins before another has completed such a listing may be
- * shown a name that went between.
+ * Of a directory the attributes are dropped, but not the pages: its new mtime
+ * makes the kernel read the listing again for the next reader. If the pages
+ * were dropped, a listing that a reader left unfinished could neither be
+ * completed nor begun again, and the directory would not be cached again while
+ * it is known. The price: a reader that begins before another has completed
+ * such a listing may see a name that was removed between.
  */
 #ifndef TWELVEFS_MOUNT_NOTIFY_H
 #define TWELVEFS_MOUNT_NOTIFY_H
@@ -66,7 +66,7 @@ int notify_new(const struct notify_kernel *kernel, void *ctx,
 void notify_free(struct notify *n);
 
 int notify_start(struct notify *n);
-/* Ends the thread; what is queued is dropped, and so is what comes later. */
+/* Ends the thread. Queued items are dropped, and later ones ignored. */
 void notify_stop(struct notify *n);
 
 /* Any thread; quick. Before notify_start and after notify_stop nothing is
@@ -74,19 +74,19 @@ void notify_stop(struct notify *n);
  * absences that it believes until it hears otherwise. */
 void notify_commit(struct notify *n, const struct catalogue_diff *diff,
                    bool negatives);
-/* The root's other/ came or went: it may come back, so it is never told as
- * deleted. negatives as above; without them nothing that a LOOKUP parked in
- * the root would hold up is told of its coming. */
+/* The root's other/ appeared or disappeared. It may come back, so it is never
+ * notified as deleted. negatives as above; without them its coming isn't
+ * notified, since a LOOKUP parked in the root would hold that up. */
 void notify_other(struct notify *n, bool shown, bool negatives);
-/* Calls fn once the kernel was told all that was queued before and isn't put
- * off; on the notify thread, or at once when that doesn't run. -ENOMEM: it
- * won't. */
+/* Calls fn once the kernel was told everything that was queued before and
+ * isn't postponed: on the notify thread, or at once when that doesn't run.
+ * -ENOMEM: fn isn't called. */
 int notify_after(struct notify *n, void (*fn)(void *ctx), void *ctx);
 /* A saved query of a view came or went. */
 void notify_saved(struct notify *n, uint32_t view, const char *name);
-/* The kernel should forget the query directories that nobody is in. */
+/* The kernel should forget the query directories that nobody uses. */
 void notify_views(struct notify *n);
-/* Some directory may be held no longer. Any thread; quick. */
+/* Some directory's lock may be free now. Any thread; quick. */
 void notify_go_on(struct notify *n);
 /* The pages of an asset's files may be older than the catalogue. */
 void notify_pages(struct notify *n, int64_t row);

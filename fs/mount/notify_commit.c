@@ -24,9 +24,9 @@ static void commit_add_appeared(struct notify *n, enum asset_type type,
                    0, folder);
 }
 
-/* The kernel buries a directory that it is told was deleted: while somebody
- * sits in there its inode lives on, dead for good. So that is only for what
- * never comes back, a row. */
+/* If the kernel is told that a directory was deleted, its inode is dead for
+ * good for every process whose working directory it is. So only what never
+ * comes back, a row, is told as deleted. */
 static void commit_add_vanished(struct notify *n, enum asset_type type,
                                 int64_t row, const char *folder, bool deleted)
 {
@@ -58,7 +58,7 @@ static void commit_add_files(struct notify *n, const struct catalogue_change *c)
                        0, NULL);
 }
 
-/* The names that came or went in one of the asset's directories. */
+/* The names that appeared or disappeared in one of the asset's directories. */
 static void commit_add_names(struct notify *n, const struct catalogue_change *c,
                              enum node_kind dir, uint32_t view)
 {
@@ -130,7 +130,7 @@ static void commit_add_change(struct notify *n,
     }
 }
 
-/* What a query selects may have changed, and names with it. */
+/* The commit may have changed what queries select, and so their names. */
 static void commit_add_to_query(struct notify *n,
                                 const struct catalogue_change *c, uint32_t view)
 {
@@ -145,8 +145,8 @@ static void commit_add_to_query(struct notify *n,
         commit_add_names(n, c, NODE_FOLDER, view);
 }
 
-/* Only where absences are settled: before that LOOKUPs are parked in query
- * directories, and hold the locks that this would wait for. */
+/* Only once the walk is through: before that, LOOKUPs are parked in query
+ * directories and hold the locks that this would wait for. */
 static void commit_add_to_queries(struct notify *n, struct view_table *table,
                                   const struct catalogue_diff *diff)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * notify_internal.h - what notify.c (the queue, its thread, the kernel) and
- * notify_commit.c (what a commit means in the tree) share. notify_add and
+ * notify_internal.h - shared by notify.c (the queue, its thread, the kernel)
+ * and notify_commit.c (which notifications a commit needs). notify_add and
  * notify_add_directory are called between notify_begin and notify_end.
  */
 #ifndef TWELVEFS_MOUNT_NOTIFY_INTERNAL_H
@@ -25,7 +25,8 @@ void notify_add(struct notify *n, enum item_kind kind, uint64_t ino,
 /* The attributes of a fixed view's directory, or of all query directories. */
 void notify_add_directory(struct notify *n, uint32_t view);
 
-/* Takes the lock; false where nothing runs, and then it isn't held. */
+/* Takes the lock. False when the thread doesn't run; then the lock isn't
+ * held. */
 bool notify_begin(struct notify *n);
 /* Wakes the thread and lets the lock go. */
 void notify_end(struct notify *n);

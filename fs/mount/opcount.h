@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * opcount.h - what the kernel asked, counted by kind where operations are
- * dispatched: by whichever way they came.
+ * opcount.h - counts the kernel's requests by kind, where they are dispatched,
+ * whichever way they came.
  */
 #ifndef TWELVEFS_MOUNT_OPCOUNT_H
 #define TWELVEFS_MOUNT_OPCOUNT_H

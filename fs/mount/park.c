@@ -1,29 +1,31 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * park.c - and why nobody who uses the mount can become unkillable.
+ * park.c - requests that wait; and why no process that uses the mount can
+ * become unkillable.
  *
- * A process in a FUSE request sleeps interruptibly until a signal comes. Then
- * the kernel sends INTERRUPT, and waits for the reply where nothing, SIGKILL
- * included, reaches it. Others wait in the same way for the name or the
- * directory that such a request has locked. So everything depends on replies:
+ * A process that waits for a FUSE reply sleeps interruptibly until a signal
+ * comes. Then the kernel sends INTERRUPT and waits for the reply, and until
+ * that comes nothing, not even SIGKILL, reaches the process. Others wait in
+ * the same way for the name or the directory that such a request has locked.
+ * So everything depends on replies:
  *
- *  1. Each request that may wait for the network is parked here, with a
- *     deadline that whoever was asked (sync, media) keeps, and armed for
- *     INTERRUPT, which answers it with EINTR at once. What is replied without
- *     parking needs memory, processor and the cache's disk, nothing else.
+ *   1. Each request that may wait for the network is parked here. It has a
+ *      deadline, which sync or media keeps, and INTERRUPT answers it with
+ *      EINTR at once. A request that is answered without parking needs only
+ *      memory, processor and the cache's disk.
  *  2. The threads that reply never wait for the network, nor for a lock that is
  *     held over I/O, a reply or a notification.
- *  3. Notifications can wait in the kernel for a directory that a request has
- *     locked. They have a thread of their own, and no lock is held over one.
- * And they are written by a process of its own (notifier.h), so that the thread
- *     can be killed while one waits.
- *  4. At the end the parked are answered (park_close) and notifications stopped
- *     while there are still threads that reply; then the threads end.
+ *   3. Notifications can wait in the kernel for a directory that a request has
+ *      locked. They have a thread of their own, which holds no lock meanwhile.
+ *      With delete= another process writes them (notifier.h), so that the
+ *      thread can be killed while one waits.
+ *   4. At the end parked requests are answered (park_close) and notifications
+ *      stopped while there are still threads that reply; then the threads end.
  *  5. When the daemon dies, however, its device closes and the kernel ends all
  *     requests itself. The device isn't handed on: every descriptor is
  *     close-on-exec.
- *  6. The daemon is no user of its own mount: it starts in "/", and a cache
- *     below the mount point is refused (service.c).
+ *   6. The daemon never uses its own mount: it starts in "/", and a cache
+ *      below the mount point is refused (service.c).
  *
  * tests/test_endings.py tries it at each stage.
  */
@@ -41,12 +43,12 @@
 #include "mount/mount.h"
 
 enum parked_state {
-    PARKED_ASKING, /* its question is being put; nobody else may end it */
+    PARKED_ASKING, /* its question is being asked; nobody else may end it */
     PARKED_WAITING,
     PARKED_READY
 };
 
-/* Who was asked, and can be told to forget it. */
+/* Which module was asked, and can cancel. */
 enum ticket_kind { TICKET_SYNC, TICKET_MEDIA, TICKET_CHANGE, TICKET_NOTIFY };
 
 /* Everything but `request` is guarded by the park's lock. */
@@ -136,8 +138,8 @@ static void park_make_ready(struct park *p, struct parked *k, int answer)
     p->wake(p->ctx);
 }
 
-/* Where the cancellation comes too late the answer is on its way, and makes
- * the request ready itself. */
+/* If it is too late to cancel, the answer is on its way and makes the request
+ * ready itself. */
 static void park_cancel(struct park *p, struct parked *k, int answer)
 {
     bool cancelled = false; /* notify is quick and can't */
@@ -186,8 +188,8 @@ static void park_on_changed(void *ctx, int err, const char *words)
     park_on_answer(k, err);
 }
 
-/* libfuse calls this under the request's lock, from fuse_req_interrupt_func
- * too: no reply may be sent here. */
+/* libfuse calls this under the request's lock, also from within
+ * fuse_req_interrupt_func: so no reply may be sent here. */
 static void park_on_interrupt(fuse_req_t req, void *data)
 {
     (void)req;
@@ -267,7 +269,8 @@ static int park_begin(struct request *r, enum ticket_kind kind,
     return 0;
 }
 
-/* After the question was put. The request may be gone once this returns. */
+/* Called after the question was asked. The request may be gone once this
+ * returns. */
 static int park_settle(struct request *r, struct parked *k, int err,
                        uint64_t ticket)
 {
@@ -396,7 +399,8 @@ size_t park_count(struct park *p)
     return p->count;
 }
 
-/* An ioctl holds none: what is done by it would wait for itself. */
+/* An ioctl holds no lock: a notification that it waits for must not be
+ * postponed because of it. */
 static bool park_holds_lock(const struct request *r, uint64_t directory)
 {
     return r->ino == directory && r->operation != FS_COMMAND;

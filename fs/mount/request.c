@@ -36,8 +36,8 @@ void fs_forget(struct mount *m, fuse_ino_t ino, uint64_t count)
     tree_forget(&m->tree, &n, count);
 }
 
-/* Counted before it is told: the kernel may forget at once. Of what is late its
- * content was, as it was measured. */
+/* Counted before the reply: the kernel may forget it at once.
+ * What is late had its content counted when it was measured. */
 int fs_reply_entry(struct request *r, const struct tree_entry *e)
 {
     const struct fuse_entry_param p = fs_entry_param(e);

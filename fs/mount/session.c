@@ -59,8 +59,8 @@ static int session_make_options(const struct mount_config *config, char **ret)
     if (!err)
         err = buf_append_str(&out,
                              ",subtype=twelvefs,default_permissions,noexec");
-    /* Else the kernel forgets an inode's atime at each cold READ, READDIR and
-     * READLINK, and asks GETATTR again in the next pass. */
+    /* Without "ro" the kernel forgets an inode's atime at each cold READ,
+     * READDIR and READLINK, and sends GETATTR again in the next pass. */
     if (!err && !config->read_write)
         err = buf_append_str(&out, ",ro");
     if (!err && config->allow_other)
@@ -223,7 +223,7 @@ void mount_free(struct mount *m)
     free(m);
 }
 
-/* A picture may be another now: the kernel, where it knows one, looks again. */
+/* A picture may have changed: if the kernel knows it, it must look again. */
 static void session_tell_pictures(struct mount *m,
                                   const struct catalogue_diff *diff)
 {
@@ -286,16 +286,17 @@ static void *session_serve(void *ctx)
         err = session_serve_next(m, server);
     if (err && err != -ENODEV)
         m->failure = err;
-    device_leave(m->device); /* the other thread as well */
-    mount_stop(m);           /* where it was unmounted */
+    device_leave(
+        m->device); /* wakes the other thread, so that it ends as well */
+    mount_stop(m);  /* where it was unmounted */
     return NULL;
 }
 
-/* What libfuse says while a mount starts, for whoever started it. libfuse
- * gives its log no context; it speaks on the thread that calls it. */
+/* What libfuse logs while a mount starts, for the error message. libfuse
+ * gives its log no context, but it logs on the calling thread. */
 static _Thread_local struct buf *start_words;
 
-/* Later its words belong in our log. */
+/* Later its messages go to our log. */
 __attribute__((format(printf, 2, 0))) static void
 session_log_fuse(enum fuse_log_level level, const char *format,
                  va_list arguments)
@@ -347,7 +348,7 @@ static int session_make_session(struct mount *m)
     return err;
 }
 
-/* Without it everything that libfuse tries fails in a way of its own. */
+/* Without /dev/fuse everything that libfuse tries fails in a way of its own. */
 static int session_check_device(void)
 {
     struct stat st;
@@ -371,7 +372,7 @@ static int session_attach(struct mount *m)
     return 0;
 }
 
-/* Until INIT is there; whoever stops the mount ends it. */
+/* Waits for INIT; mount_stop ends the wait. */
 static int session_await_init(struct mount *m)
 {
     struct pollfd fds[] = {
@@ -385,8 +386,9 @@ static int session_await_init(struct mount *m)
     return fds[1].revents ? -ESHUTDOWN : 0;
 }
 
-/* The kernel asks INIT first, and whoever comes waits for the answer. libfuse
- * gives it, and ends the session where it can't agree. */
+/* The kernel sends INIT first, and all other requests wait for its answer.
+ * libfuse answers it, and ends the session if it can't agree with the kernel.
+ */
 static int session_shake_hands(struct mount *m)
 {
     int err = 0;
@@ -407,8 +409,8 @@ static void session_report_rings(const struct mount *m)
                     "and Y in /sys/module/fuse/parameters/enable_uring");
 }
 
-/* Once the threads serve: an answer to INIT that the kernel doesn't take shows
- * only in what it says to those who come. */
+/* Checked once the threads serve: whether the kernel took the answer to INIT
+ * shows only in how it answers the first requests. */
 static int session_check_root(const struct mount *m)
 {
     struct stat st;
@@ -433,8 +435,8 @@ static int session_start_threads(struct mount *m)
     return err;
 }
 
-/* libfuse takes its rings down at the end of its own loop, and only there;
- * with the session at its end that is all that the loop does. */
+/* libfuse ends its rings only at the end of its own loop. The session has
+ * ended, so its loop does nothing else. */
 static void session_end_rings(struct mount *m)
 {
 #if TWELVEFS_FUSE_RINGS /* its environment can ask for rings as well */
@@ -445,12 +447,12 @@ static void session_end_rings(struct mount *m)
 #endif
 }
 
-/* While the threads still serve, so that nobody holds a kernel lock that a
- * notification waits for; then they go, and the mount. */
+/* Called while the threads still serve, so that no request holds a kernel
+ * lock that a notification waits for. Then the threads end, and the mount. */
 static void session_end_service(struct mount *m)
 {
     park_close(m->park);
-    (void)pthread_mutex_lock(&m->push_lock); /* none from now on */
+    (void)pthread_mutex_lock(&m->push_lock); /* no push from now on */
     notify_stop(m->notify);
     notifier_end(&m->notifier);
     device_leave(m->device);

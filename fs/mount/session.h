@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * session.h - the mount: made, fed with commits, served, ended.
+ * session.h - the life of the mount: created, told of commits, served, ended.
  *
  * Threads. mount_start opens three: two that serve FUSE requests and one that
  * notifies the kernel (notify.h). Requests that must wait are parked (park.h)
@@ -9,9 +9,9 @@
  * device, and whoever was parked.
  *
  * Order. mount_new needs neither a started sync nor a mount point, so that
- * sync's commits have somewhere to go from the first on. mount_wait ends the
- * threads and answers whoever is parked; then sync and media may be freed,
- * then the mount, since callbacks of theirs may still arrive until they are.
+ * sync's first commit already has a mount to go to. mount_wait ends the
+ * threads and answers parked requests. Then free sync and media, and the mount
+ * last, since their callbacks may still arrive until they are freed.
  */
 #ifndef TWELVEFS_MOUNT_SESSION_H
 #define TWELVEFS_MOUNT_SESSION_H
@@ -53,8 +53,8 @@ int mount_new(const struct mount_config *config, struct catalogue *catalogue,
               struct sync *sync, struct media *media, struct api *api,
               struct change *change, struct mount **ret_mount);
 
-/* A sync_committed_fn (ctx is the mount): tells the kernel what changed. Any
- * time between mount_new and mount_free; quick. */
+/* A sync_committed_fn (ctx is the mount): tells the kernel what changed. May
+ * be called at any time between mount_new and mount_free; quick. */
 void mount_committed(void *ctx, const struct catalogue_diff *diff);
 
 /* Mounts and serves: on success the kernel and libfuse have agreed, and the
@@ -78,10 +78,11 @@ const char *mount_library_use(void);
 
 /* What kernel and library agreed on. */
 struct mount_features {
-    bool parallel_dirops; /* one that waits holds up no other in a directory */
-    bool mends_init;      /* … because device.h had libfuse say so */
-    bool expire_only;     /* names can expire, and needn't be dropped */
-    bool io_uring;        /* requests come by rings */
+    bool parallel_dirops; /* a request that waits blocks no other in its
+                             directory */
+    bool mends_init;  /* … because device.h corrected the answer to INIT */
+    bool expire_only; /* names can expire, and needn't be dropped */
+    bool io_uring;    /* requests come by rings */
 };
 struct mount_features mount_features(const struct mount *m);
 

@@ -12,11 +12,9 @@
 #include "upload/upload.h"
 #include "wire/http.h"
 
-/*
- * The tree of values that becomes the text. cJSON answers NULL when memory is
- * short, and takes NULL: so a lack anywhere shows when the tree is printed,
- * where `lacks` says so.
- */
+/* The tree of values that becomes the text. cJSON returns NULL when memory is
+ * short, and accepts NULL. So a failure anywhere shows when the tree is
+ * printed, where `lacks` says so. */
 struct object {
     cJSON *json;
     bool *lacks;
@@ -50,7 +48,7 @@ static void status_add_text(struct object o, const char *name, const char *text)
     status_note(o, cJSON_AddStringToObject(o.json, name, text));
 }
 
-/* A count; below 2^53, as no count in here will ever not be. */
+/* A count; all counts here are below 2^53. */
 static void status_add_count(struct object o, const char *name, uint64_t count)
 {
     status_note(o, cJSON_AddNumberToObject(o.json, name, (double)count));
@@ -84,7 +82,8 @@ static void status_add_error(struct object o, const char *name, int err)
         status_add_null(o, name);
 }
 
-/* What this runs on; "parallel_dirops": "mended" where libfuse forgets it. */
+/* The libraries and features in use; "parallel_dirops" is "mended" if libfuse
+ * leaves that out and device.c adds it. */
 static void status_add_libraries(struct object o, const struct mount *m)
 {
     struct mount_features f = mount_features(m);
@@ -245,7 +244,7 @@ static int status_add_operation(void *ctx, const char *name, uint64_t count)
     return 0;
 }
 
-/* What the kernel asked; reading this file is some of it. */
+/* Requests of the kernel; reading this file adds some. */
 static void status_add_operations(struct object o, struct mount *m)
 {
     struct object operations = status_add_object(o, "fuse");

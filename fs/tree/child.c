@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * child.c - what the table says of the names in a directory.
+ * child.c - the names in a directory that come from the table.
  */
 #include <errno.h>
 #include <stdio.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * entry.c - how each kind of node looks: attributes, and how long the kernel
- * may believe them. tree_make_entry fills in what all have in common.
+ * entry.c - each kind of node's attributes, and how long the kernel may keep
+ * them. tree_make_entry fills in what all have in common.
  */
 #include <assert.h>
 #include <errno.h>
@@ -32,7 +32,7 @@ static void entry_begin(const struct tree_source *s, struct tree_entry *e)
                  .st_blksize = 4096}};
 }
 
-/* A link's mode is 0777 everywhere, and its text needs no block. */
+/* Mode 0777 as all links have; the text takes no block. */
 static void entry_end(const struct tree_source *s, struct tree_entry *e)
 {
     e->attr.st_atim = e->attr.st_ctim = e->attr.st_mtim;
@@ -76,9 +76,9 @@ static struct timespec entry_ns_time(int64_t ns)
     return t;
 }
 
-/* Of a directory that validates itself: the last commit's. One that changed no
- * listing may still change what a query selects, so the nanoseconds are the
- * version's. */
+/* The mtime of a directory that isn't notified: the time of the last commit.
+ * Even a commit that changed no listing may change what a query selects, so
+ * the nanoseconds hold the version. */
 static struct timespec entry_commit_time(const struct catalogue *c)
 {
     struct timespec t =
@@ -87,7 +87,8 @@ static struct timespec entry_commit_time(const struct catalogue *c)
     return t;
 }
 
-/* Saved queries are part of each listing, and no commit that has a version. */
+/* Saved queries are part of listings, and their changes have no commit with a
+ * version. */
 static struct timespec entry_listing_time(const struct tree *t)
 {
     struct timespec time = entry_commit_time(t->catalogue);
@@ -102,8 +103,9 @@ bool tree_lists_other(const struct tree *t)
     return t->other_shown || (t->other_offered && !sync_is_complete(t->sync));
 }
 
-/* While the walk goes on other/ may come and go in the root, which isn't told:
- * the root and other/ then validate themselves, as query directories do. */
+/* During the walk other/ may appear and disappear in the root without a
+ * notification, so the root and other/ then expire by time, as query
+ * directories do. */
 static bool entry_is_unsettled(const struct tree *t, const struct view *v)
 {
     if (v->number == VIEW_ROOT)
@@ -111,7 +113,7 @@ static bool entry_is_unsettled(const struct tree *t, const struct view *v)
     return v->type == ASSET_OTHER && !t->other_shown;
 }
 
-/* 1: not counted. */
+/* Link count 1: subdirectories aren't counted. */
 static nlink_t entry_count_links(const struct tree *t, const struct view *v)
 {
     if (v->number == VIEW_ROOT)
@@ -160,10 +162,10 @@ int entry_pictures(const struct tree_source *s, struct tree_entry *e)
     return 0;
 }
 
-/* Writable by its owner, for setfattr; and so that we hear of whoever would
- * remove what is in there. In a type's directory its time is created_s.
- * Elsewhere nobody notifies, so the nanoseconds tell which links there are: a
- * cached listing is then known to be old when they change. */
+/* Writable by its owner, for setfattr, and so that a try to remove a file in
+ * it reaches us. In a type's directory its time is created_s. Elsewhere
+ * nothing is notified, so the nanoseconds encode which links it has: when
+ * that changes, the kernel knows that its cached listing is old. */
 int entry_folder(const struct tree_source *s, struct tree_entry *e)
 {
     double timeout_s = entry_timeout(s->tree, s->view);
@@ -177,7 +179,7 @@ int entry_folder(const struct tree_source *s, struct tree_entry *e)
     return 0;
 }
 
-/* A generated file. Its name may be believed as long as the view's. */
+/* A generated file. Its name may be cached as long as the view's names. */
 int entry_file(const struct tree_source *s, struct tree_entry *e)
 {
     const struct tree_kind *k = &tree_kinds[s->kind];
@@ -194,8 +196,8 @@ int entry_file(const struct tree_source *s, struct tree_entry *e)
     return err;
 }
 
-/* The kernel keeps a link's target with its inode. Another extension is
- * another target, so it is another generation of that inode. */
+/* The kernel caches a link's target with its inode. Another extension means
+ * another target, so the inode gets another generation. */
 int entry_link(const struct tree_source *s, struct tree_entry *e)
 {
     cleanup(buf_done) struct buf target = {.max = TARGET_MAX_BYTES};
@@ -262,7 +264,7 @@ int entry_status(const struct tree_source *s, struct tree_entry *e)
     return 0;
 }
 
-/* Its nanoseconds tell what is in there. */
+/* Its nanoseconds encode which files it has. */
 int entry_media(const struct tree_source *s, struct tree_entry *e)
 {
     uint32_t code = s->asset->manifest_url ? 1 : 0;

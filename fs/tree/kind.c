@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * kind.c - the table of node kinds: what there is, where it stands, and which
- * functions say the rest.
+ * kind.c - the table of node kinds: their names, their directories, and the
+ * functions for the rest.
  *
- * A row says in which directory its kind stands and under which name; the
- * directory's row says by `find` and `list` what it has beside such names.
- * Listings follow the table's order. A generated file in an asset's folder is a
- * row at the end (its inode numbers are its place) and a function here that
- * appends its text; where its length is known without making it, `size`
- * tells.
+ * A row says in which directory its kind is and under which name. What a
+ * directory holds beside such names, its row's `find` and `list` know.
+ * Listings follow the table's order. A generated file in an asset's folder is
+ * a row at the end (its place gives its inode numbers) and a function here
+ * that appends its text. If the length is known without making the text,
+ * `size` returns it.
  */
 #include <string.h>
 
@@ -168,7 +168,8 @@ const struct tree_kind tree_kinds[] = {
                     .in_root = true,
                     .entry = entry_single,
                     .text = text_sheet_target},
-    /* More generated files: a row each, here. Numbers are places: none goes. */
+    /* Add generated files here, a row each. The place is part of inode
+     * numbers: no row may move. */
 };
 
 const int tree_kind_count = array_count(tree_kinds);

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * list.c - all that stands in a directory, in turn.
+ * list.c - lists a directory.
  *
- * Offsets are class << 60 | version << 40 | position: what stands in every such
- * directory by its ordinal ("." is 1), saved queries by their number, assets by
- * their row. The version, its low bits, is that of the selection which the
- * reader is in (selection.h), so that he is given no older one.
+ * Offsets are class << 60 | version << 40 | position. The position is an
+ * ordinal for what every such directory has ("." is 1), a number for saved
+ * queries, a row for assets. The version is the low bits of the version of the
+ * selection that the reader uses (selection.h), so that it never gets an older
+ * one.
  */
 #include <errno.h>
 #include <string.h>
@@ -35,7 +36,8 @@ static int64_t list_asset_offset(const struct tree_listing *l, int64_t row)
            (int64_t)(version << OFFSET_POSITION_BITS);
 }
 
-/* The position after which a class goes on; OFFSET_MASK when it is through. */
+/* The position after which a class continues; OFFSET_MASK when it is
+ * finished. */
 static int64_t list_position(int64_t off, enum offset_class class)
 {
     int64_t at = off >> OFFSET_SHIFT;
@@ -49,14 +51,14 @@ int64_t tree_offset_row(int64_t off)
     return list_position(off, OFFSET_ASSET);
 }
 
-/* Unless it is full, or was before. */
+/* Emits a name unless the listing is full. */
 static void list_emit(struct tree_listing *l, const char *name,
                       const struct tree_entry *e, int64_t next)
 {
     l->full = l->full || !l->emit(l->ctx, name, e, next);
 }
 
-/* What has an ordinal, unless it was listed before. */
+/* Emits what has an ordinal, unless it was listed before. */
 static void list_fixed(struct tree_listing *l, int64_t ordinal,
                        const char *name, const struct tree_entry *e)
 {
@@ -116,8 +118,9 @@ static int list_child(struct tree_listing *l, int kind, int64_t ordinal,
     int err = tree_make_entry(&s, &e);
     if (err)
         return err == -ENOENT ? 0 : err;
-    /* What is late has no size yet, and each look at a status.json finds a text
-     * of its own: no number, no lookup. */
+    /* What is late has no size yet, and each look-up of status.json gives it
+     * a new text. So these have no inode number here, and the kernel must
+     * look them up. */
     if (k->late || k->from == FROM_STATUS)
         e.ino = 0;
     list_fixed(l, ordinal, kind_name(k, asset, space), &e);
@@ -164,8 +167,8 @@ static bool list_take_saved(void *ctx, const struct catalogue_link *link)
     return false;
 }
 
-/* What came later under its name hides a saved query: an asset, or a name that
- * a newer twelvefs took. */
+/* A saved query is hidden by what got its name later: an asset, or a name of
+ * ours that a newer twelvefs has. */
 static bool list_is_hidden(const struct tree_listing *l, const char *name)
 {
     struct catalogue_entry asset;
@@ -191,7 +194,7 @@ static int list_saved(struct tree_listing *l)
     return 0;
 }
 
-/* Adds an asset; one that has no name here is passed over. */
+/* Adds an asset, unless it has no name here. */
 typedef int list_add_fn(struct tree_listing *l,
                         const struct catalogue_entry *asset);
 
@@ -233,7 +236,7 @@ static int list_row(struct tree_listing *l, int64_t row, list_add_fn *add)
     return add(l, &asset);
 }
 
-/* The selection that the reader is in, while it is kept; else the newest. */
+/* The selection that the reader uses, if it is still kept; else the newest. */
 static int list_open_selection(const struct tree_listing *l, int64_t after,
                                struct selection **ret)
 {

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * lookup.c - what stands in a directory under a name.
+ * lookup.c - finds a name in a directory.
  *
- * An absence is told for long only where it is certain: the whole catalogue,
- * or the whole of a query, was there before it was read. Else the question that
- * would settle it is the answer (TREE_ASK); the caller asks sync and comes
- * again with the question's bit in `asked`, and then what the catalogue says is
- * said on, for a moment.
+ * An absence gets a long lifetime only if it is certain: the whole catalogue,
+ * or the whole of a query, was known before it was read. Otherwise the result
+ * is the question that would settle it (TREE_ASK). The caller asks sync and
+ * calls again with the question's bit in `asked`. Then the catalogue's answer
+ * is final, but with a lifetime of a moment.
  */
 #include <errno.h>
 #include <limits.h>
@@ -34,7 +34,7 @@ static int lookup_absent(struct tree_lookup *l, double timeout_s)
     return TREE_ABSENT;
 }
 
-/* -ENOENT is an absence, too: of what the asset doesn't have. */
+/* -ENOENT is an absence, too: the asset has no such child. */
 static int lookup_found(struct tree_lookup *l, const struct tree_source *s)
 {
     int err = tree_make_entry(s, &l->entry);
@@ -57,7 +57,7 @@ static int lookup_fields(struct tree_lookup *l, const struct view *v,
 {
     if (!view_is_query(v) || !tree_missing_field(reader, v))
         return 0;
-    /* The field gave way to others before we came to look. */
+    /* Other fields took the place of this one before we ran again. */
     return lookup_has_asked(l, SYNC_FIELDS)
                ? -EAGAIN
                : lookup_ask(l, SYNC_FIELDS, &v->query, NULL);
@@ -194,8 +194,8 @@ static bool lookup_any_field(void *ctx, const char *field)
     return true;
 }
 
-/* Well-formed, so only its key speaks against it: the walk may yet bring an
- * asset that has it. */
+/* The query is well-formed, only its key is unknown: the walk may yet bring
+ * an asset that has such a field. */
 static bool lookup_is_query(const char *segment)
 {
     cleanup(query_done) struct query q = {0};
@@ -219,7 +219,7 @@ static int lookup_segment(struct tree *t, struct view *parent,
     if (!l->complete && !lookup_has_asked(l, SYNC_COMPLETE) &&
         lookup_is_query(l->name))
         return lookup_ask(l, SYNC_COMPLETE, NULL, NULL);
-    /* Not for long: the field may be seen in the next commit. */
+    /* A short lifetime: the next commit may bring the field. */
     return lookup_absent(l, l->complete ? t->refresh_s : TREE_MOMENT_S);
 }
 

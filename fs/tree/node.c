@@ -40,8 +40,8 @@ uint64_t node_ino(enum node_kind kind, uint32_t view, int64_t row)
     return node_join(kind, node_is_per_view(kind) ? view : 0, (uint64_t)row);
 }
 
-/* What FURTHER and SINGLE keep in the bits of view and row, moved to the kind;
- * false where it names none. */
+/* Moves the kind that FURTHER and SINGLE keep in the bits of view or row to
+ * `kind`; false where there is none. */
 static bool node_widen(struct node *n)
 {
     if (n->kind == FURTHER) {

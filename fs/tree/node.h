@@ -6,17 +6,17 @@
  *   bits 48-33  view: which listing directory it was reached through
  *   bits 32-0   row of the asset, number of the saved query, or version
  *
- * Kinds after NODE_STATUS share two classes. Of some there is one node: their
- * place in the row of those is their row (SINGLE). All later ones are files or
- * folders of an asset's, the same in each view, so that the view's bits are
- * free to say which (FURTHER).
+ * Kinds after NODE_STATUS share two classes. SINGLE: kinds of which there is
+ * only one node; the row's bits say which kind. FURTHER: all later kinds,
+ * files or folders of an asset's that are the same in each view; the view's
+ * bits say which kind.
  *
  * 53 bits, since JavaScript has no more for a number and would take two files
- * for one. They hold 8.6 thousand million rows, of which each number is given
- * once (the catalogue refuses more), and 65,536 views at a time: their numbers
- * are used again, after the kernel forgot the last inode of one (view.h). What
- * outlives that, a file handle, tells two views of one number apart by the
- * inode's generation.
+ * for one. There is room for 8.6 thousand million rows, each of which is given
+ * once (the catalogue refuses more), and for 65,536 views at a time. A view's
+ * number is used again after the kernel forgot the last inode of the view
+ * (view.h). File handles may live longer than that; they tell two views of one
+ * number apart by the inode's generation.
  *
  * The root is 1, as FUSE wants it: kind NODE_VIEW, view 0, row 1. Regular
  * files of an asset have view 0 in every view, so that their pages are cached
@@ -28,7 +28,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* What can be told apart only here; kind.c says all else of each. */
+/* The kinds that code refers to by name; everything else about a kind is in
+ * kind.c. */
 enum node_kind {
     NODE_VIEW,         /* a listing directory, or .id; row 1 */
     NODE_PICTURES,     /* VIEW/.pictures; row 1 */
@@ -63,12 +64,12 @@ struct node {
     int64_t row;
 };
 
-/* view < NODE_VIEW_END and 0 <= row < NODE_ROW_END, by the caller's word; the
+/* The caller guarantees view < NODE_VIEW_END and 0 <= row < NODE_ROW_END.
  * view counts only where node_is_per_view. */
 uint64_t node_ino(enum node_kind kind, uint32_t view, int64_t row);
 
-/* False for a number that node_ino never gives. Whether there is such a kind
- * beyond NODE_FURTHER the caller must know. */
+/* False for a number that node_ino never gives. The caller must check that a
+ * kind beyond NODE_FURTHER exists. */
 bool node_parse(uint64_t ino, struct node *ret_node);
 
 /* Whether a number of this kind belongs to one view, which must then live as

@@ -42,7 +42,7 @@ static int selection_fill(struct selection *s, const struct view *v,
     return 0;
 }
 
-/* A version's key; a planted fault takes one for the other. */
+/* A version's key. A failpoint takes one version for another. */
 static uint64_t selection_key(uint64_t version)
 {
     return failpoint("older_selection") ? 0 : version;
@@ -111,7 +111,7 @@ void selection_close(struct lru *kept, struct selection *s)
     lru_unref(kept, s ? &s->kept : NULL);
 }
 
-/* The index of the first that is above a value, of ascending ones. */
+/* In ascending values, the index of the first above a given one. */
 static size_t selection_above(const uint64_t *values, size_t count,
                               uint64_t value)
 {

@@ -4,17 +4,17 @@
  * what its listing shows and what its .assets.ndjson holds.
  *
  * A query over fields costs a scan, and a directory or a file is read in
- * pieces; so a selection is kept while it was used lately, by (view, version).
- * It is always whole: what covers a part has no place in here. Whoever goes on
- * after his selection gave way selects again, at the version of that moment,
- * and begins after the last row that he was shown. That loses no asset and
- * repeats none, since rows only ascend and versions too; an older version's
- * rows, which may lack some, he is never given.
+ * pieces. So a selection is kept while it was used lately, by (view, version).
+ * It is always whole; a selection of a part is never kept. If a reader's
+ * selection was thrown out, it is made again at the current version, and the
+ * reader continues after the last row that it got. That loses no asset and
+ * repeats none, since rows only ascend, and so do versions: a reader never
+ * gets an older version, which may lack rows.
  *
- * .assets.ndjson has one object a line, is of exact size and served by offset.
- * Lines are rendered when they are read; a row that is gone or changed since
- * makes that read fail with -ESTALE, so that nobody ever gets torn lines. The
- * next LOOKUP sees a newer version, which is another inode.
+ * .assets.ndjson has one object a line, an exact size, and is read by offset.
+ * Lines are made when they are read. If a row was removed or changed since,
+ * that read fails with -ESTALE, so that nobody gets a mixture of lines. The
+ * next LOOKUP gives a newer version, which is another inode.
  *
  * Any thread; no lock is held while the catalogue works.
  */
@@ -49,8 +49,8 @@ int selection_open(struct lru *kept, const struct view *v,
                    struct catalogue_reader *reader,
                    struct selection **ret_selection);
 
-/* That of the version whose low bits are these, not newer than the reader's:
- * -ESTALE where it is neither kept nor the reader's own. */
+/* The selection of the version with these low bits, which is not newer than
+ * the reader's; -ESTALE when it is neither kept nor the reader's own. */
 int selection_find(struct lru *kept, const struct view *v,
                    struct catalogue_reader *reader, uint64_t low_bits,
                    unsigned bits, struct selection **ret_selection);

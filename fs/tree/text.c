@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * text.c - where links lead, and the texts of status.json.
+ * text.c - link targets, and the texts of status.json.
  */
 #include <errno.h>
 #include <stdlib.h>

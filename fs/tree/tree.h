@@ -1,19 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * tree.h - what stands where, and what it looks like; without FUSE.
+ * tree.h - which file is where, and its attributes; without FUSE.
  *
- * A node is a kind (kind.c has one row for each), a view, and a row. Whoever
- * has an inode number gets its node (tree_find), attributes (tree_attr) and
- * text (tree_read, tree_target); whoever has a directory gets what stands in
- * there by name (tree_lookup), and all of it in turn (tree_list). Everything
- * is answered from the catalogue as it is. Where that doesn't suffice,
- * tree_lookup says which question to sync would settle it; nothing waits here.
+ * A node is a kind (kind.c has one row for each), a view, and a row. From an
+ * inode number one gets its node (tree_find), attributes (tree_attr) and text
+ * (tree_read, tree_target); from a directory the node of a name (tree_lookup),
+ * or all of them (tree_list). Everything is answered from the catalogue as it
+ * is. If that doesn't suffice, tree_lookup returns the question to sync that
+ * would settle it; nothing waits here.
  *
- * What is believed how long: notifications keep the root, the type directories,
- * their folders and all assets' files true, so these for a day; the rest
- * validates itself and is believed for `refresh`. Sizes are exact, since a
- * reader sees what stat said. Only what must be fetched before it is measured
- * (tree_is_late) is known here by name alone; the caller has its size.
+ * How long the kernel may cache it: a day for the root, the type directories,
+ * their folders and all assets' files, since notifications keep these right;
+ * `refresh` for everything else. Sizes are exact, since a reader reads as many
+ * bytes as stat said. Only for what must be fetched before its size is known
+ * (tree_is_late) this module has just the name, and the caller the size.
  *
  * Errors are negative errno. -ESTALE: what the number meant is gone; -ENOTDIR,
  * -EISDIR, -EINVAL (not a link): it is of another type; -ENOMEM, and the
@@ -38,7 +38,7 @@ struct tree {
     /* Set by the owner before tree_init, and constant from then on. */
     struct catalogue *catalogue; /* borrowed, and so is sync */
     struct sync *sync;
-    uid_t uid; /* whose files they seem to be */
+    uid_t uid; /* owner of all files */
     gid_t gid;
     mode_t umask;     /* what nobody may do with them */
     bool saves;       /* queries can be saved: listings are writable */
@@ -69,9 +69,9 @@ int tree_init(struct tree *t);
 /* Fine for a zeroed struct. */
 void tree_done(struct tree *t);
 
-/* Seconds for what is kept true by notifications. */
+/* Seconds for what notifications keep right. */
 #define TREE_DAY_S 86400.0
-/* An absence, or a directory, that may be another in a moment. */
+/* Seconds for an absence or a directory that may change at any moment. */
 #define TREE_MOMENT_S 1.0
 
 #define TREE_TEXT_MAX (256u << 20) /* of one file, generated */
@@ -85,7 +85,8 @@ struct tree_entry {
     struct stat attr;
 };
 
-/* A node, its view held. Plain rows of the asset's kinds have view 0. */
+/* A node with a reference to its view. Rows that belong to no view have view
+ * 0. */
 struct tree_node {
     struct node id;
     struct view *view;
@@ -99,13 +100,13 @@ void tree_remember(struct tree *t, const struct node *n, uint64_t count);
 void tree_forget(struct tree *t, const struct node *n, uint64_t count);
 
 int tree_find(struct tree *t, uint64_t ino, struct tree_node *ret_node);
-/* The directory that one stands in; -ENOTDIR for what is none itself. */
+/* The parent directory; -ENOTDIR when the node isn't a directory. */
 int tree_parent(const struct tree_node *n, uint64_t *ret_ino);
 
 /* Whether a kind's content must be fetched or made before it is measured. */
 bool tree_is_late(enum node_kind kind);
 
-/* Of what is late: as not measured yet. */
+/* The entry of what is late, while its size isn't known. */
 int tree_attr(struct tree *t, const struct tree_node *n,
               struct tree_entry *ret_entry);
 /* Of what is late, once it is measured; size_bytes -1: not yet, and it must be
@@ -142,7 +143,8 @@ int tree_lookup(struct tree *t, const struct tree_node *dir,
                 struct tree_lookup *l);
 void tree_lookup_done(struct tree_lookup *l);
 
-/* Whether a listing has a name by itself, whatever the account holds. */
+/* Whether a directory that lists assets has this name always, whatever is in
+ * the account. */
 bool tree_name_is_ours(const struct tree *t, const struct view *v,
                        const char *name);
 
@@ -163,9 +165,9 @@ int tree_get_row(struct catalogue_reader *reader, int64_t row,
 const char *tree_missing_field(struct catalogue_reader *reader,
                                const struct view *v);
 
-/* Whether the root lists other/: it holds something, or may yet. */
+/* Whether the root lists other/: it has assets, or may get some. */
 bool tree_lists_other(const struct tree *t);
-/* A saved query came or went in a view. */
+/* A saved query was added to a view, or removed. */
 void tree_saved_changed(struct tree *t, const struct view *v);
 /* A link of it, as it stands in a view. */
 void tree_saved_entry(const struct tree *t, const struct view *v,
@@ -189,7 +191,8 @@ struct tree_listing {
     uint64_t version; /* tree_list's */
 };
 /* Lists from an offset on, until the end or until it is full. Positions only
- * ascend, so a listing goes on rightly whatever came or went meanwhile. */
+ * ascend, so a listing continues rightly whatever was added or removed
+ * meanwhile. */
 int tree_list(struct tree_listing *l);
 /* The asset's row that an offset goes on after; 0 none. */
 int64_t tree_offset_row(int64_t off);
@@ -198,8 +201,8 @@ extern const int tree_kind_count;
 /* Whether it is one of the small files of an asset's folder. They are the same
  * in each view. */
 bool tree_is_file(int kind);
-/* What stands in a kind of directory under a name of its own: each kind in
- * turn, as they are listed, from -1 on; -1 after the last. */
+/* The kinds that have a name of their own in a kind of directory, one per
+ * call in the order of listings: from -1 on; -1 after the last. */
 int tree_next_child(enum node_kind dir, int kind);
 /* A child's name there, with the extension of the asset's picture where it has
  * that. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * tree_internal.h - the table of kinds, and what the files of tree/ share.
+ * tree_internal.h - the table of kinds; shared by the files of tree/.
  */
 #ifndef TWELVEFS_TREE_INTERNAL_H
 #define TWELVEFS_TREE_INTERNAL_H
@@ -39,10 +39,11 @@ struct tree_source {
     const struct tree_status *status;
 };
 
-/* Fills what differs from entry_begin's. 0, -ENOENT: the asset has no such. */
+/* Fills in what differs from entry_begin's. 0, -ENOENT: the asset has no such
+ * child. */
 typedef int tree_entry_fn(const struct tree_source *s, struct tree_entry *e);
-/* Appends a text. That of a kind which needs a URL leaves the reader alone, so
- * that the asset's texts hold. */
+/* Appends a text. For a kind that needs a URL it must not use the reader, so
+ * that the asset's texts stay valid. */
 typedef int tree_text_fn(const struct tree_source *s, struct buf *out);
 /* Looks a name up that isn't in the table. */
 typedef int tree_find_fn(struct tree *t, const struct tree_node *dir,

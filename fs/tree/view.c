@@ -16,7 +16,7 @@
 #include "base/hash.h"
 #include "tree/node.h"
 
-#define BUCKETS 4096 /* by name; a chain has a dozen at the most */
+#define BUCKETS 4096 /* chains have at most a dozen */
 #define CROWDED_EVERY                                                          \
     1024 /* views between one asking to forget and the next                    \
           */
@@ -110,7 +110,8 @@ int view_table_new(struct view_table **ret_table)
         return -ENOMEM;
     (void)pthread_mutex_init(&t->lock, NULL);
     t->next_number = VIEW_FIRST_QUERY;
-    /* Past those of an earlier mount: a handle may outlive it. */
+    /* Begins past the serial numbers of an earlier mount, since a handle may
+     * outlive it. */
     t->next_serial = (uint64_t)clock_wall_ns() / NS_PER_MS;
     int err = view_add_fixed(t, VIEW_ROOT, "", ASSET_TYPE_COUNT);
     for (int i = 0; !err && i < ASSET_TYPE_COUNT; i++)
@@ -173,8 +174,8 @@ uint32_t view_named(const struct view_table *t, const char *name)
     return number;
 }
 
-/* Many views that were entered once should not leave the pages that they were
- * on in the C library's keeping. */
+/* Gives memory back: many views that were used once should not stay in the C
+ * library's heap. */
 static void view_give_back(struct view_table *t)
 {
     if (t->peak < 64 || t->count >= t->peak / 8)
@@ -185,8 +186,7 @@ static void view_give_back(struct view_table *t)
 #endif
 }
 
-/* Frees a view that nobody needs, and its parents as far as it was the last
- * to need them. */
+/* Frees a view that nobody needs, and each parent that only it needed. */
 static void view_settle(struct view_table *t, struct slot *e)
 {
     while (e && view_is_query(&e->view) && !e->refs && !e->remembered) {
@@ -202,7 +202,7 @@ static void view_settle(struct view_table *t, struct slot *e)
     view_give_back(t);
 }
 
-/* Numbers go round, so that one that was forgotten stays unused for long. */
+/* Numbers are given in turn, so that a forgotten one stays unused for long. */
 static uint32_t view_take_number(struct view_table *t)
 {
     uint32_t number;

@@ -27,9 +27,10 @@ enum view_number {
     VIEW_FIRST_QUERY = 16
 };
 
-/* Query views alive at once; more are -ENFILE. Less than there are numbers, so
- * that one which was given up stays unused for a while. The kernel keeps what
- * it has memory for: from half of them on it must be asked to forget some. */
+/* Query views alive at once; more are -ENFILE. Fewer than there are numbers,
+ * so that a number that was given back stays unused for a while. The kernel
+ * keeps them while it has memory: from half of this number on it must be
+ * asked to forget some. */
 #define VIEW_MAX 49152
 
 struct view {
@@ -91,8 +92,8 @@ size_t view_numbers(struct view_table *t, uint32_t *numbers, size_t max);
  * VIEW_MAX on, when views are added. */
 bool view_is_crowded(struct view_table *t);
 
-/* All query views. fn is called under the table's lock: it may copy the view's
- * name, no more. */
+/* Calls fn for all query views, under the table's lock: fn may only copy the
+ * view's name. */
 typedef void view_each_fn(void *ctx, const struct view *v);
 void view_each(struct view_table *t, view_each_fn *fn, void *ctx);
 

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * address.h - which addresses are nobody's business of a remote's data.
+ * address.h - which addresses are private: no URL from the API may lead there.
  *
- * A URL out of an API answer must not make the host that mounts talk to its
- * own services or its neighbours: whatever isn't globally routable unicast is
- * private here. No shared state: any thread.
+ * A URL in an API answer must not make this host talk to its own services or
+ * its neighbours. So every address that isn't globally routable unicast counts
+ * as private. No shared state: any thread.
  */
 #ifndef TWELVEFS_ADDRESS_H
 #define TWELVEFS_ADDRESS_H
@@ -19,9 +19,9 @@ struct sockaddr;
  * isn't IP. */
 bool address_is_private(const struct sockaddr *address);
 
-/* Whether the host of an http(s) URL is written as a private address ("[::1]",
- * "10.1", "0x7f000001"), or is localhost or a name under it. A name that only
- * DNS could tell is not. */
+/* Whether the host of an http(s) URL is written as a private address
+ * ("[::1]", "10.1", "0x7f000001"), or is localhost or a name under it. False
+ * for a name that only DNS could resolve. */
 bool address_url_is_private(const char *url);
 
 /* The host of an http(s) URL, without port, brackets and a root's dot; false

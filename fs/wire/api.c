@@ -14,7 +14,7 @@
 
 #define LIST_BODY_MAX (32u << 20)
 #define URL_MAX       8000
-#define PICTURE_ROOM  (1u << 20) /* to begin with: few need more */
+#define PICTURE_ROOM  (1u << 20) /* first guess; few pictures need more */
 
 /* Without the slashes at its end; -EINVAL for what can't be a base. */
 static int copy_base_url(const char *url, char **ret_copy)

@@ -10,26 +10,27 @@
  * exponential backoff from 500 ms to 8 s under full jitter; Retry-After
  * is obeyed (a wait past the deadline fails at once). A 200 that isn't the
  * API's JSON (captive portal, truncated body) is retried likewise and ends as
- * -EIO. A redirect of the API is a broken answer: it isn't followed. What would
- * be no better the next time isn't tried again: refusals, a certificate that
- * can't pass, a picture's redirect to where we don't go. A host that failed
- * API_CIRCUIT_FAILURES times in a row (failures of requests under way together
- * count once) is asked by one probe at a time, a second apart at least: all
- * others wait for what comes of it, and fail with its error when it fails.
+ * -EIO. A redirect by the API is a broken answer and isn't followed. What
+ * would fail again isn't retried: refusals, a certificate that isn't trusted,
+ * a picture's redirect to a place that isn't allowed. A host that failed
+ * API_CIRCUIT_FAILURES times in a row (failures of requests that were under
+ * way together count once) gets one request at a time, its probe, at least a
+ * second apart; all others wait for the result, and fail with its error when
+ * it fails.
  *
- * Limits belong to who states them: the lists' to the lists, those of each
- * category of changes to that, a picture host's to that host. A 429, or a 503
- * with Retry-After, pauses for as long as it says, but API_PAUSE_MAX_MS at
- * most; then one request finds out, and any success ends the pause. What a
- * person waits for waits for the end of a pause that his deadline allows;
- * otherwise it may try, one at a time and 5 s after the last refusal, and ends
- * with -EAGAIN when that is refused. In the background such a pause is -EAGAIN
- * at once.
+ * Limits belong to whoever states them: the list's to the list, those of each
+ * category of changes to that category, a picture host's to that host. A 429,
+ * or a 503 with Retry-After, pauses for as long as it says, but
+ * API_PAUSE_MAX_MS at most; then a single request tries again, and any success
+ * ends the pause. A request for which a person waits is sent after the pause,
+ * if its deadline is later. Otherwise it may be sent anyway, one at a time and
+ * 5 s after the last refusal at the earliest, and ends with -EAGAIN when
+ * refused. A background request fails with -EAGAIN at once.
  *
- * Budget: the lanes after API_FOREGROUND stand back while foreground requests
- * are queued or under way, and stay above 20 % of what X-Ratelimit-Remaining
- * says of X-Ratelimit-Limit, until X-Ratelimit-Reset (api_budget.h). Under
- * `rpm` a minute are API_BACKGROUND and API_REWALK together.
+ * Budget: the lanes after API_FOREGROUND wait while foreground requests are
+ * queued or under way. They keep X-Ratelimit-Remaining above 20 % of
+ * X-Ratelimit-Limit until X-Ratelimit-Reset (api_budget.h). API_BACKGROUND and
+ * API_REWALK together send at most `rpm` requests a minute.
  */
 #ifndef TWELVEFS_API_H
 #define TWELVEFS_API_H
@@ -53,10 +54,10 @@ struct api;
 /* Earlier lanes go first, each in order of asking. */
 enum api_lane {
     API_FOREGROUND, /* a person waits */
-    API_WALK,       /* pages that are known to be missing, beside rpm: the first
-                       reading of an account, and creations in bulk. Its bound
-                       is who uses it: a request for each 50 assets that are
-                       missing, as often as three times where lists shift */
+    API_WALK, /* pages that are known to be missing, not counted by rpm: the
+                 first reading of an account, and many creations at once. The
+                 number of assets bounds them: a request for each 50 that are
+                 missing, up to three times as many while the list changes */
     API_BACKGROUND, /* polls, verification, the sweep: under rpm */
     API_REWALK,     /* reading all of a known account again: under rpm, after
                        the polls. Its deadlines must allow for the pace */
@@ -96,7 +97,7 @@ struct api_config {
     const char *key;      /* copied, wiped at api_free */
     int64_t timeout_ms;   /* of one attempt at most */
     int rpm;              /* requests a minute of the paced lanes */
-    int delete_rpm;       /* … of deletions, whoever asks; 0: 1 */
+    int delete_rpm;       /* … of deletions, in any lane; 0 means 1 */
     bool media_anywhere;  /* pictures may live on private addresses: set by
                              api_new itself when the API host is on one */
 };
@@ -154,10 +155,10 @@ int api_get_picture(struct api *a, const char *url, size_t max_bytes,
                     int64_t deadline_ms, api_bytes_fn *fn, void *ctx,
                     uint64_t *ret_ticket);
 
-/* Something is to be changed. 2xx is a success, but for a web page. What is
- * harmless to repeat is retried like a list; of what isn't (`once`) only what
- * certainly wasn't done: no connection, 429. It goes its way whatever the state
- * of the host and the lists' limits. */
+/* A request that changes something. Any 2xx is a success, unless its body is
+ * a web page. A request that is harmless to repeat is retried like a list;
+ * one that isn't (`once`) only when it certainly wasn't done: no connection,
+ * 429. The state of the host and the list's limits don't hold it back. */
 struct api_writing {
     const char *method; /* a literal */
     const char *path;   /* "/assets/…", after the base URL; copied. With
@@ -195,8 +196,8 @@ int api_write(struct api *a, const struct api_writing *writing,
               uint64_t *ret_ticket);
 
 void api_cancel(struct api *a, uint64_t ticket);
-/* What is under way goes on; what isn't, is not sent, or not again: then its
- * callback has -ECANCELED or why it failed before. */
+/* A request that is under way goes on. One that isn't is not sent (again):
+ * its callback gets -ECANCELED, or the error of its last attempt. */
 void api_withdraw(struct api *a, uint64_t ticket);
 
 /* For status.json; any thread. */

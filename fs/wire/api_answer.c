@@ -28,7 +28,7 @@ static void note_outcome(struct api *a, const struct api_call *c,
         s->failed[c->cause]++;
     if (response->status == 429)
         s->throttled++;
-    /* a CDN's trouble is no trouble with the account, nor is a change's */
+    /* failures of a CDN, or of a change, say nothing about the account */
     if (c->picture || c->change || err == -ECANCELED)
         return;
     s->last_error = err;
@@ -41,8 +41,8 @@ static void note_outcome(struct api *a, const struct api_call *c,
     s->last_success_s = clock_wall_s();
 }
 
-/* Whether the log should hear of it: once per kind of trouble, not once per
- * request, and not of what the next try mends. Lock held. */
+/* Whether to log it: once per kind of trouble, not once per request, and not
+ * if a retry cures it. Lock held. */
 static bool is_news(struct api *a, const struct api_call *c, int err,
                     bool again)
 {
@@ -54,9 +54,9 @@ static bool is_news(struct api *a, const struct api_call *c, int err,
     return true;
 }
 
-/* Every attempt, at log_level=debug: why, what, how it ended, how long it
- * took. A picture's or a store's URL is signed in its query, which is left
- * out. */
+/* Logs every attempt at log_level=debug: cause, what, result, time. Of a
+ * picture's or a store's URL only the part before its query, which holds a
+ * signature. */
 static void log_attempt(const struct api_call *c,
                         const struct http_response *response,
                         const struct api_verdict *verdict, int64_t now_ms)
@@ -74,8 +74,8 @@ static void log_attempt(const struct api_call *c,
               (long long)(now_ms - c->asked_ms));
 }
 
-/* Once per kind of trouble that pictures have. What a signed URL's end looks
- * like (EACCES, ESTALE) is renewed and no news. Lock held. */
+/* Logs each kind of trouble with pictures once. EACCES and ESTALE aren't
+ * logged: that is how an expired URL fails, and it is renewed. Lock held. */
 static bool is_picture_news(struct api *a, const struct api_call *c, int err,
                             bool again)
 {
@@ -113,7 +113,7 @@ static void log_outcome(const char *text, int err)
         log_warning("the API: %s", text);
 }
 
-/* What we ended, or turned down, says nothing of the host. */
+/* A request that we ended or refused says nothing about the host. */
 static void note_host(struct api_call *c, const struct http_response *response,
                       const struct api_verdict *verdict, struct api_moment now)
 {
@@ -137,13 +137,13 @@ static void note_limits(struct api_call *c,
         api_pause_hear(&c->host->pause, response, c->sent, now);
 }
 
-/* Lines the call up for another try, when there is time for one and no other
- * finds out already whether the host is down. Lock held. */
+/* Queues the call for another try, if there is time for one and no other call
+ * already probes whether the host is down. Lock held. */
 static bool line_up(struct api_call *c, const struct api_verdict *verdict,
                     int64_t retry_after_ms, int64_t now_ms)
 {
     if (verdict->err == -ENOBUFS)
-        return true; /* it waits for room, and for nothing else */
+        return true; /* it waits only for room */
     if (!verdict->retry || c->cancelled || c->withdrawn || c->api->stopping)
         return false;
     int64_t wait_ms =
@@ -181,7 +181,7 @@ static bool take_in(struct api_call *c, const struct http_response *response,
         tell = is_news(a, c, verdict->err, again);
         tell_picture = is_picture_news(a, c, verdict->err, again);
         c->ending = !again;
-        /* there is room for another, or a budget to heed */
+        /* room for another request, or a new limit */
         http_call_by(a->http, now_ms);
     }
     if (tell)
@@ -234,7 +234,7 @@ void api_on_response(void *ctx, struct http_response *response)
     if (take_in(c, response, &verdict, now_ms))
         return;
     if (verdict.err) {
-        /* the deadline cut the last try short: the one before says why */
+        /* the deadline ended the last try; the one before has the real error */
         bool cut = verdict.err == -ETIMEDOUT && c->last_error &&
                    now_ms >= c->deadline_ms;
         api_call_fail(c, cut ? c->last_error : verdict.err);

@@ -4,12 +4,12 @@
 #include "base/clock.h"
 
 #define MINUTE_US    INT64_C(60000000)
-#define BURST_PART   6     /* of rpm may come at once */
+#define BURST_PART   6     /* of rpm may be sent at once */
 #define RESERVE_PART 5     /* 1/5 of the limit stays for others */
-#define WINDOW_MS    60000 /* of a limit whose end isn't told */
-#define RESET_SLOP_S 5     /* a reset so little past is our clock's error */
+#define WINDOW_MS    60000 /* of a limit whose end the server doesn't say */
+#define RESET_SLOP_S 5     /* a reset so little past: the clocks differ */
 
-/* Whether our own pace is for a lane. */
+/* Whether `rpm` holds for a lane. */
 static bool is_paced(const struct api_budget *b, enum api_lane lane)
 {
     return b->paces_all || lane == API_BACKGROUND || lane == API_REWALK;
@@ -19,7 +19,7 @@ void api_budget_init(struct api_budget *b, int rpm)
 {
     int64_t pace = rpm > 0 ? rpm : 1;
     int64_t burst = pace / BURST_PART;
-    /* slower by what the burst allows, so that no minute holds more than rpm */
+    /* slower by the burst, so that no minute has more than rpm */
     int64_t interval_us = (MINUTE_US + pace - burst - 1) / (pace - burst);
     *b = (struct api_budget){
         .interval_us = interval_us,
@@ -31,8 +31,8 @@ void api_budget_init(struct api_budget *b, int rpm)
     };
 }
 
-/* When the window ends, as the server has it; -1: it doesn't say, or goes by
- * another clock than ours. */
+/* When the server says that its window ends; -1 when it doesn't say, or its
+ * clock differs from ours. */
 static int64_t told_end_ms(int64_t reset_s, int64_t now_ms, int64_t now_wall_s)
 {
     if (reset_s < 0 || reset_s < now_wall_s - RESET_SLOP_S)
@@ -81,8 +81,8 @@ void api_budget_hear(struct api_budget *b, const struct http_response *response,
     api_pause_hear(&b->pause, response, sent, now);
 }
 
-/* Whether one more leaves the reserve untouched. A whole window always holds
- * one: or a tiny limit would shut the background out for ever. */
+/* Whether one more request leaves the reserve untouched. A full window always
+ * allows one, or a tiny limit would stop background requests for ever. */
 static bool is_above_reserve(const struct api_budget *b, int in_flight)
 {
     if (b->remaining >= b->limit && in_flight == 0)

@@ -4,12 +4,12 @@
  *
  * Three rules over plain numbers. `rpm` a minute: the background lanes alone,
  * or all of them (paces_all).
- * Refusals pause (api_pause.h). And no request of ours but a person's may
+ * Refusals pause (api_pause.h). Only a request for which a person waits may
  * leave less than 20 % of the limit that the server states, until its window
- * ends; where the server puts that end API_PAUSE_MAX_MS away and more, one
- * request at a time looks again after as long, and an answer that says nothing
- * of the limit ends it. "0 remain" isn't believed of a server that has
- * answered after saying so, within the same window.
+ * ends. If the server puts that end API_PAUSE_MAX_MS or more away, a single
+ * request tries after API_PAUSE_MAX_MS; an answer that doesn't mention the
+ * limit ends it. "0 remain" isn't believed of a server that went on answering
+ * after it, within the same window.
  *
  * No clock, no lock: the caller brings the first and holds the second.
  */
@@ -38,21 +38,21 @@ void api_budget_init(struct api_budget *b, int rpm);
 void api_budget_hear(struct api_budget *b, const struct http_response *response,
                      uint64_t sent, struct api_moment now, int64_t now_wall_s);
 
-/* Until when the server's limit, told or guessed, keeps a request of this lane
- * back: as below, but for our own pace. */
+/* Until when the server's limit (stated or assumed) holds a request of this
+ * lane back: like the next function, without `rpm`. */
 int64_t api_budget_limited_until_ms(struct api_budget *b, enum api_lane lane,
                                     int in_flight, int64_t deadline_ms,
                                     int64_t now_ms);
 
-/* When a request of this lane may go, given how many are under way: now or
- * before, a time, or CLOCK_NEVER_MS: not before one of these is answered. */
+/* When a request of this lane may be sent, given how many are under way: now
+ * or before, a time, or CLOCK_NEVER_MS: not before one of these is answered. */
 int64_t api_budget_when_ms(struct api_budget *b, enum api_lane lane,
                            int in_flight, int64_t deadline_ms, int64_t now_ms);
 
-/* When the pace has the next one; 0: it isn't for this lane. */
+/* When `rpm` allows the next one; 0: it doesn't hold for this lane. */
 int64_t api_budget_pace_ms(const struct api_budget *b, enum api_lane lane);
 
-/* One goes now. */
+/* One is sent now. */
 void api_budget_spend(struct api_budget *b, enum api_lane lane, int64_t now_ms);
 
 #endif

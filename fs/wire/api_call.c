@@ -109,9 +109,9 @@ static void call_scrub_key(const struct api *a, char *text)
     }
 }
 
-/* For status.json and the log. The server may echo
- * the key: a call's whose key was replaced since can't be found in its words,
- * which are left out. Lock held. */
+/* Describes a failure for status.json and the log. The server may echo the
+ * key. If the key was replaced since the call was sent, the old one can't be
+ * searched for in the server's words, so they are left out. Lock held. */
 void api_describe(const struct api *a, const struct api_call *c,
                   const struct http_response *response, char *out, size_t size)
 {
@@ -183,7 +183,7 @@ void api_change_fill(const struct api_change *change,
 void api_change_deliver(struct api_call *c, int err, int64_t now_ms)
 {
     const struct api_change *change = c->change;
-    /* while it is under way nobody knows */
+    /* while it is under way its result is unknown */
     const struct api_reply reply = {
         .status = change->status,
         .maybe_done = err && change->maybe_done,
@@ -205,7 +205,7 @@ void api_call_end(struct api_call *c)
         a->live--;
         api_give_room(c);
         api_host_release(c->host, c);
-        http_call_by(a->http, 0); /* whoever stood back for it may go */
+        http_call_by(a->http, 0); /* calls that waited for it may be sent */
     }
     api_change_free(c->change);
     free(c->url);

@@ -22,7 +22,8 @@ static bool is_origin(const struct api_host *h, const char *url, size_t len)
     return strncasecmp(h->origin, url, len) == 0 && h->origin[len] == '\0';
 }
 
-/* The host's own place, or else the stalest that nobody holds. */
+/* The host's place in the table, or else the least recently used one that no
+ * call holds. */
 static struct api_host *host_choose(struct api_hosts *all, const char *url,
                                     size_t len)
 {

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * api_host.h - what is known of each host: whether it is down, and how long it
- * wants to be left alone. What one host says is no other's matter.
+ * asked for a pause. What one host says doesn't affect another.
  *
- * A host whose answers failed API_CIRCUIT_FAILURES times in a row is down: one
- * call at a time, its probe, finds out whether it still is, a second after the
- * failure before it at the earliest. Others wait for what comes of it: a
- * success sets them free, a failure fails who asked before it. Failures of
- * requests that were under way together count once, or one hiccup of a host
- * would be its end under a parallel walk.
+ * A host whose answers failed API_CIRCUIT_FAILURES times in a row is down.
+ * Then one call at a time, its probe, finds out whether it still is, at the
+ * earliest a second after the failure before. Others wait for the result: a
+ * success lets them all go, a failure fails those that were asked before it.
+ * Failures of requests that were under way together count once, or one short
+ * fault during a parallel walk would mark the host as down.
  *
  * `pause` is of pictures; the lists' is in api_budget.h. Protected by api's
  * lock.
@@ -32,7 +32,7 @@ struct api_host {
     struct api_pause pause;
     int pictures_in_flight;
     int calls;     /* that hold this host */
-    uint64_t used; /* for throwing the stalest out */
+    uint64_t used; /* when last used; the oldest is thrown out */
 };
 
 struct api_hosts {
@@ -40,8 +40,8 @@ struct api_hosts {
     uint64_t uses;
 };
 
-/* A URL's host, held until api_host_release; NULL when all are held, or its
- * name is absurdly long: such a call does without. */
+/* A URL's host, held until api_host_release. NULL when all places are held,
+ * or its name is absurdly long: such a call is made without. */
 struct api_host *api_host_hold(struct api_hosts *all, const char *url);
 
 /* All that follow take a NULL host. */
@@ -50,7 +50,7 @@ void api_host_release(struct api_host *h, const struct api_call *call);
 bool api_host_is_down(const struct api_host *h);
 /* Now, later, or CLOCK_NEVER_MS: its probe must end first. */
 int64_t api_host_when_ms(const struct api_host *h, int64_t now_ms);
-/* It is down, as a failure has shown since the moment `asked`. */
+/* It is down, and a failure since the moment `asked` has shown that. */
 bool api_host_failed_since(const struct api_host *h, uint64_t asked);
 
 /* A call was sent, and what came of it. sent: the moment when. */

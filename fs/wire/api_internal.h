@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * api_internal.h - what api.c (face), api_call.c (a call's life), api_pump.c
- * (what goes when), api_answer.c (what came) and api_write.c (changes) share.
+ * api_internal.h - shared by api.c (interface), api_call.c (a call's life),
+ * api_pump.c (what is sent when), api_answer.c (answers) and api_write.c
+ * (changes).
  *
  * A call is in `calls` from the ask until its callback has returned. While
  * http_ticket is 0 it waits; then only the pump, on the http thread, moves it:

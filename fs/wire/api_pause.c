@@ -6,7 +6,7 @@
 #define GUESS_FIRST_MS 1000
 #define GUESS_MOST_MS  60000
 
-/* What a refusal asks for; how long, if it doesn't say, is a guess. */
+/* The pause that a refusal asks for; a guess if it doesn't say how long. */
 static int64_t asked_for_ms(const struct api_pause *p, int64_t retry_after_ms)
 {
     if (retry_after_ms >= 0)
@@ -21,8 +21,9 @@ static void pause_longer(struct api_pause *p, int64_t retry_after_ms,
                          struct api_moment now)
 {
     p->refused = now;
-    /* One more answer of those that were on their way, or to somebody who
-     * waits, says nothing of how long: only what comes after the pause does. */
+    /* A further refusal of requests that were under way, or that a person had
+     * us try, doesn't lengthen the pause: only one that comes after the pause
+     * does. */
     if (retry_after_ms < 0 && p->refusals && now.ms < p->until_ms)
         return;
     int64_t until_ms = now.ms + asked_for_ms(p, retry_after_ms);

@@ -3,12 +3,13 @@
  * api_pause.h - how long refusals (429, and 503 with a Retry-After) keep
  * requests back: of a host, or of one category of its endpoints.
  *
- * No header is believed blindly: a pause lasts as long as the server says, but
- * API_PAUSE_MAX_MS at most. Then one request at a time finds out, until one
- * succeeds. A success ends the pause whenever it comes, if it was asked for
- * after the last refusal. Who can wait for the end of the pause waits; a
- * person who can't may try, API_PAUSE_TRY_MS after the last refusal at the
- * earliest, while nothing is under way.
+ * No header is obeyed without a bound: a pause lasts as long as the server
+ * says, but API_PAUSE_MAX_MS at most. Then one request at a time tries, until
+ * one succeeds. A success ends the pause whenever it comes, if it was asked
+ * for after the last refusal. A request that can wait for the end of the pause
+ * waits. One for which a person waits, and which can't, may be tried while
+ * nothing is under way, API_PAUSE_TRY_MS after the last refusal at the
+ * earliest.
  *
  * Plain numbers: the caller brings clock and order, and holds the lock.
  */
@@ -19,8 +20,8 @@
 
 #define API_PAUSE_TRY_MS 5000
 
-/* What comes before what: all that happens under the api's lock is numbered,
- * for many things happen in one millisecond. */
+/* A moment in the order of events: all that happens under the api's lock is
+ * numbered, since many things happen in one millisecond. */
 struct api_moment {
     uint64_t number;
     int64_t ms;
@@ -45,8 +46,8 @@ int64_t api_pause_when_ms(const struct api_pause *p, int in_flight,
 int64_t api_pause_try_ms(const struct api_pause *p, int in_flight,
                          int64_t deadline_ms, int64_t now_ms);
 
-/* Whether it lasts past the deadline, as a refusal has said that came since
- * the moment `asked`: news enough to fail with. */
+/* Whether the pause lasts past the deadline, by a refusal that came since the
+ * moment `asked`: then the call can fail now. */
 bool api_pause_refused(const struct api_pause *p, uint64_t asked,
                        int64_t deadline_ms);
 

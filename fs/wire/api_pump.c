@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * api_pump.c - which call goes when.
+ * api_pump.c - which call is sent when.
  *
  * The pump runs on the http thread whenever something may have changed. It
  * first ends the calls that can't or needn't wait any longer, then sends those
@@ -45,8 +45,8 @@ static int reason_of_lateness(const struct api_call *c)
     return api_host_is_down(c->host) ? c->host->last_error : -ETIMEDOUT;
 }
 
-/* Why a waiting call can't or needn't wait any longer; 0 it can. What was
- * tried already goes on by itself, its host down or not. */
+/* The errno with which a waiting call ends now; 0: it goes on waiting. A call
+ * that was tried before waits by itself, whether or not its host is down. */
 static int reason_to_end(struct api *a, struct api_call *c, int64_t now_ms)
 {
     if (c->cancelled || c->withdrawn || a->stopping)
@@ -76,8 +76,8 @@ static struct api_call *pump_take_ended(struct api *a, int64_t now_ms,
     return NULL;
 }
 
-/* Somebody waits for the API now: background stands back. A call that sits
- * out its own Retry-After doesn't count. */
+/* Whether a person waits for the API now, so that the background must wait. A
+ * call that waits for its own Retry-After doesn't count. */
 static bool foreground_is_busy(const struct api *a, int64_t now_ms)
 {
     const struct api_call *c;
@@ -111,8 +111,8 @@ static int64_t picture_when_ms(const struct api *a, const struct api_call *c,
                             c->deadline_ms, now_ms);
 }
 
-/* When a waiting call may go; CLOCK_NEVER_MS: something else must end first,
- * which runs the pump. */
+/* When a waiting call may be sent; CLOCK_NEVER_MS: something else must end
+ * first, which runs the pump. */
 static int64_t when_ms(struct api *a, const struct api_call *c, bool busy,
                        int64_t now_ms)
 {
@@ -135,7 +135,8 @@ static struct api_call *pump_choose(struct api *a, int64_t now_ms,
 {
     int64_t next_ms = CLOCK_NEVER_MS;
     bool busy = foreground_is_busy(a, now_ms);
-    bool full = false; /* smaller pictures don't pass a larger one for ever */
+    bool full =
+        false; /* or smaller pictures would overtake a larger one for ever */
     for (int lane = API_FOREGROUND; lane < API_LANE_COUNT; lane++) {
         struct api_call *c;
         TAILQ_FOREACH(c, &a->calls, link)
@@ -215,8 +216,8 @@ static int pump_submit(struct api *a, struct api_call *c, int64_t now_ms)
     return 0;
 }
 
-/* Sends what may go. Answers a call that couldn't be sent, for the caller to
- * fail without the lock, or NULL and when to look again. */
+/* Sends what may be sent. Returns a call that couldn't be sent, which the
+ * caller fails without the lock; or NULL and when to check again. */
 static struct api_call *send_ready(struct api *a, int *ret_error,
                                    int64_t *ret_next_ms)
 {
@@ -234,7 +235,7 @@ static struct api_call *send_ready(struct api *a, int *ret_error,
     return NULL;
 }
 
-/* Nothing is left, nor will be: whoever frees the api may go on. */
+/* Nothing is left and nothing will come: api_free may continue. */
 static void note_end(struct api *a)
 {
     guard_mutex(&a->lock);

@@ -55,7 +55,7 @@ verdict_of_transport(const struct http_response *response, enum api_kind kind)
     }
 }
 
-/* What isn't there: of the list itself nothing can be missing. */
+/* 404 and 410. The list itself can't be missing: there it is an error. */
 static int errno_of_absence(int status, enum api_kind kind)
 {
     if (kind == API_KIND_LIST)
@@ -109,7 +109,7 @@ struct api_verdict api_verdict_of(const struct http_response *response,
         return verdict_of_transport(response, kind);
     if (status == 200 && picture && is_html(response))
         return verdict_fail(
-            -EIO); /* some portal's page: it would be kept for good */
+            -EIO); /* a captive portal's page, which would be kept for good */
     if (status == 200 && kind != API_KIND_CHANGE)
         return (struct api_verdict){0};
     if (kind == API_KIND_CHANGE && status >= 200 && status < 300)
@@ -119,7 +119,7 @@ struct api_verdict api_verdict_of(const struct http_response *response,
         return verdict_of_refusal(status, kind);
     if (status < 400 && picture)
         return verdict_fail(
-            -EIO); /* a redirect to nowhere, part of a picture */
+            -EIO); /* a redirect without a target, a part of a picture */
     /* 5xx; a redirect or an odd 2xx is a captive portal's */
     return verdict_retry(-EIO, true);
 }

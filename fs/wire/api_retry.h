@@ -14,7 +14,7 @@ struct api_verdict {
     bool host_failed; /* counts against the host */
 };
 
-/* Which rules an answer goes by. */
+/* Which rules hold for an answer. */
 enum api_kind {
     API_KIND_LIST,
     API_KIND_LIST_BY_IDS, /* a 404 may mean that there is no such id */
@@ -22,7 +22,7 @@ enum api_kind {
     API_KIND_CHANGE,
 };
 
-/* Of an answer's outside. */
+/* By an answer's status and headers. */
 struct api_verdict api_verdict_of(const struct http_response *response,
                                   enum api_kind kind);
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * api_write.c - requests that change something. They are calls like all others;
- * here is what only they have: a body, more ways to be refused, and the
- * question whether one that failed was done all the same.
+ * api_write.c - requests that change something. They are calls like all
+ * others; only these have a body, further refusals, and the question whether a
+ * failed one was done all the same.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -133,7 +133,7 @@ int api_write(struct api *a, const struct api_writing *writing,
     return err;
 }
 
-/* What only the body of a refusal tells. */
+/* The errno that only the body of a refusal tells. */
 static int change_errno_of_code(const struct http_response *response)
 {
     char code[64] = "", message[8] = "";
@@ -164,7 +164,7 @@ static bool is_in_doubt(const struct http_response *response)
     }
 }
 
-/* A success says nothing, or says it in JSON; else it isn't the API's. */
+/* The body of a success is empty or JSON; anything else isn't the API's. */
 static bool is_foreign(const struct http_response *response)
 {
     const char *text = buf_str(response->body);
@@ -186,9 +186,9 @@ struct api_verdict api_change_verdict(struct api_call *c,
 {
     struct api_change *change = c->change;
     struct api_verdict verdict = api_verdict_of(response, API_KIND_CHANGE);
-    /* an absence is believed of the API alone: it means that it is deleted */
-    if (!change->elsewhere &&
-        (!verdict.err || verdict.err == -ENOENT) && is_foreign(response))
+    /* a 404 counts as deleted, so it must be the API's own */
+    if (!change->elsewhere && (!verdict.err || verdict.err == -ENOENT) &&
+        is_foreign(response))
         verdict = api_verdict_of_broken();
     if (verdict.err == -EINVAL && response->status == 400)
         verdict.err = change_errno_of_code(response);

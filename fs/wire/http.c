@@ -167,7 +167,7 @@ static void end_overdue(struct http *h, bool all)
     }
 }
 
-/* On to where a redirect leads; false: the answer is the last one. */
+/* Follows a redirect; false when the answer is the last one. */
 static bool http_follow(struct http *h, struct http_job *job)
 {
     CURL *easy = job->transfer.easy;
@@ -285,7 +285,7 @@ static void *http_run(void *ctx)
 
 static void init_curl(void)
 {
-    /* Never undone: another user of curl in this process may be left. */
+    /* Never undone: other code in this process may use curl. */
     (void)curl_global_init(CURL_GLOBAL_DEFAULT);
 }
 
@@ -381,7 +381,7 @@ static int http_enqueue(struct http *h, struct http_job *job,
     return 0;
 }
 
-/* A line break within one would make two, and the second anything. */
+/* A line break would make two headers of one, the second with any content. */
 static bool are_lines(const char *const *headers)
 {
     for (; headers && *headers; headers++)

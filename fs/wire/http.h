@@ -43,8 +43,8 @@ struct http_limits {
     int64_t idle_timeout_ms; /* under 1 byte a second for so long: -ETIMEDOUT */
 };
 
-/* Asked on the http thread before a body holds so many bytes in all, more than
- * the time before; ctx is that of `done`. A negative errno ends the request
+/* Called on the http thread before a body grows to `bytes` in all, each time
+ * more than before; ctx is that of `done`. A negative errno ends the request
  * with it. */
 typedef int http_room_fn(void *ctx, size_t bytes);
 
@@ -127,9 +127,9 @@ int http_submit(struct http *h, const struct http_request *request,
 /* A ticket that ended already is fine. */
 void http_cancel(struct http *h, uint64_t ticket);
 
-/* The one who needs time (there is one at most): fn is called on the http
- * thread as soon as may be after the time that he asked for, and answers when
- * it wants to be called next; CLOCK_NEVER_MS: not before http_call_by. */
+/* At most one user needs timed calls: fn is called on the http thread as soon
+ * as possible after the time it asked for, and returns when it wants to be
+ * called next; CLOCK_NEVER_MS: not before http_call_by. */
 typedef int64_t http_tick_fn(void *ctx);
 void http_attach(struct http *h, http_tick_fn *fn, void *ctx);
 /* Makes the next call earlier, if need be; 0: now. Any thread. */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * http_body.c - what a request sends. curl asks for the bytes on the http
- * thread; a file is read by pread, so that its descriptor's offset is nobody's
- * matter and one descriptor serves many ranges at once.
+ * thread. A file is read by pread, so its descriptor's offset doesn't matter
+ * and one descriptor serves many ranges at once.
  */
 #include <errno.h>
 #include <stdatomic.h>

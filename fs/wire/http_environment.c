@@ -36,7 +36,7 @@ static bool environment_copy(const char *value, char **ret_copy)
     return !value || *ret_copy;
 }
 
-/* What can't be found stays as it is: curl will name it. */
+/* A path that can't be resolved stays as it is: curl's error will name it. */
 static bool copy_path(const char *path, char **ret_copy)
 {
     *ret_copy = path ? realpath(path, NULL) : NULL;
@@ -78,7 +78,7 @@ void http_environment_done(struct http_environment *e)
     *e = (struct http_environment){0};
 }
 
-/* Who needs no proxy. */
+/* Hosts that need no proxy. */
 
 struct word {
     const char *text;

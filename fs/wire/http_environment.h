@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * http_environment.h - what the environment says of proxies and of whom to
- * trust, as curl's tool reads it, for the http module.
+ * http_environment.h - the proxies and certificates that the environment
+ * names, read as curl's tool reads them, for the http module.
  *
  * Proxies: http_proxy (lower case only: CGI lets a remote set the other),
  * https_proxy or HTTPS_PROXY, else all_proxy or ALL_PROXY. no_proxy or

@@ -126,7 +126,7 @@ static void take_field(struct http_headers *h, const char *name,
     if (is_name(name, name_len, "content-type")) {
         keep_text(h->content_type, sizeof(h->content_type), value, len);
     } else if (is_name(name, name_len, "etag")) {
-        /* a part of one would be another one */
+        /* a truncated one would be another value */
         if (len < sizeof(h->etag))
             keep_text(h->etag, sizeof(h->etag), value, len);
     } else if (is_name(name, name_len, "retry-after")) {

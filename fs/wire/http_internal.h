@@ -62,9 +62,9 @@ int transfer_attach(struct http_transfer *t, CURL *easy,
                     const struct http_limits *limits,
                     const struct http_environment *environment);
 
-/* After an answer: whether it was a redirect that the transfer now goes on to,
- * once its handle is added to the multi handle again. One that it may not, or
- * can't, follow makes the result an error. */
+/* After an answer: whether it was a redirect that the transfer now follows,
+ * once its handle is added to the multi handle again. A redirect that may not
+ * or can't be followed makes the result an error. */
 bool transfer_follow(struct http_transfer *t);
 
 /* What came of it; borrows from t, whose handle must still be there when

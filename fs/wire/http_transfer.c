@@ -64,7 +64,8 @@ int transfer_init(struct http_transfer *t, const struct http_request *request,
     for (const char *const *line = request->headers; line && *line; line++)
         if (add_header(t, *line))
             return -ENOMEM;
-    /* or a large body waits a second for a leave that few servers give */
+    /* without "Expect: 100-continue", since a large body would wait a second
+     * for a reply that few servers send */
     if (request->body && add_header(t, "Expect:"))
         return -ENOMEM;
     if (!request->accept)
@@ -91,8 +92,8 @@ static size_t transfer_larger(size_t a, size_t b)
     return a > b ? a : b;
 }
 
-/* So much that it needn't be asked for often: what was announced, or twice as
- * much as before. */
+/* How much room to ask for, so that it is asked for seldom: the announced
+ * length, or twice as much as before. */
 static int get_room(struct http_transfer *t, size_t need)
 {
     curl_off_t announced = 0;
@@ -134,7 +135,7 @@ static size_t on_header(char *line, size_t size, size_t count, void *ctx)
     return size * count;
 }
 
-/* Counts the bytes on the wire: a decoder may swallow many and yield none. */
+/* Counts the bytes as received: a decoder may take many and return none. */
 static int on_progress(void *ctx, curl_off_t total, curl_off_t now,
                        curl_off_t upload_total, curl_off_t upload_now)
 {
@@ -153,8 +154,8 @@ static bool is_https(const char *url)
     return strncasecmp(url, "https:", 6) == 0;
 }
 
-/* Behind a proxy the peer is the proxy, whom the user chose, and only the
- * proxy knows the address: all that can be judged is the URL's own text. */
+/* Behind a proxy the peer is the proxy, which the user chose, and only the
+ * proxy knows the address. So only the URL's own text can be checked. */
 static bool is_refused(const struct http_transfer *t,
                        const struct sockaddr *peer)
 {
@@ -183,8 +184,8 @@ static curl_socket_t on_open_socket(void *ctx, curlsocktype purpose,
                   address->protocol);
 }
 
-/* Once more before each request is sent: a connection that is used again was
- * not opened for this transfer, perhaps. */
+/* Checked again before each request is sent: a reused connection may not have
+ * been opened for this transfer. */
 static int on_before_request(void *ctx, char *peer_text, char *local_text,
                              int peer_port, int local_port)
 {
@@ -207,7 +208,7 @@ static int on_before_request(void *ctx, char *peer_text, char *local_text,
     return CURL_PREREQFUNC_ABORT;
 }
 
-/* The proxy, or none, is told outright, so that it is known. */
+/* Sets the proxy, or none, explicitly, so that we know which it is. */
 static bool set_target(struct http_transfer *t, CURL *easy)
 {
     const char *proxy = http_environment_proxy(t->environment, t->url);
@@ -243,14 +244,14 @@ static bool set_trust(const struct http_environment *e, CURL *easy)
 static bool set_connection(struct http_transfer *t, CURL *easy,
                            const struct http_limits *limits)
 {
-    /* Over TLS the handshake says whether one connection will do for all;
-     * without TLS others would wait for the first one's answer. */
+    /* Over TLS the handshake tells whether one connection can serve all;
+     * without TLS the others would wait for the first one's answer. */
     long wait_for_pipe = is_https(t->url) && !t->sending.once ? 1L : 0L;
     int64_t idle_ms =
         t->idle_timeout_ms ? t->idle_timeout_ms : limits->idle_timeout_ms;
 
-    /* QUICK_EXIT: or taking out a transfer whose name isn't resolved yet
-     * waits for the resolver, and everyone else with it. */
+    /* QUICK_EXIT: otherwise removing a transfer whose name isn't resolved yet
+     * waits for the resolver, and all transfers with it. */
     return curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L) ||
            curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L) ||
            curl_easy_setopt(easy, CURLOPT_HTTP_VERSION,
@@ -259,7 +260,8 @@ static bool set_connection(struct http_transfer *t, CURL *easy,
            curl_easy_setopt(easy, CURLOPT_SSLVERSION,
                             (long)CURL_SSLVERSION_TLSv1_2) ||
            curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L) ||
-           /* or a name that moved would lead to the old place for a minute */
+           /* otherwise a changed name would lead to the old address for a
+            * minute */
            curl_easy_setopt(easy, CURLOPT_DNS_CACHE_TIMEOUT, 0L) ||
            curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS,
                             (long)limits->connect_timeout_ms) ||
@@ -409,7 +411,7 @@ static void transfer_fill(struct http_transfer *t,
     };
 }
 
-/* Ours, where we ended it, or curl's. */
+/* Our error if we ended the transfer, else curl's. */
 static const char *words_of(const struct http_transfer *t, CURLcode code)
 {
     if (t->refused)
