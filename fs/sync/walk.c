@@ -275,10 +275,24 @@ static void walk_end(struct sync *s)
         poll_walked(s, total);
 }
 
+/* Where a verification saw the list end is where to look for the foot from now
+ * on: what was heard before may be wrong, and totals that aren't believed don't
+ * mend it. */
+static void walk_take_extent(struct walk *w, const struct extent *extent)
+{
+    if (extent->count < 0)
+        return;
+    w->extent.count = w->count = extent->count;
+    w->extent.total = w->distrust ? -1 : extent->total;
+    if (w->count > w->largest)
+        w->largest = w->count;
+}
+
 static void walk_on_verified(struct sync *s, int err,
                              const struct extent *extent)
 {
     struct walk *w = s->walk;
+    walk_take_extent(w, extent);
     if (!err && walk_is_whole(w)) {
         walk_note_unreadable(s, extent);
         s->account.extent = *extent;

@@ -189,6 +189,27 @@ static void an_account_may_shrink_while_it_is_walked(void **state)
                  (int)w->requests[API_CAUSE_VERIFY]);
 }
 
+/* Of what was read long ago, a few before each answer: the walk steps back. */
+static void wear_it_down(struct world *w)
+{
+    for (int i = 0; i < 8 && w->changes_left > 0 && w->answers++ > 15; i++) {
+        world_delete(w, w->count - 1 - w->changes_left % 100);
+        w->changes_left--;
+    }
+}
+
+static void where_a_walk_believes_no_total_it_finds_the_foot_again(void **state)
+{
+    struct world *w = &world;
+    world_fill(w, 2000);
+    w->before = wear_it_down;
+    w->changes_left = 200;
+    world_start(w);
+    assert_int_equal(world_ask(w, SYNC_COMPLETE, NULL), 0);
+    assert_int_equal(w->changes_left, 0);
+    world_check(w);
+}
+
 static void an_account_of_one_page_says_that_it_was_walked(void **state)
 {
     struct world *w = &world;
@@ -390,6 +411,7 @@ int main(void)
         world_test(an_account_may_be_emptied_while_it_is_walked),
         world_test(groups_of_one_second_are_walked_while_they_change),
         world_test(an_account_may_shrink_while_it_is_walked),
+        world_test(where_a_walk_believes_no_total_it_finds_the_foot_again),
         world_test(an_account_of_one_page_says_that_it_was_walked),
         world_test(a_kept_part_of_a_walk_is_judged),
         world_test(a_walk_holds_few_fat_pages),
