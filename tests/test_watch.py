@@ -79,8 +79,10 @@ def told(events):
 
 @pytest.fixture
 def watched(standin, mount):
+    """Who asks for a refresh waits for thousands of assets, with a sanitizer
+    beside other work longer than the default timeout."""
     server = standin(assets=120)
-    m = mount(server, refresh=600)
+    m = mount(server, refresh=600, timeout=600)
     m.wait_complete()
     return server, m
 
@@ -261,11 +263,9 @@ def test_another_mount_in_its_place_is_another(standin, tmp_path):
         assert watch.end() == (0, [], "")
 
 
-def test_a_slow_reader_is_told_what_it_lost(standin, mount):
+def test_a_slow_reader_is_told_what_it_lost(watched):
     """Past 32 MB of events the oldest go; nobody waits for who reads slowly."""
-    server = standin(assets=120)
-    m = mount(server, refresh=600, timeout=600)  # a sanitizer takes its time
-    m.wait_complete()
+    server, m = watched
     watch = Watch(m, "--since", beginning(m))
     name = "x" * 1400
     count = 24000
