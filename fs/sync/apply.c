@@ -17,9 +17,9 @@
  *     moment. It is removed, unless it was added from an answer that may be
  *     of a later moment (tombstones.c; where that is forgotten, nothing is
  *     removed).
- *  5. Nor does an answer that may cross others bring back what one of them,
- *     that may be of a later moment, has shown to be gone: an id that went
- *     never comes again.
+ *  5. Nor does any answer bring back what one that may be of a later moment
+ *     has shown to be gone: an id that went never comes again. Several are
+ *     always under way at once, and they cross.
  *  6. Assets of the answer's first and last second prove nothing about others
  *     of that second: only an answer about their own ids does.
  *
@@ -167,15 +167,12 @@ static int apply_forget_unnamed(struct sync *s, const char *id)
 }
 
 int apply_asset(struct sync *s, const struct asset *a, bool named,
-                bool crossing, const struct api_answer *answer,
+                const struct api_answer *answer,
                 struct apply_outcome *ret_outcome)
 {
     struct apply_outcome *out = ret_outcome;
     *out = (struct apply_outcome){0};
-    if ((out->gone = tombstones_has_deleted(s, a->id, answer->asked_ms)))
-        return 0;
-    if (crossing && s->complete &&
-        (out->gone = tombstones_has(s, a->id, answer->asked_ms)))
+    if ((out->gone = tombstones_has(s, a->id, answer->asked_ms)))
         return 0;
     int err =
         named && s->commits.has_unnamed ? apply_forget_unnamed(s, a->id) : 0;
@@ -195,8 +192,8 @@ static int apply_put_all(struct sync *s, const struct apply_options *options,
 {
     for (size_t i = page->count; i-- > 0;) {
         struct apply_outcome out;
-        int err = apply_asset(s, &page->assets[i], options->named,
-                              options->crossing, answer, &out);
+        int err =
+            apply_asset(s, &page->assets[i], options->named, answer, &out);
         if (err)
             return err;
         result->added += out.added;
@@ -291,7 +288,7 @@ int apply_ids(struct sync *s, const struct catalogue_slot *slots, size_t count,
         return err;
     for (size_t i = page->count; !err && i-- > 0;) {
         struct apply_outcome out;
-        err = apply_asset(s, &page->assets[i], false, false, answer, &out);
+        err = apply_asset(s, &page->assets[i], false, answer, &out);
     }
     if (!err && whole)
         err =

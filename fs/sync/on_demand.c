@@ -171,8 +171,8 @@ static int on_demand_put_page(struct sync *s, struct on_demand *n,
 {
     for (size_t i = page->count; i-- > 0;) {
         struct apply_outcome out;
-        int err = apply_asset(s, &page->assets[i], !n->by_ids, true, &n->answer,
-                              &out);
+        int err =
+            apply_asset(s, &page->assets[i], !n->by_ids, &n->answer, &out);
         if (err)
             return err;
         if (n->by_ids && !out.gone)

@@ -167,7 +167,7 @@ static int question_remove_gone(struct sync *s, const char *id)
     bool removed = !err;
     err = sync_end(s, err == -ENOENT ? 0 : err);
     if (!err)
-        tombstones_note_deleted(s, id, clock_mono_ms());
+        tombstones_note_removed(s, id, clock_mono_ms());
     s->account.changes += !err && removed;
     return err;
 }

@@ -154,7 +154,7 @@ static int renewal_commit(struct sync *s, struct page *page,
     for (size_t i = page->count; !err && i-- > 0;) {
         struct apply_outcome out;
         renew_keep_created(s, &page->assets[i]);
-        err = apply_asset(s, &page->assets[i], false, true, answer, &out);
+        err = apply_asset(s, &page->assets[i], false, answer, &out);
     }
     return sync_end(s, err);
 }

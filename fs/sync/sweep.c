@@ -43,10 +43,8 @@ static int sweep_note_round(struct sync *s)
 static void sweep_on_page(struct sync *s, void *ctx, int err, struct page *page,
                           const struct api_answer *answer)
 {
-    const struct apply_options options = {.page = s->sweep.page,
-                                          .page_limit = API_PAGE_LIMIT,
-                                          .named = true,
-                                          .crossing = true};
+    const struct apply_options options = {
+        .page = s->sweep.page, .page_limit = API_PAGE_LIMIT, .named = true};
     struct apply_result result;
     s->sweep.under_way = false;
     if (!err && s->walk)

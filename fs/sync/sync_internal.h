@@ -108,8 +108,7 @@ struct tombstones {
     struct {
         uint64_t id_hash;
         int64_t seen_ms;
-        bool deleted; /* by us: every part's answers may cross that */
-    } removed[1024];  /* a ring; what it forgets a poll finds once more */
+    } removed[1024]; /* a ring; what it forgets a poll finds once more */
     size_t next_removed;
     int64_t last_removed_ms;
 };
@@ -120,9 +119,6 @@ void tombstones_note_removed(struct sync *s, const char *id, int64_t seen_ms);
 /* Whether an answer that was asked for then may be older than the row. */
 bool tombstones_row_may_be_newer(const struct sync *s, int64_t row,
                                  int64_t asked_ms);
-void tombstones_note_deleted(struct sync *s, const char *id, int64_t seen_ms);
-bool tombstones_has_deleted(const struct sync *s, const char *id,
-                            int64_t asked_ms);
 /* Whether it may be older than what showed that this id is gone. */
 bool tombstones_has(const struct sync *s, const char *id, int64_t asked_ms);
 
@@ -136,10 +132,9 @@ struct boundary {
 struct apply_options {
     int64_t page; /* number and limit as asked */
     int page_limit;
-    bool named;    /* new assets may be given their folder name */
-    bool crossing; /* another part's answers may come between asking and this */
-    bool last;     /* the page after it was seen empty: the list ends here */
-    bool step;     /* one of many; it needn't be committed at once */
+    bool named; /* new assets may be given their folder name */
+    bool last;  /* the page after it was seen empty: the list ends here */
+    bool step;  /* one of many; it needn't be committed at once */
 };
 
 struct apply_result {
@@ -172,7 +167,7 @@ struct apply_outcome {
     int64_t row;
 };
 int apply_asset(struct sync *s, const struct asset *a, bool named,
-                bool crossing, const struct api_answer *answer,
+                const struct api_answer *answer,
                 struct apply_outcome *ret_outcome);
 
 /* Commits what an answer shows: its assets put, oldest first, and what it

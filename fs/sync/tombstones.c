@@ -33,30 +33,17 @@ static uint64_t tombstone_hash(const char *id)
     return hash_bytes(id, strlen(id), 0);
 }
 
-static void tombstone_note_removal(struct sync *s, const char *id,
-                                   int64_t seen_ms, bool deleted)
+void tombstones_note_removed(struct sync *s, const char *id, int64_t seen_ms)
 {
     struct tombstones *r = &s->tombstones;
     size_t at = r->next_removed++ % array_count(r->removed);
     r->removed[at].id_hash = tombstone_hash(id);
     r->removed[at].seen_ms = seen_ms;
-    r->removed[at].deleted = deleted;
     if (seen_ms > r->last_removed_ms)
         r->last_removed_ms = seen_ms;
 }
 
-void tombstones_note_removed(struct sync *s, const char *id, int64_t seen_ms)
-{
-    tombstone_note_removal(s, id, seen_ms, false);
-}
-
-void tombstones_note_deleted(struct sync *s, const char *id, int64_t seen_ms)
-{
-    tombstone_note_removal(s, id, seen_ms, true);
-}
-
-static bool tombstone_is_among(const struct sync *s, const char *id,
-                               int64_t asked_ms, bool deleted)
+bool tombstones_has(const struct sync *s, const char *id, int64_t asked_ms)
 {
     const struct tombstones *r = &s->tombstones;
     if (asked_ms > r->last_removed_ms || !r->next_removed)
@@ -64,19 +51,7 @@ static bool tombstone_is_among(const struct sync *s, const char *id,
     uint64_t id_hash = tombstone_hash(id);
     for (size_t i = 0; i < array_count(r->removed); i++)
         if (r->removed[i].id_hash == id_hash &&
-            r->removed[i].seen_ms >= asked_ms &&
-            (r->removed[i].deleted || !deleted))
+            r->removed[i].seen_ms >= asked_ms)
             return true;
     return false;
-}
-
-bool tombstones_has(const struct sync *s, const char *id, int64_t asked_ms)
-{
-    return tombstone_is_among(s, id, asked_ms, false);
-}
-
-bool tombstones_has_deleted(const struct sync *s, const char *id,
-                            int64_t asked_ms)
-{
-    return tombstone_is_among(s, id, asked_ms, true);
 }

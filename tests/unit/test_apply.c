@@ -15,7 +15,6 @@ struct told {
     int64_t asked_ms, answered_ms;
     int64_t total, total_pages; /* 0: as the account has it */
     bool turned;
-    bool crossing;
     bool last; /* the page after it was seen empty */
 };
 
@@ -25,11 +24,8 @@ static struct apply_result apply(struct world *w, struct told a)
     struct page page;
     struct apply_result result;
     const struct question q = {.page = a.page, .limit = a.limit};
-    const struct apply_options options = {.page = a.page,
-                                          .page_limit = a.limit,
-                                          .named = true,
-                                          .crossing = a.crossing,
-                                          .last = a.last};
+    const struct apply_options options = {
+        .page = a.page, .page_limit = a.limit, .named = true, .last = a.last};
     const struct api_answer answer = {a.asked_ms, a.answered_ms, WORLD_NOW};
     world_answer(w, &q, &page);
     if (a.total)
@@ -154,8 +150,6 @@ static void an_older_answer_brings_nothing_back(void **state)
     world_insert(w, 75, gone.created_s, NULL); /* as the list was before */
     w->things[75] = gone;
     old.answered_ms = newer.answered_ms + 1;
-    old.crossing = true;
-    w->sync->complete = true;
     assert_int_equal(apply(w, old).added, 0);
     assert_false(world_knows(w, gone.number));
     assert_int_equal(apply(w, later(2, 50)).added, 1); /* it was no deletion */
