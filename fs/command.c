@@ -11,6 +11,7 @@
 #include "command_ask.h"
 #include "deleted_command.h"
 #include "tag_command.h"
+#include "watch_command.h"
 
 struct verb {
     const char *name;
@@ -28,6 +29,7 @@ static const struct verb verbs[] = {
     {"forget", COMMAND_FORGET, 1, "forget DIRECTORY NAME", NULL},
     {.name = "tag", .run = tag_command_run},
     {.name = "deleted", .run = deleted_command_run},
+    {.name = "watch", .run = watch_command_run},
 };
 
 static const struct verb *find_verb(const char *word)

@@ -31,7 +31,8 @@ static void config_fail(struct reading *r, int err)
     r->err_line = r->line;
 }
 
-/* inih's reader, like fgets. No line after an error is handed over. */
+/* inih's reader, like fgets. No line after an error of ours is handed over;
+ * inih goes on behind a line that is none. */
 static char *config_next_line(char *bytes, int size, void *stream)
 {
     struct reading *r = stream;
@@ -90,6 +91,10 @@ int config_read(const char *path, config_entry_fn *fn, void *ctx, int *ret_line)
     struct reading r = {.file = file, .fn = fn, .ctx = ctx};
     int malformed = ini_parse_stream(config_next_line, &r, config_on_entry, &r);
     (void)fclose(file);
-    *ret_line = r.err ? r.err_line : malformed > 0 ? malformed : 0;
-    return r.err ? r.err : malformed > 0 ? -EBADMSG : malformed ? -ENOMEM : 0;
+    if (malformed > 0 && (!r.err || malformed < r.err_line)) {
+        *ret_line = malformed;
+        return -EBADMSG;
+    }
+    *ret_line = r.err_line;
+    return r.err || malformed >= 0 ? r.err : -ENOMEM;
 }

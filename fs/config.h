@@ -20,10 +20,10 @@
 typedef int config_entry_fn(void *ctx, const char *section, const char *name,
                             const char *value);
 
-/* 0; what fn said, with the line of its entry; -EBADMSG for a line that is no
- * entry or too long, with that line; -EPERM for a file that others than its
- * owner, root or us, may write; -ENOENT and other errnos of open(2) and
- * read(2), with line 0. */
+/* The first fault in the file: what fn said, with the line of its entry;
+ * -EBADMSG for a line that is no entry or too long, with that line; -EPERM for
+ * a file that others than its owner, root or us, may write; -ENOENT and other
+ * errnos of open(2) and read(2), with line 0. Or 0. */
 int config_read(const char *path, config_entry_fn *fn, void *ctx,
                 int *ret_line);
 

@@ -24,7 +24,8 @@ enum exit_status explain_base_url(const struct options *o, struct buf *error)
 /* Whether the last part of a base URL is a version: "v1.3". */
 static bool has_version(const char *base_url)
 {
-    const char *slash = strrchr(base_url, '/');
+    const char *host = strstr(base_url, "://");
+    const char *slash = strrchr(host ? host + 3 : base_url, '/');
     return slash && slash[1] == 'v' && slash[2] >= '0' && slash[2] <= '9';
 }
 

@@ -185,7 +185,56 @@ static void explain_copy(const struct note *n, pid_t daemon, struct buf *line)
         (void)buf_appendf(line, ", or `kill %ld`", (long)daemon);
 }
 
-void holder_explain(const char *directory, struct buf *line)
+/* As a shell takes it; control characters, which no line may have, as '?'. */
+static void append_word(const char *text, struct buf *line)
+{
+    bool plain = *text && !text[strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                                             "abcdefghijklmnopqrstuvwxyz"
+                                             "0123456789/._-+,:@%=")];
+    if (plain) {
+        (void)buf_append_str(line, text);
+        return;
+    }
+    (void)buf_append_char(line, '\'');
+    for (const char *c = text; *c; c++) {
+        if (*c == '\'')
+            (void)buf_append_str(line, "'\\''");
+        else
+            (void)buf_append(line, (unsigned char)*c < ' ' ? "?" : c, 1);
+    }
+    (void)buf_append_char(line, '\'');
+}
+
+static void append_commands(const char *there, const char *here,
+                            const char *directory, struct buf *line)
+{
+    cleanup(free_ptr) char *other = NULL;
+    const char *slash = strrchr(directory, '/');
+    int len = slash ? (int)(slash - directory) : 0;
+    (void)buf_append_str(line, ". To have that tree here, too: `rmdir ");
+    append_word(here, line);
+    (void)buf_append_str(line, " && ln -s ");
+    append_word(there, line);
+    (void)buf_append_char(line, ' ');
+    append_word(here, line);
+    (void)buf_append_str(line, "`, or as root `mount --bind ");
+    append_word(there, line);
+    (void)buf_append_char(line, ' ');
+    append_word(here, line);
+    (void)buf_append_str(line, "`; to read the account a second time: `-o "
+                               "cache_dir=");
+    if (asprintf(&other, "%.*s-2", len, directory) < 0)
+        other = NULL;
+    append_word(other ? other : "DIR", line);
+    (void)buf_append_char(line, '`');
+}
+
+static const char why_one[] =
+    "; it alone can read and write that, for the index of what it wrote last "
+    "is in its memory";
+
+void holder_explain(const char *directory, const char *mountpoint,
+                    struct buf *line)
 {
     struct note noted, seen;
     pid_t daemon = catalogue_holder(directory);
@@ -193,14 +242,14 @@ void holder_explain(const char *directory, struct buf *line)
     (void)buf_append_str(line, "another twelvefs");
     if (daemon)
         (void)buf_appendf(line, " (pid %ld)", (long)daemon);
-    (void)buf_appendf(line, " uses the cache %s", directory);
+    (void)buf_appendf(line, " uses this account's cache, %s", directory);
     if (known && !find_mount("self", noted.device, NULL, &seen)) {
         explain_copy(&noted, daemon, line);
         return;
     }
     if (known)
-        (void)buf_appendf(line, ", mounted on %s; bind-mount that", seen.path);
-    else
-        (void)buf_append_str(line, "; bind-mount its directory");
-    (void)buf_append_str(line, ", or use another -o cache_dir=");
+        (void)buf_appendf(line, ", mounted on %s", seen.path);
+    (void)buf_append_str(line, why_one);
+    append_commands(known ? seen.path : "ITS_MOUNT", mountpoint, directory,
+                    line);
 }

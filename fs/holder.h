@@ -18,7 +18,9 @@ void holder_note(const char *directory, const char *mountpoint);
 /* Before the cache is given up. */
 void holder_forget(const char *directory);
 
-/* The line for whoever may not use it. Appends. */
-void holder_explain(const char *directory, struct buf *line);
+/* The line for whoever may not use it, and wanted to mount there: who has it,
+ * why there can't be two, and the commands that do instead. Appends. */
+void holder_explain(const char *directory, const char *mountpoint,
+                    struct buf *line);
 
 #endif

@@ -37,7 +37,7 @@ static void run_done(struct run *r)
 
 /* The command gets no blocked or ignored signal of ours: it should end as it
  * would anywhere else. */
-static int spawn(const char *command, int out_fd, pid_t *ret_pid)
+static int key_command_spawn(const char *command, int out_fd, pid_t *ret_pid)
 {
     char *const argv[] = {(char *)"sh", (char *)"-c", (char *)command, NULL};
     posix_spawn_file_actions_t files;
@@ -74,7 +74,7 @@ static int key_command_start(struct run *r, const char *command)
     r->out_fd = ends[0];
     int err = fcntl(r->out_fd, F_SETFL, O_NONBLOCK) < 0 ? -errno : 0;
     if (!err)
-        err = spawn(command, ends[1], &r->pid);
+        err = key_command_spawn(command, ends[1], &r->pid);
     (void)close(ends[1]);
     if (err)
         return err;
@@ -92,7 +92,7 @@ static void take_output(struct run *r)
 }
 
 /* Until it has ended and what it printed was read, or there was too much. */
-static int await(struct run *r)
+static int key_command_await(struct run *r)
 {
     while (r->len < r->size) {
         struct pollfd fds[] = {
@@ -119,7 +119,7 @@ static int await(struct run *r)
 }
 
 /* How it ended, with a hand where it didn't by itself. */
-static int end(const struct run *r)
+static int key_command_end(const struct run *r)
 {
     int status = 0;
     struct pollfd ended = {.fd = r->pid_fd, .events = POLLIN};
@@ -146,8 +146,8 @@ int key_command_run(const char *command, int64_t deadline_ms, char *bytes,
     };
     int err = key_command_start(&r, command);
     if (!err)
-        err = await(&r);
-    int status = r.pid > 0 ? end(&r) : 0;
+        err = key_command_await(&r);
+    int status = r.pid > 0 ? key_command_end(&r) : 0;
     if (err)
         return err;
     *ret_len = r.len;

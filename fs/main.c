@@ -5,7 +5,7 @@
  * The fork comes before any thread or database exists; the parent waits on a
  * pipe for one byte of exit status and a line of text, and hands signals on.
  * In the daemon one thread takes them: TERM and INT unmount, or end the start;
- * HUP reads the key anew.
+ * HUP reads the key again.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -49,8 +49,8 @@
 #define SANITIZED 0
 #endif
 
-static enum exit_status complain(enum exit_status status,
-                                 const struct buf *line)
+static enum exit_status main_complain(enum exit_status status,
+                                      const struct buf *line)
 {
     if (status != EXIT_MOUNTED)
         (void)fprintf(stderr, "twelvefs: %s\n", buf_str(line));
@@ -187,7 +187,7 @@ static void describe_mount(struct service *service, struct buf *line)
     struct service_progress p;
     bool reading = service_progress(service, &p);
     (void)buf_append_str(line, reading ? "mounted; reading " : "mounted; ");
-    (void)progress_append_count(line, p.total >= 0 ? p.total : p.read);
+    (void)buf_append_count(line, p.total >= 0 ? p.total : p.read);
     (void)buf_append_str(line,
                          p.total < 0 && reading ? " assets so far" : " assets");
 }
@@ -219,10 +219,15 @@ static void tell_manager_ready(struct service *service, const char *line)
     service_when_complete(service, tell_manager_complete, service);
 }
 
-/* Until it is unmounted. The parent is told no more after this. */
-static enum exit_status stay(const struct options *o, struct service *service,
-                             int *parent_fd, struct buf *line)
+/* Until it is unmounted. The parent is told no more after this. A session of
+ * its own begins only with the mount: an automount point lets in nobody but the
+ * process group that the mount was asked of (autofs(5)). */
+static enum exit_status main_stay(const struct options *o,
+                                  struct service *service, int *parent_fd,
+                                  struct buf *line)
 {
+    if (*parent_fd != NO_PARENT)
+        (void)setsid();
     if (*parent_fd == NO_PARENT) {
         tell_manager_ready(service, buf_str(line));
     } else if (tell_parent(*parent_fd, EXIT_MOUNTED, line)) {
@@ -267,7 +272,7 @@ static enum exit_status main_run(const struct options *o,
         status = wait_for_all(signals->service, o, line);
     if (status == EXIT_MOUNTED) {
         describe_mount(signals->service, line);
-        status = stay(o, signals->service, parent_fd, line);
+        status = main_stay(o, signals->service, parent_fd, line);
     }
     signals->done = true;
     /* It waits for it: it is blocked everywhere. */
@@ -292,7 +297,7 @@ static enum exit_status main_serve(const struct options *o, char *key,
         status = main_run(o, &signals, &parent_fd, &line);
     service_free(signals.service);
     if (parent_fd == NO_PARENT)
-        return complain(status, &line);
+        return main_complain(status, &line);
     if (status != EXIT_MOUNTED)
         (void)tell_parent(parent_fd, status, &line);
     return status;
@@ -323,7 +328,7 @@ static enum exit_status await_child(int pipe_fd, int signal_fd, pid_t child)
         int status;
         (void)waitpid(child, &status, 0);
         (void)buf_append_str(&line, "the daemon ended before it was ready");
-        return complain(EXIT_INTERNAL, &line);
+        return main_complain(EXIT_INTERNAL, &line);
     }
     char text[512];
     ssize_t got;
@@ -332,7 +337,7 @@ static enum exit_status await_child(int pipe_fd, int signal_fd, pid_t child)
             break;
     if (byte == EXIT_MOUNTED && isatty(STDERR_FILENO))
         (void)fprintf(stderr, "twelvefs: %s\n", buf_str(&line));
-    return complain((enum exit_status)byte, &line);
+    return main_complain((enum exit_status)byte, &line);
 }
 
 static enum exit_status serve_in_background(const struct options *o, char *key)
@@ -345,13 +350,12 @@ static enum exit_status serve_in_background(const struct options *o, char *key)
     if (signal_fd < 0 || pipe2(ends, O_CLOEXEC) < 0) {
         options_wipe_key(key);
         (void)buf_appendf(&line, "cannot create a pipe: %s", strerror(errno));
-        return complain(EXIT_INTERNAL, &line);
+        return main_complain(EXIT_INTERNAL, &line);
     }
     pid_t child = fork();
     if (child == 0) {
         (void)close(ends[0]);
         close_fd(&signal_fd);
-        (void)setsid();
         return main_serve(o, key, ends[1]);
     }
     (void)close(ends[1]);
@@ -359,7 +363,7 @@ static enum exit_status serve_in_background(const struct options *o, char *key)
     if (child < 0) {
         (void)buf_appendf(&line, "cannot fork: %s", strerror(errno));
         (void)close(ends[0]);
-        return complain(EXIT_INTERNAL, &line);
+        return main_complain(EXIT_INTERNAL, &line);
     }
     enum exit_status status = await_child(ends[0], signal_fd, child);
     (void)close(ends[0]);
@@ -377,8 +381,8 @@ static enum exit_status open_log(const struct options *o, struct buf *error)
 }
 
 /* What can be known to be wrong before the fork. */
-static enum exit_status prepare(struct options *o, char **ret_key,
-                                struct buf *error)
+static enum exit_status main_prepare(struct options *o, char **ret_key,
+                                     struct buf *error)
 {
     enum exit_status status = options_read_key(o, ret_key, error);
     if (status == EXIT_MOUNTED && mountpoint_resolve(&o->mountpoint)) {
@@ -408,12 +412,12 @@ int main(int argc, char **argv)
     (void)umask(077);
 
     if (command_is(argc, argv))
-        return complain(command_run(argc, argv, &error), &error);
+        return main_complain(command_run(argc, argv, &error), &error);
     if (argc > 1 && strcmp(argv[1], "login") == 0)
-        return complain(login_run(argc - 1, argv + 1, &error), &error);
+        return main_complain(login_run(argc - 1, argv + 1, &error), &error);
     enum exit_status status = options_parse(argc, argv, &options, &error);
     if (status != EXIT_MOUNTED)
-        return complain(status, &error);
+        return main_complain(status, &error);
     if (options.help || options.version) {
         if (options.help)
             (void)fputs(options_help, stdout);
@@ -422,12 +426,12 @@ int main(int argc, char **argv)
         return EXIT_MOUNTED;
     }
     if (options.remount)
-        return complain(mountpoint_remount(&options, &error), &error);
+        return main_complain(mountpoint_remount(&options, &error), &error);
     char *key = NULL;
-    status = prepare(&options, &key, &error);
+    status = main_prepare(&options, &key, &error);
     if (status != EXIT_MOUNTED || options.fake) {
         options_wipe_key(key);
-        return complain(status, &error);
+        return main_complain(status, &error);
     }
     status = options.foreground ? main_serve(&options, key, NO_PARENT)
                                 : serve_in_background(&options, key);

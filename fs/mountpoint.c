@@ -64,20 +64,32 @@ int mountpoint_resolve(char **path)
     return 0;
 }
 
-/* Whether the last mount on path is one of ours. */
-static bool is_twelvefs(const char *path)
+/* Whether the last mount on path is of this type. Nothing asks the mount. */
+static bool mountpoint_is_of_type(const char *path, const char *type)
 {
     FILE *mounts = setmntent("/proc/self/mounts", "re");
     if (!mounts)
         return false;
-    bool ours = false;
+    bool is_of_type = false;
     char line[8192];
     struct mntent entry;
     while (getmntent_r(mounts, &entry, line, sizeof(line)))
         if (strcmp(entry.mnt_dir, path) == 0)
-            ours = strcmp(entry.mnt_type, "fuse.twelvefs") == 0;
+            is_of_type = strcmp(entry.mnt_type, type) == 0;
     (void)endmntent(mounts);
-    return ours;
+    return is_of_type;
+}
+
+static bool is_twelvefs(const char *path)
+{
+    return mountpoint_is_of_type(path, "fuse.twelvefs");
+}
+
+/* An automount point, of which we are to be the mount: whoever opens it, or
+ * asks its file system, waits for us. stat and mount are no such look. */
+static bool is_automount(const char *path)
+{
+    return mountpoint_is_of_type(path, "autofs");
 }
 
 int mountpoint_take_away(const char *path)
@@ -123,7 +135,8 @@ enum exit_status mountpoint_check(const char *path, struct buf *error)
     struct stat st;
     if (mountpoint_is_descriptor(path))
         return EXIT_MOUNTED;
-    if (is_dead(path)) {
+    bool automount = is_automount(path);
+    if (!automount && is_dead(path)) {
         if (!is_twelvefs(path))
             return mountpoint_refuse(
                 error, path,
@@ -144,7 +157,7 @@ enum exit_status mountpoint_check(const char *path, struct buf *error)
     if (is_twelvefs(path))
         return mountpoint_refuse(error, path,
                                  "a twelvefs is mounted there already");
-    return check_empty(path, error);
+    return automount ? EXIT_MOUNTED : check_empty(path, error);
 }
 
 /* Of what is below an empty directory nothing is there yet. */

@@ -31,11 +31,14 @@ const char options_help[] =
     "       twelvefs refresh MOUNT\n"
     "       twelvefs save DIRECTORY NAME QUERY\n"
     "       twelvefs forget DIRECTORY NAME\n"
+    "       twelvefs tag FOLDER... KEY=VALUE... KEY-...\n"
+    "       twelvefs deleted [--json] MOUNT\n"
+    "       twelvefs watch [--since TIME] MOUNT\n"
     "       twelvefs login [NAME]\n"
     "Mounts a TwelveLabs account as a directory. SOURCE is NAME: for the\n"
     "account NAME of the configuration file, or any text to show in mounts.\n"
-    "The others show how a mount is, have it look for what is new, and save\n"
-    "queries under names in it.\n"
+    "The others show how a mount is, have it look for what is new, save\n"
+    "queries under names in it, tag assets, and tell what happens to them.\n"
     "\n"
     "  -f              stay in the foreground\n"
     "  -d              stay in the foreground and log every request\n"
@@ -97,7 +100,7 @@ void options_done(struct options *o)
     *o = (struct options){0};
 }
 
-static enum exit_status usage(struct buf *error, const char *line)
+static enum exit_status options_usage(struct buf *error, const char *line)
 {
     (void)buf_append_str(error, line);
     return EXIT_USAGE;
@@ -105,7 +108,7 @@ static enum exit_status usage(struct buf *error, const char *line)
 
 /* The words of -o. */
 
-/* With its commas escaped again, for libfuse takes the list apart anew. */
+/* With its commas escaped again, for libfuse splits the list once more. */
 static int keep_fuse_option(struct options *o, const char *option)
 {
     cleanup(buf_done) struct buf joined = {.max = 2UL * WORDS_MAX};
@@ -205,7 +208,7 @@ static enum exit_status take_options(struct options *o, const char *list,
         if (status != EXIT_MOUNTED)
             return status;
     }
-    return unknown.len && !o->sloppy ? usage(error, buf_str(&unknown))
+    return unknown.len && !o->sloppy ? options_usage(error, buf_str(&unknown))
                                      : EXIT_MOUNTED;
 }
 
@@ -250,8 +253,9 @@ static enum exit_status set_defaults(struct options *o, struct buf *error)
     if (!err)
         err = options_config_directory(&o->config_dir);
     if (err == -ENOENT)
-        return usage(error, "neither HOME nor XDG_CONFIG_HOME is set, and you "
-                            "are not in the user database");
+        return options_usage(error,
+                             "neither HOME nor XDG_CONFIG_HOME is set, and you "
+                             "are not in the user database");
     return err || !o->base_url || !o->source || !o->account
                ? options_out_of_memory(error)
                : EXIT_MOUNTED;
@@ -355,12 +359,12 @@ static enum exit_status
 take_operands(struct options *o, const struct arguments *a, struct buf *error)
 {
     if (a->count < 1)
-        return usage(error, "no mount point given; see --help");
+        return options_usage(error, "no mount point given; see --help");
     if (a->count > 2)
-        return usage(error, "too many arguments; see --help");
+        return options_usage(error, "too many arguments; see --help");
     const char *point = a->operands[a->count - 1];
     if (!*point)
-        return usage(error, "the mount point's name is empty");
+        return options_usage(error, "the mount point's name is empty");
     enum exit_status status =
         a->count == 2 ? take_source(o, a->operands[0], error) : EXIT_MOUNTED;
     if (status == EXIT_MOUNTED &&
@@ -417,9 +421,9 @@ static enum exit_status read_arguments(struct options *o, int argc, char **argv,
         if (c == '?')
             return unknown_option(argv, error);
         if (c == ':')
-            return usage(error, "option -o needs a value; see --help");
+            return options_usage(error, "option -o needs a value; see --help");
         if (c == 'o' && add_words(a, optarg))
-            return usage(error, "-o: too many options");
+            return options_usage(error, "-o: too many options");
         take_letter(o, c, &debug);
     }
     if (debug && add_words(a, "log_level=debug"))
@@ -453,7 +457,8 @@ enum exit_status options_parse(int argc, char **argv, struct options *ret,
             status = take_options(&o, buf_str(&a.words), error);
         if (status == EXIT_MOUNTED && o.deletion != DELETION_REFUSED &&
             !o.read_write)
-            status = usage(error, "delete=: nothing can be deleted without rw");
+            status = options_usage(
+                error, "delete=: nothing can be deleted without rw");
         if (status == EXIT_MOUNTED)
             options_settle(&o);
     }

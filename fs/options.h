@@ -32,7 +32,8 @@ enum exit_status {
     EXIT_NETWORK = 5,     /* the API can't be reached or answers nonsense */
     EXIT_MOUNT_POINT = 6, /* not an empty directory, not permitted */
     EXIT_CACHE = 7,       /* in use by another daemon, or no place for one */
-    EXIT_STOPPED = 8      /* by a signal, before the mount was usable */
+    EXIT_STOPPED = 8,     /* by a signal, before the mount was usable */
+    EXIT_TOO_OLD = 9      /* what is asked for goes back further than the log */
 };
 
 /* Where a key is read from: one of them, or both NULL. */
@@ -123,6 +124,10 @@ int options_key_path(const struct options *o, char **ret_path);
 /* This account's cache directory: cache_dir/<hash of key and base URL>. */
 int options_account_directory(const struct options *o, const char *key,
                               char **ret_directory);
+
+/* "90", "90s", "5m", "1.5h", "1d", as options have it. 0, -EINVAL, -ERANGE
+ * past 30 days. */
+int options_duration(const char *text, int64_t *ret_ms);
 
 /* EXIT_INTERNAL and a line. */
 enum exit_status options_out_of_memory(struct buf *error);

@@ -79,13 +79,13 @@ static enum exit_status explain_config(const struct section *s,
     (void)buf_append_str(error, path);
     if (line)
         (void)buf_appendf(error, ":%d", line);
-    if (s->status != EXIT_MOUNTED)
-        (void)buf_appendf(error, ": %s", buf_str(s->error));
-    else if (err == -EBADMSG)
+    if (err == -EBADMSG) /* maybe with a wrong entry behind it */
         (void)buf_appendf(error,
                           ": neither 'name = value' nor a [section], or over "
                           "%d bytes long",
                           CONFIG_LINE_MAX);
+    else if (s->status != EXIT_MOUNTED)
+        (void)buf_appendf(error, ": %s", buf_str(s->error));
     else if (err == -EPERM)
         (void)buf_append_str(error, ": others than you could have written it; "
                                     "chown and chmod 600 it");

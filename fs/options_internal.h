@@ -22,10 +22,6 @@ enum exit_status options_set(struct options *o, const char *name,
                              const char *value, const char *base,
                              const char **ret_name, struct buf *error);
 
-/* Our own options' names, with '=' where they take a value; NULL past the
- * end. */
-const char *options_own_name(size_t i);
-
 /* "unknown option 'refesh' (did you mean refresh=?)". Appends. */
 void options_append_unknown(const char *word, bool mount_words,
                             struct buf *error);

@@ -67,6 +67,11 @@ static int option_parse_duration(const char *text, const char *base,
     return -EINVAL;
 }
 
+int options_duration(const char *text, int64_t *ret_ms)
+{
+    return option_parse_duration(text, NULL, ret_ms);
+}
+
 static int option_parse_bytes(const char *text, const char *base, void *field)
 {
     static const char units[] = "kMGT";
@@ -155,6 +160,16 @@ static int option_parse_umask(const char *text, const char *base, void *field)
     return err;
 }
 
+/* Which of the names it is; -EINVAL for none. */
+static int option_parse_name(const char *text, const char *const *names,
+                             int count)
+{
+    for (int i = 0; i < count; i++)
+        if (strcmp(text, names[i]) == 0)
+            return i;
+    return -EINVAL;
+}
+
 static int option_parse_level(const char *text, const char *base, void *field)
 {
     static const char *const names[] = {
@@ -163,13 +178,10 @@ static int option_parse_level(const char *text, const char *base, void *field)
         [LOG_LEVEL_INFO] = "info",
         [LOG_LEVEL_DEBUG] = "debug",
     };
-    for (size_t i = 0; i < array_count(names); i++) {
-        if (strcmp(text, names[i]) != 0)
-            continue;
-        *(enum log_level *)field = (enum log_level)i;
-        return 0;
-    }
-    return -EINVAL;
+    int level = option_parse_name(text, names, array_count(names));
+    if (level >= 0)
+        *(enum log_level *)field = (enum log_level)level;
+    return level < 0 ? level : 0;
 }
 
 static int option_parse_deletion(const char *text, const char *base,
@@ -180,13 +192,10 @@ static int option_parse_deletion(const char *text, const char *base,
         [DELETION_SAFE] = "safe",
         [DELETION_FORCED] = "force",
     };
-    for (size_t i = 0; i < array_count(names); i++) {
-        if (strcmp(text, names[i]) != 0)
-            continue;
-        *(enum deletion *)field = (enum deletion)i;
-        return 0;
-    }
-    return -EINVAL;
+    int deletion = option_parse_name(text, names, array_count(names));
+    if (deletion >= 0)
+        *(enum deletion *)field = (enum deletion)deletion;
+    return deletion < 0 ? deletion : 0;
 }
 
 static int option_parse_path(const char *text, const char *base, void *field)
@@ -282,11 +291,6 @@ static const struct option_kind {
 #undef FIELD
 };
 
-const char *options_own_name(size_t i)
-{
-    return i < array_count(kinds) ? kinds[i].name : NULL;
-}
-
 static void explain_value(const struct option_kind *k, const char *value,
                           int err, struct buf *error)
 {
@@ -369,7 +373,7 @@ struct guess {
     size_t slips; /* fewer than these make a better one */
 };
 
-static void consider(struct guess *g, const char *name)
+static void options_consider(struct guess *g, const char *name)
 {
     size_t len = strcspn(name, "=");
     if (len > GUESSED_MAX)
@@ -388,10 +392,10 @@ void options_append_unknown(const char *word, bool mount_words,
     /* A third of a word's letters may be wrong. */
     struct guess g = {.word = word, .len = len, .slips = len / 3 + 1};
     if (len <= GUESSED_MAX) {
-        for (size_t i = 0; options_own_name(i); i++)
-            consider(&g, options_own_name(i));
+        for (size_t i = 0; i < array_count(kinds); i++)
+            options_consider(&g, kinds[i].name);
         for (size_t i = 0; mount_words && options_mount_name(i); i++)
-            consider(&g, options_mount_name(i));
+            options_consider(&g, options_mount_name(i));
     }
     (void)buf_appendf(error, "unknown option '%.*s'",
                       (int)(len < SHOWN_MAX ? len : SHOWN_MAX), word);

@@ -7,21 +7,6 @@
 
 #define BAR_CELLS 20
 
-int progress_append_count(struct buf *out, int64_t count)
-{
-    char digits[32];
-    (void)snprintf(digits, sizeof(digits), "%" PRId64, count);
-    int err = 0;
-    size_t len = strlen(digits);
-    for (size_t i = 0; !err && i < len; i++) {
-        if (i > 0 && (len - i) % 3 == 0)
-            err = buf_append_char(out, ',');
-        if (!err)
-            err = buf_append_char(out, digits[i]);
-    }
-    return err;
-}
-
 int progress_append_bar(struct buf *out, int64_t done, int64_t total)
 {
     int err = 0;
@@ -34,11 +19,11 @@ int progress_append_bar(struct buf *out, int64_t done, int64_t total)
                           "....................", percent);
     }
     if (!err)
-        err = progress_append_count(out, done);
+        err = buf_append_count(out, done);
     if (!err && total >= 0) {
         err = buf_append_str(out, " of ");
         if (!err)
-            err = progress_append_count(out, total);
+            err = buf_append_count(out, total);
     }
     return err ? err : buf_append_str(out, " assets");
 }

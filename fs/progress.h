@@ -10,9 +10,6 @@
 
 #include "base/buf.h"
 
-/* "1,234,567". Appends; 0 or buf_append's errors. */
-int progress_append_count(struct buf *out, int64_t count);
-
 /* "[#####...............]  25 %  25,000 of 100,000 assets"; a total that
  * isn't known (-1) leaves the bar out. Appends. */
 int progress_append_bar(struct buf *out, int64_t done, int64_t total);

@@ -29,7 +29,7 @@
 
 #define WALK_PARALLEL      8
 #define MAX_CONNECTIONS    32
-#define LEAST_CONNECTIONS  4
+#define MIN_CONNECTIONS    4
 #define CONNECT_TIMEOUT_MS 10000
 #define WHY_BYTES          1024
 
@@ -139,11 +139,12 @@ static int open_catalogue(struct service *s, struct directory_fault *ret_fault)
 }
 
 static enum exit_status explain_cache(int err, const char *directory,
+                                      const char *mountpoint,
                                       const struct directory_fault *fault,
                                       struct buf *error)
 {
     if (err == -EBUSY)
-        holder_explain(directory, error);
+        holder_explain(directory, mountpoint, error);
     else if (err == -EPERM && fault->what)
         (void)buf_appendf(error,
                           "the cache %s isn't safe: %s %s; mend that, or use "
@@ -164,9 +165,9 @@ static int count_connections(void)
     if (getrlimit(RLIMIT_NOFILE, &limit) < 0 ||
         limit.rlim_cur >= OTHER_DESCRIPTORS + MAX_CONNECTIONS)
         return MAX_CONNECTIONS;
-    return limit.rlim_cur > OTHER_DESCRIPTORS + LEAST_CONNECTIONS
+    return limit.rlim_cur > OTHER_DESCRIPTORS + MIN_CONNECTIONS
                ? (int)limit.rlim_cur - OTHER_DESCRIPTORS
-               : LEAST_CONNECTIONS;
+               : MIN_CONNECTIONS;
 }
 
 static int start_network(struct service *s, const struct options *o,
@@ -238,7 +239,8 @@ static int make_mount(struct service *s, const struct options *o)
                      s->change, &s->mount);
 }
 
-static enum exit_status stopped(const struct options *o, struct buf *error)
+static enum exit_status service_is_stopped(const struct options *o,
+                                           struct buf *error)
 {
     (void)buf_appendf(error, "stopped by a signal before %s was usable",
                       o->mountpoint);
@@ -254,12 +256,12 @@ static enum exit_status wait_ready(struct service *s, const struct options *o,
     const struct sync_question question = {.want = SYNC_READY};
     err = sync_wait(s->sync, &question, clock_mono_ms() + o->timeout_ms);
     if (err == -ESHUTDOWN)
-        return stopped(o, error);
+        return service_is_stopped(o, error);
     return err ? explain_api(s->api, err, o, error) : EXIT_MOUNTED;
 }
 
-static enum exit_status wire(struct service *s, const struct options *o,
-                             const char *key, struct buf *error)
+static enum exit_status service_wire(struct service *s, const struct options *o,
+                                     const char *key, struct buf *error)
 {
     int err = options_account_directory(o, key, &s->directory);
     if (err)
@@ -272,9 +274,9 @@ static enum exit_status wire(struct service *s, const struct options *o,
     struct directory_fault fault = {.what = NULL};
     err = open_catalogue(s, &fault);
     if (err == -EINTR)
-        return stopped(o, error);
+        return service_is_stopped(o, error);
     if (err)
-        return explain_cache(err, s->directory, &fault, error);
+        return explain_cache(err, s->directory, o->mountpoint, &fault, error);
     if (s->temporary && o->deletion != DELETION_REFUSED) {
         (void)buf_append_str(error, "delete=: deletions are recorded in the "
                                     "cache, which must be a lasting one; use "
@@ -302,7 +304,7 @@ enum exit_status service_new(const struct options *o, const char *key,
     cleanup(free_service) struct service *s = calloc(1, sizeof(*s));
     if (!s)
         return explain_internal(-ENOMEM, error);
-    enum exit_status status = wire(s, o, key, error);
+    enum exit_status status = service_wire(s, o, key, error);
     if (status == EXIT_MOUNTED)
         *ret_service = steal_ptr(s);
     return status;
@@ -319,7 +321,7 @@ enum exit_status service_start(struct service *s, const struct options *o,
     if (!err)
         holder_note(s->directory, o->mountpoint);
     if (err == -ESHUTDOWN)
-        return stopped(o, error);
+        return service_is_stopped(o, error);
     return err ? explain_mount(err, buf_str(&why), o, error) : EXIT_MOUNTED;
 }
 
@@ -356,7 +358,7 @@ enum exit_status service_wait_complete(struct service *s,
     const struct sync_question question = {.want = SYNC_COMPLETE};
     int err = sync_wait(s->sync, &question, CLOCK_NEVER_MS);
     if (err == -ESHUTDOWN)
-        return stopped(o, error);
+        return service_is_stopped(o, error);
     return err ? explain_api(s->api, err, o, error) : EXIT_MOUNTED;
 }
 

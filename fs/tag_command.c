@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -112,6 +113,14 @@ static enum exit_status make_patch(int count, char **words, bool marked,
 
 /* The folders. */
 
+/* A command isn't stopped by what the kernel refuses: by mount -o remount,ro,
+ * say, or a bind mount of it that is read-only. */
+static bool is_read_only(int fd)
+{
+    struct statvfs st;
+    return fstatvfs(fd, &st) == 0 && st.f_flag & ST_RDONLY;
+}
+
 /* The errno, positive, with a line in why; 0. */
 static int ask_once(const struct tagging *t, const char *folder,
                     struct command *question, enum exit_status *ret_status,
@@ -121,6 +130,11 @@ static int ask_once(const struct tagging *t, const char *folder,
     *ret_status = EXIT_MOUNT_POINT;
     if (fd < 0)
         return EIO;
+    if (is_read_only(fd)) {
+        (void)buf_appendf(why, "%s: %s (mount it with -o rw)", folder,
+                          strerror(EROFS));
+        return EROFS;
+    }
     (void)command_put_words(question, &(char *){t->patch}, 1);
     if (ioctl(fd, COMMAND_TAG, question) < 0) {
         int err = errno;

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: MIT
+"""The fixtures of mount tests (see README.md), and which suites are run."""
 import pathlib
 import signal
 import sys
@@ -14,6 +15,21 @@ from standin import Standin  # noqa: E402
 
 # Ignored where tests run in the background, and then by all that they start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_addoption(parser):
+    parser.addoption("--all", action="store_true", help="also the stand-in's "
+                     "own tests, and the official client's against it")
+
+
+def pytest_ignore_collect(collection_path, config):
+    """The stand-in's own tests are for who changes it, and for CI."""
+    own = HERE / "standin"
+    if own not in (collection_path, *collection_path.parents):
+        return None
+    asked = any(pathlib.Path(arg.partition("::")[0]).resolve().is_relative_to(
+        own) for arg in config.args)
+    return None if asked or config.getoption("--all") else True
 
 
 @pytest.fixture(autouse=True)

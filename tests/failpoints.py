@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """A second build folder, BUILD-failpoints, with those of fs/base/failpoint.h
 compiled in, the sanitizers of the first, and canary.c for these to find."""
+import fcntl
 import os
 import pathlib
 import subprocess
@@ -13,6 +14,13 @@ SANITIZERS = sanitizing.sanitizers_of(BUILD)
 
 
 def build_with_failpoints():
+    """One at a time: tests may run side by side."""
+    with open(BUILD / "failpoints.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        return build_locked()
+
+
+def build_locked():
     build = BUILD.parent / (BUILD.name + "-failpoints")
     canary = build.parent / (build.name + "-canary.o")
     if not (build / "build.ninja").exists():

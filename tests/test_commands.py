@@ -10,6 +10,7 @@ import subprocess
 import pytest
 
 from mounting import BINARY, Mount, PATIENCE_S, SAVE
+from waiting import within as wait_for
 
 
 def call(*words, within=()):
@@ -82,6 +83,27 @@ def test_queries_are_saved_and_forgotten(standin, tmp_path, mode):
             assert sorted(os.listdir(place)) == sorted(names)
 
 
+def test_a_command_that_waits_hides_no_change(standin, mount):
+    """A command holds no directory's lock, so what it waits for puts no
+    notification off."""
+    server = standin(assets=60)
+    m = mount(server, refresh=600)
+    m.wait_complete()
+    m.save("", "mine", "status=ready")
+    assert (m.path / "mine").is_symlink()
+    server.suspend()
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        polled = pool.submit(told, "refresh", m.path)
+        try:
+            wait_for(PATIENCE_S,
+                     lambda: m.status()["fuse"]["waiting"] == 1)
+            m.forget("", "mine")
+            assert not (m.path / "mine").is_symlink()
+        finally:
+            server.resume()
+        assert polled.result() == "nothing changed\n"
+
+
 def test_what_cannot_be_saved_is_told_why(standin, mount):
     m = mount(standin(assets=60), refresh=600)
     m.wait_complete()
@@ -141,7 +163,7 @@ def test_only_the_mounts_owner_may_command(standin, mount):
     done = subprocess.run([*other, "ls", m.path], capture_output=True)
     assert done.returncode == 0
     for words in (["status", m.path], ["refresh", m.path],
-                  ["save", m.path, "x", "status=ready"]):
+                  ["save", m.path, "x", "status=ready"], ["watch", m.path]):
         asked = subprocess.run([*other, str(BINARY), *map(str, words)],
                                capture_output=True, text=True)
         if "Permission denied" in asked.stderr and not asked.stdout and \

@@ -94,6 +94,9 @@ def test_options_and_accounts(shell):
     shell.tab("twelvefs login wo", "twelvefs login work")
     shell.tab("twelvefs login hom", "twelvefs login home2")
     shell.tab("twelvefs wo", "twelvefs work:")
+    shell.tab("twelvefs wat", "twelvefs watch")
+    shell.tab("twelvefs watch --si", "twelvefs watch --since")
+    shell.tab("twelvefs status --js", "twelvefs status --json")
 
 
 def fish(home, line):
@@ -117,6 +120,7 @@ def test_fish(tmp_path):
     assert fish(tmp_path, "twelvefs login ") == ["lab", "work"]
     assert "work:" in fish(tmp_path, "twelvefs wo")
     assert "login" in fish(tmp_path, "twelvefs log")
+    assert "--since" in fish(tmp_path, "twelvefs watch --si")
 
 
 def test_keys_in_a_mount(standin, mount, tmp_path):

@@ -272,3 +272,52 @@ def can_mount(server, point, cache):
     return not os.path.ismount(point) and subprocess.run(
         [BINARY, "-o", f"cache_dir={cache}", point], check=False,
         env={**os.environ, **server.env()}, capture_output=True).returncode == 0
+
+
+def children(pid):
+    found = []
+    for stat in pathlib.Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = stat.read_text().rpartition(")")[2].split()
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        if int(fields[1]) == pid and fields[0] != "Z":
+            found.append(int(stat.parent.name))
+    return found
+
+
+def has_ended(pid):
+    try:
+        return state(pid) == "Z"  # whoever inherited it has yet to look
+    except (FileNotFoundError, ProcessLookupError):
+        return True
+
+
+def test_who_tells_the_kernel_ends_with_the_daemon(standin):
+    """Two processes of their own (notifier.h), which no signal but SIGKILL
+    reaches; without them the daemon tells it by itself."""
+    server = standin(assets=ASSETS)
+    for end in ("unmount", "kill", "killed first"):
+        with Mount(server, refresh=600) as m:
+            m.wait_complete()
+            (watcher,) = children(m.process.pid)
+            (writer,) = children(watcher)
+            os.kill(watcher, signal.SIGTERM)
+            os.kill(writer, signal.SIGINT)
+            if end == "killed first":
+                os.kill(writer, signal.SIGKILL)
+                within(PATIENCE_S, lambda: not children(m.process.pid))
+            name = m.path / "video" / f"{end}.mp4"
+            asset = server.create(fields={"filename": name.name,
+                                          "file_type": "video/mp4"})[0]
+            m.refresh()
+            assert name.exists()
+            server.delete(asset)
+            m.refresh()
+            assert not name.exists()
+            if end == "unmount":
+                assert m.unmount() == 0
+            elif end == "kill":
+                m.kill()
+            for pid in (watcher, writer):
+                within(PATIENCE_S, lambda: has_ended(pid))

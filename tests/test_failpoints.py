@@ -21,13 +21,13 @@ FAULTS = {
     "part_as_whole": READERS,
     "older_selection": READERS,
     "row_skipped": READERS,
-    "pin_mixture": [
+    "content_mixture": [
         "test_media.py::test_nobody_reads_half_of_one_picture_and_half_of_"
         "another", "test_media.py::test_bytes_that_changed_under_their_url_"
         "are_no_mixture"],
     "park_error_lost": [
         "test_faults.py::test_a_fault_in_a_narrow_query_has_its_errno_and_log_"
-        "line"],
+        "line[refused key]"],
     "park_interrupt_lost": [
         "test_faults.py::test_a_waiting_reader_ends_at_a_signal"],
 }

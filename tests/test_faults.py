@@ -129,8 +129,10 @@ def test_a_fault_in_a_narrow_query_has_its_errno_and_log_line(walking, name):
     # machine the reader's may come first.
     assert failure.value.errno in (expected, errno.ETIMEDOUT)
     within(PATIENCE_S, lambda: re.search(words, m.log()))
+    # One line until it answers again: then the walk's page may fail as well.
     log = [line for line in m.log().splitlines() if "the API" in line]
-    assert len([line for line in log if re.search(words, line)]) == 1, log
+    fails = [bool(re.search(words, line)) for line in log]
+    assert (True, True) not in zip(fails, fails[1:]), log
     assert m.process.poll() is None
     server.clear_faults()
     within(PATIENCE_S, lambda: try_list(m.path / "filename=keynote"))
@@ -240,11 +242,11 @@ def try_refresh(m):
 
 def test_retry_after_is_obeyed_in_both_forms(standin):
     for form in ("seconds", "date"):
-        server = standin(assets=ASSETS)
+        server = standin(assets=250)
         server.ratelimit(limit=3, window_s=2, retry_after=form)
         with Mount(server, timeout=20, refresh=600) as m:
             m.wait_complete()
-            assert len(folders(m)) == ASSETS
+            assert len(folders(m)) == 250
         refused = server.stats()["by_status"].get("429", 0)
         assert refused <= 12  # one wave of parallel pages a window at most
 

@@ -201,7 +201,7 @@ def test_only_pictures_are_pictures(standin, cdn):
         for asset_id in playlist, page:
             assert in_media(m, asset_id).name == "thumbnail.jpg"
             assert try_read(in_media(m, asset_id)) == errno.EIO
-        assert m.log().count("as the picture of") == 1
+        assert m.log().count("is of no image format") == 1
         assert playlist in m.log() and "#EXTM3U" in m.log()
 
 

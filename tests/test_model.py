@@ -171,14 +171,51 @@ class Run:
         if not self.model.allowed:
             return
         one = self.dice.choice(sorted(self.model.allowed))
+        self.lose_answer("delete")
         try:
             os.rmdir(self.m.path / ".id" / one)
         except FileNotFoundError:
             assert None in self.model.allowed[one]
             return
+        finally:
+            self.server.clear_faults()
+        self.removed(one)
+
+    def removed(self, one):
         assert one not in self.server.ids()
         if one in self.model.now:
             self.forget(one)
+
+    def remove_by_name(self):
+        """What goes is what the name was seen to stand for, or nothing."""
+        kind = self.m.path / self.dice.choice(("video", "image", "audio"))
+        names = sorted(os.listdir(kind))
+        if not names:
+            return
+        folder = kind / self.dice.choice(names)
+        try:
+            one = json.loads((folder / "metadata.json").read_text())["_id"]
+        except FileNotFoundError:
+            return  # gone, and nobody was told yet
+        before = set(self.server.ids())
+        self.lose_answer("delete")
+        try:
+            os.rmdir(folder)
+        except OSError as failure:
+            assert failure.errno in (errno.EBUSY, errno.ENOENT)
+            assert set(self.server.ids()) == before
+            return
+        finally:
+            self.server.clear_faults()
+        assert before - set(self.server.ids()) <= {one}
+        self.removed(one)
+
+    def lose_answer(self, kind):
+        """Sometimes it is done and never said, or refused at first."""
+        lost = self.dice.choice((None, None, "lost_answer", "status"))
+        if lost:
+            self.server.fault(lost, {"kind": kind, "count": 1}, status=429,
+                              headers={"retry-after-ms": "5"})
 
     def tag(self):
         """Once it is done it is what everybody sees."""
@@ -187,6 +224,7 @@ class Run:
         one = self.dice.choice(sorted(self.model.allowed))
         self.notes += 1
         note = f"note {self.notes}"
+        self.lose_answer("metadata")
         try:
             self.m.command(TAG, json.dumps({"note": note}),
                            place=f".id/{one}")
@@ -194,6 +232,8 @@ class Run:
             assert failure.errno == errno.ENOENT
             assert None in self.model.allowed[one]
             return
+        finally:
+            self.server.clear_faults()
         assert one in self.model.now
         self.model.now[one] = note
         self.model.allowed[one] = {note}
@@ -312,7 +352,7 @@ class Run:
         actions = [(self.create, 5), (self.delete, 3), (self.edit, 4),
                    (self.poll, 6), (self.fault, 1), (self.listing, 8),
                    (self.by_id, 8), (self.query, 3), (self.hold, 4),
-                   (self.remove, 3), (self.tag, 4),
+                   (self.remove, 3), (self.remove_by_name, 2), (self.tag, 4),
                    (self.look_at_held, 4), (self.begin, 3), (self.go_on, 8)]
         for step in range(count):
             action = self.dice.choices([a for a, _ in actions],

@@ -172,7 +172,35 @@ def test_who_holds_the_cache_is_named(standin, point):
         result = run(server, "-o", f"cache_dir={m.options['cache_dir']}", point)
         assert result.returncode == REFUSED
         one_line(result, f"another twelvefs (pid {m.process.pid})",
-                 f"mounted on {m.path};", "bind-mount", "cache_dir=")
+                 f"mounted on {m.path};", "in its memory")
+
+
+@pytest.mark.parametrize("which", ["ln -s", "mount --bind", "cache_dir="])
+def test_what_does_instead_of_a_second_mount(standin, tmp_path, which):
+    """The commands of the line do what it says."""
+    server = standin(assets=ASSETS)
+    place = tmp_path / "it's here"
+    place.mkdir()
+    with Mount(server) as m:
+        names = sorted(m.wait_complete()[0])
+        asked = ["-o", f"cache_dir={m.options['cache_dir']}"]
+        result = run(server, *asked, place)
+        assert result.returncode == REFUSED
+        command = next(c for c in result.stderr.split("`")[1::2] if which in c)
+        if which == "cache_dir=":
+            result = run(server, *command.split(), place)
+            assert result.returncode == 0, result.stderr
+        elif which == "mount --bind" and os.geteuid() != 0:
+            pytest.skip("only root binds")
+        else:
+            subprocess.run(["sh", "-ec", command], check=True)
+        try:
+            assert sorted(os.listdir(place / "video")) == names
+            alike = os.stat(place).st_dev == os.stat(m.path).st_dev
+            assert alike == (which != "cache_dir=")
+        finally:
+            if which != "ln -s":
+                subprocess.run(["umount", str(place)], check=True)
 
 
 @pytest.fixture
@@ -235,6 +263,6 @@ def test_a_mount_point_with_a_space_is_named_too(standin, tmp_path, point):
     try:
         result = run(server, "-o", f"cache_dir={tmp_path}/c", point)
         assert result.returncode == REFUSED
-        one_line(result, f"mounted on {spaced};")
+        one_line(result, f"mounted on {spaced};", f"ln -s '{spaced}' {point}")
     finally:
         subprocess.run(["fusermount3", "-u", spaced], check=True)

@@ -4,6 +4,7 @@ import concurrent.futures
 import errno
 import json
 import os
+import signal
 import subprocess
 
 import pytest
@@ -184,9 +185,15 @@ def test_many_are_tagged_under_limits_and_none_twice(standin, mount):
     tagged = [a for a in server.assets()
               if a.get("user_metadata", {}).get("season") == 2026]
     assert len(tagged) == 1000
-    done = [r["path"] for r in server.log(seq)
-            if r["kind"] == "metadata" and r["status"] == 200]
-    assert len(done) == len(set(done)) == 1000
+    requests = [(r["path"], r["status"]) for r in server.log(seq)
+                if r["kind"] == "metadata"]
+    done = set()
+    for path, status in requests:
+        assert path not in done, "asked again after it had succeeded"
+        if status == 200:
+            done.add(path)
+    assert len(done) == 1000
+    assert {429, 503} < {status for _, status in requests}
     assert os.getxattr(folders[0], TAG + "season") == b"2026"
 
 
@@ -241,3 +248,178 @@ def test_a_mount_that_ends_meanwhile_ends(tagged):
         m.stop()
         assert result.result(PATIENCE_S) in (
             errno.ESHUTDOWN, errno.EINTR, errno.ENOTCONN, errno.ECONNABORTED)
+
+
+def test_an_older_answer_does_not_take_a_tag_back(tagged):
+    """A page that was asked for before the change comes in after it was read
+    anew; what else it brings counts."""
+    server, m, asset, folder = tagged
+    server.fault("late_answer", {"kind": "list", "count": 1}, ms=60000)
+    server.create(fields={"filename": "new.mp4", "file_type": "video/mp4"})
+    lists = server.stats()["requests"]["list"]
+    # A process of its own: Python's ioctl keeps its lock.
+    refresh = subprocess.Popen([BINARY, "refresh", m.path],
+                               stdout=subprocess.DEVNULL)
+    server.wait("list", lists + 1)
+    os.setxattr(folder, TAG + "k", b"v")
+    assert os.getxattr(folder, TAG + "k") == b"v"
+    server.clear_faults()
+    assert refresh.wait(PATIENCE_S) == 0
+    assert "new.mp4" in names(m)
+    assert os.getxattr(folder, TAG + "k") == b"v"
+    assert json.loads((folder / "metadata.json").read_text())[
+        "user_metadata"]["k"] == "v"
+    server.edit(asset, {"user_metadata": {"k": "another's"}})
+    m.refresh()
+    assert os.getxattr(folder, TAG + "k") == b"another's"
+
+
+# ---- names and values as anybody may give them ----
+
+
+@pytest.mark.parametrize("key", [
+    "a.b", "a/b", "../x", "a\r\nx-api-key: other", "é", "\"", "k" * 225, "id"])
+def test_any_key_is_one_key(tagged, key):
+    server, m, asset, folder = tagged
+    os.setxattr(folder, TAG + key, b"v")
+    assert stored(server, asset) == {"kept": "as it is", key: "v"}
+    assert os.getxattr(folder, TAG + key) == b"v"
+    assert TAG + key in os.listxattr(folder)
+    os.removexattr(folder, TAG + key)
+    assert stored(server, asset) == {"kept": "as it is"}
+    assert server.stats()["key_leaks"] == 0
+
+
+def test_a_value_may_be_as_large_as_any_attribute(tagged):
+    server, m, asset, folder = tagged
+    for value in ("x" * 65536, "\x01" * 65536, "é" * 32768):
+        os.setxattr(folder, TAG + "k", value.encode())
+        assert stored(server, asset)["k"] == value
+        assert os.getxattr(folder, TAG + "k").decode() == value
+    assert errno_of(os.setxattr, folder, TAG + "k", b"x" * 65537) == errno.E2BIG
+
+
+def test_what_is_listed_can_be_read(standin, mount):
+    """Whatever the server has: values beyond any attribute, fields that have a
+    tag's name, names that none can have."""
+    server = standin(assets=5)
+    one(server, **{"user_metadata.k": "no tag", "id": "none",
+                   "user_metadata": {"k": "tag", "large": "x" * 70000,
+                                     "escaped": "\x01" * 30000,
+                                     "n" * 300: "v", "": "v", "a\0b": "v",
+                                     "sub": {"a": 1}, "list": [1]}})
+    m = mount(server, rw=True, refresh=600)
+    m.wait_complete()
+    folder = m.path / "video" / "the one.mp4"
+    listed = os.listxattr(folder)
+    assert len(listed) == len(set(listed))
+    values = {name: os.getxattr(folder, name) for name in listed}
+    assert values[TAG + "k"] == b"tag"
+    assert len(values[TAG + "escaped"]) == 30000
+    tags = {n[len(TAG):] for n in listed if n.startswith(TAG)}
+    assert tags == {"k", "escaped"}
+    os.setxattr(folder, TAG + "k", b"new")
+    assert os.getxattr(folder, TAG + "k") == b"new"
+
+
+@pytest.mark.parametrize("tags", [[1], "text", 7, None, True])
+def test_what_is_no_object_has_no_keys(standin, mount, tags):
+    server = standin(assets=2)
+    one(server, user_metadata=tags)
+    m = mount(server, refresh=600)
+    m.wait_complete()
+    listed = os.listxattr(m.path / "video" / "the one.mp4")
+    assert "user.twelvelabs.id" in listed
+    assert not [n for n in listed if n.startswith(TAG)]
+
+
+def test_two_who_set_one_key_see_what_is_stored(standin, mount):
+    """Two mounts, four processes: the last writer wins, and both show it once
+    each has heard of it."""
+    server = standin(assets=5)
+    asset = one(server)
+    mounts = [mount(server, rw=True, refresh=600) for _ in range(2)]
+    for m in mounts:
+        m.wait_complete()
+    folders = [m.path / "video" / "the one.mp4" for m in mounts]
+    for turn in range(5):
+        said = [subprocess.Popen([BINARY, "tag", f, f"k=v{turn}{i}"],
+                                 stdout=subprocess.DEVNULL)
+                for i, f in enumerate(folders * 2)]
+        assert [p.wait(PATIENCE_S) for p in said] == [0] * 4
+        value = stored(server, asset)["k"]
+        assert value in {f"v{turn}{i}" for i in range(4)}
+        own = {os.getxattr(f, TAG + "k").decode() for f in folders}
+        assert value in own
+    assert changes(server) == 20
+
+
+# ---- killed at each stage ----
+
+STAGES = {"is under way": ("stall", False), "is done": ("late_answer", True)}
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_killed_while_it(standin, mount, tmp_path, stage):
+    """Repeating it does no harm, and brings it about."""
+    fault, done = STAGES[stage]
+    server = standin(assets=5)
+    asset = one(server)
+    m = mount(server, rw=True, refresh=600, cache_dir=tmp_path / "cache")
+    m.wait_complete()
+    server.fault(fault, {"kind": "metadata", "count": 1})
+    setting = subprocess.Popen(["setfattr", "-n", TAG + "k", "-v", "v",
+                                m.path / "video/the one.mp4"],
+                               stderr=subprocess.DEVNULL)
+    server.wait("metadata", 1)
+    within(PATIENCE_S, lambda: ("k" in stored(server, asset)) == done)
+    m.kill()
+    assert setting.wait(PATIENCE_S) != 0
+    assert ("k" in stored(server, asset)) == done
+    m.stop()
+    again = mount(server, rw=True, refresh=600, cache_dir=tmp_path / "cache")
+    folder = again.path / "video" / "the one.mp4"
+    os.setxattr(folder, TAG + "k", b"v")
+    assert os.getxattr(folder, TAG + "k") == b"v"
+    assert stored(server, asset) == {"kept": "as it is", "k": "v"}
+
+
+def test_a_key_that_changes_meanwhile_is_told_and_taken(standin, tmp_path):
+    server = standin(assets=5)
+    asset = one(server)
+    secret = tmp_path / "key"
+    secret.write_text(server.key)
+    secret.chmod(0o600)
+    with Mount(server, env={"TWELVE_LABS_API_KEY": ""}, key_file=secret,
+               rw=True, delete="safe", refresh=600) as m:
+        m.wait_complete()
+        folder = m.path / "video" / "the one.mp4"
+        server.fault("status", {"kind": "metadata"}, status=401)
+        server.fault("status", {"kind": "delete"}, status=401)
+        assert errno_of(os.setxattr, folder, TAG + "k", b"v") == errno.EACCES
+        assert errno_of(os.rmdir, folder) == errno.EACCES
+        said = tag(folder, "k=v")
+        assert said.returncode != 0 and "tagged 0 of 1" in said.stdout
+        assert "k" not in stored(server, asset)
+        server.clear_faults()
+        m.process.send_signal(signal.SIGHUP)
+        within(PATIENCE_S, lambda: "read the API key again" in m.log())
+        os.setxattr(folder, TAG + "k", b"v")
+        os.rmdir(folder)
+        assert asset not in server.ids()
+        assert server.key not in m.log()
+
+
+def test_what_cannot_be_read_anew_shows_later(standin, mount):
+    """The change is done and told; the list fails for a while."""
+    server = standin(assets=5)
+    asset = one(server)
+    m = mount(server, rw=True, refresh=600, timeout=1)
+    m.wait_complete()
+    folder = m.path / "video" / "the one.mp4"
+    server.fault("status", {"kind": "list"}, status=503)
+    os.setxattr(folder, TAG + "k", b"v")
+    assert stored(server, asset)["k"] == "v"
+    assert "reading it again failed" in m.log()
+    server.clear_faults()
+    within(PATIENCE_S, lambda: TAG + "k" in os.listxattr(folder))

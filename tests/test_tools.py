@@ -112,6 +112,35 @@ def test_the_second_pass_is_free(standin, mount, name):
     raise AssertionError(found)
 
 
+def count(place, *test):
+    found = subprocess.run(["find", place, *test], capture_output=True,
+                           text=True, check=True)
+    return len(found.stdout.splitlines())
+
+
+@pytest.mark.parametrize("name", PASSES)
+def test_a_first_pass_costs_what_it_must(standin, mount, name):
+    """Two READDIRPLUS a directory and a READLINK a link, of files nothing;
+    what can be changed through the mount adds nothing."""
+    server = standin(assets=300)
+    counting = mount(server, refresh=600)
+    directories = count(counting.path, "-type", "d")
+    links = count(counting.path, "-type", "l")
+    m = mount(server, refresh=600)
+    m.wait_complete()
+    requests = server.stats()["requests"]
+    before = operations(m)
+    run(m, PASSES[name])
+    spent = {k: v - before.get(k, 0) for k, v in operations(m).items()
+             if k not in ("forget", "batch_forget")}
+    assert spent.pop("readdirplus", 0) <= 2 * directories
+    assert spent.pop("readlink", 0) <= links
+    if name == "rg":  # .gitignore and the like, in each
+        assert spent.pop("lookup") <= 6 * directories
+    assert sum(spent.values()) <= 40, spent
+    assert server.stats()["requests"] == requests
+
+
 def test_a_folder_of_pictures_can_be_switched_off(standin, mount):
     server = standin(assets=60)
     m = mount(server, pictures="no")

@@ -9,6 +9,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 static inline bool ascii_is_digit(char c)
 {
@@ -17,7 +18,9 @@ static inline bool ascii_is_digit(char c)
 
 static inline char ascii_lower(char c)
 {
-    return c >= 'A' && c <= 'Z' ? (char)(c | 0x20) : c;
+    if (c < 'A' || c > 'Z')
+        return c;
+    return (char)(c | 0x20);
 }
 
 static inline bool ascii_is_letter(char c)
@@ -37,6 +40,23 @@ static inline int ascii_hex_value(char c)
     if (ascii_is_digit(c))
         return c - '0';
     return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
+}
+
+/* The number that text is in decimal digits alone, at most max; false for what
+ * isn't one, or is more. */
+static inline bool ascii_parse_count(const char *text, size_t len, int64_t max,
+                                     int64_t *ret_count)
+{
+    int64_t count = 0;
+    for (size_t i = 0; i < len; i++) {
+        int digit = text[i] - '0';
+        if (!ascii_is_digit(text[i]) || count > (max - digit) / 10)
+            return false;
+        count = count * 10 + digit;
+    }
+    if (len > 0)
+        *ret_count = count;
+    return len > 0;
 }
 
 /* The byte of the "%XX" that text starts with, -1 when it doesn't. */

@@ -29,6 +29,11 @@ void asset_done(struct asset *a)
         .created_s = ASSET_NO_TIME, .type = ASSET_OTHER, .size_bytes = -1};
 }
 
+bool asset_id_is_made(const char *id)
+{
+    return strncmp(id, ASSET_MADE_ID, strlen(ASSET_MADE_ID)) == 0;
+}
+
 const char *asset_type_name(enum asset_type type)
 {
     return (unsigned)type < ASSET_TYPE_COUNT ? type_names[type]

@@ -26,6 +26,8 @@ enum asset_type {
 
 #define ASSET_NO_TIME INT64_MIN
 
+#define ASSET_MADE_ID "noid-" /* and 16 hex digits */
+
 struct asset {
     char *id;       /* never NULL: what has no usable _id is given a made one,
                        "noid-<16 hex>" */
@@ -52,6 +54,9 @@ struct asset {
 
 /* Frees what the fields own and empties them. */
 void asset_done(struct asset *a);
+
+/* Whether an id was made here: the API knows none such. */
+bool asset_id_is_made(const char *id);
 
 /* "video", "image", "audio", "document", "other". */
 const char *asset_type_name(enum asset_type type);

@@ -2,6 +2,7 @@
 #include "base/buf.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -104,6 +105,20 @@ int buf_appendf(struct buf *b, const char *format, ...)
     va_end(arguments);
     b->len += (size_t)len;
     return 0;
+}
+
+int buf_append_count(struct buf *b, int64_t count)
+{
+    char digits[32];
+    int len = snprintf(digits, sizeof(digits), "%" PRId64, count);
+    int err = 0;
+    for (int i = 0; !err && i < len; i++) {
+        if (i > 0 && (len - i) % 3 == 0 && digits[i - 1] != '-')
+            err = buf_append_char(b, ',');
+        if (!err)
+            err = buf_append_char(b, digits[i]);
+    }
+    return err;
 }
 
 int buf_append_url(struct buf *b, const char *text, size_t len)

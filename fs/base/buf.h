@@ -12,6 +12,7 @@
 #define TWELVEFS_BUF_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 struct buf {
     char *data;
@@ -40,6 +41,9 @@ int buf_append_str(struct buf *b, const char *text);
 int buf_append_char(struct buf *b, char c);
 int buf_appendf(struct buf *b, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
+
+/* "1,234,567", "-1,000". */
+int buf_append_count(struct buf *b, int64_t count);
 
 /* Appends bytes as they stand in a URL's path or query: %XX for all but
  * RFC 3986's unreserved characters. */

@@ -27,7 +27,8 @@ static int make_directory(const char *directory)
     return st.st_uid == geteuid() && !(st.st_mode & 022) ? 0 : -EACCES;
 }
 
-static int load(struct catalogue *c, const char *name, int64_t *ret_value)
+static int catalogue_load_state(struct catalogue *c, const char *name,
+                                int64_t *ret_value)
 {
     int64_t value = 0;
     int err = db_integer(&c->db, S_STATE_GET, VALUES(TEXT(name)), &value);
@@ -42,20 +43,20 @@ static int load(struct catalogue *c, const char *name, int64_t *ret_value)
 static int load_counters(struct catalogue *c)
 {
     int64_t stored = 0, version = 0;
-    int err = load(c, "total", &c->counters.total);
+    int err = catalogue_load_state(c, "total", &c->counters.total);
 
     if (!err)
-        err = load(c, "stored", &stored);
+        err = catalogue_load_state(c, "stored", &stored);
     if (!err)
-        err = load(c, "version", &version);
+        err = catalogue_load_state(c, "version", &version);
     for (int i = 0; !err && i <= ASSET_TYPE_COUNT; i++) {
         char name[32];
         int64_t changed = 0;
         (void)snprintf(name, sizeof(name), "named.%d", i);
-        err = load(c, name, &c->counters.named[i]);
+        err = catalogue_load_state(c, name, &c->counters.named[i]);
         (void)snprintf(name, sizeof(name), "changed.%d", i);
         if (!err)
-            err = load(c, name, &changed);
+            err = catalogue_load_state(c, name, &changed);
         atomic_store(&c->changed_ns[i], changed);
         atomic_store(&c->named[i], c->counters.named[i]);
     }
@@ -82,15 +83,15 @@ static int open_and_load(struct catalogue *c, char left)
     int err = schema_open(c, left);
 
     if (!err)
-        err =
-            db_exec(&c->db, "PRAGMA cache_size = " WRITER_CACHE ";"
-                            "CREATE TABLE temp.mark(row INTEGER PRIMARY KEY)");
+        err = db_exec(&c->db, "PRAGMA cache_size = " WRITER_CACHE);
     if (!err)
         err = load_counters(c);
     if (!err)
         err = folder_load(c);
     if (!err)
         err = fields_load(c);
+    if (!err)
+        err = change_log_load(c);
     return err;
 }
 

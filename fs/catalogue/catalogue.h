@@ -40,6 +40,9 @@
  *         an object or array as a value '{' or '[' of its own
  *   link(link INTEGER PRIMARY KEY AUTOINCREMENT, place TEXT, name TEXT, target
  *         TEXT, created_s INT, UNIQUE (place, name))
+ *         place: the path of the directory that it stands in
+ *   event(seq INTEGER PRIMARY KEY, time_ns INT, end_bytes INT, line TEXT)
+ *         the log of changes (change_log.c); end_bytes: of all lines up to it
  *   state(name TEXT PRIMARY KEY, value)
  *   picture(row INTEGER PRIMARY KEY, label INT, size_bytes INT, checksum INT)
  *         what a picture's bytes were when they were last seen; label: of the
@@ -152,28 +155,22 @@ int catalogue_name_all(struct catalogue *c);
 /* -ENOENT when there is no such row. */
 int catalogue_remove(struct catalogue *c, int64_t row);
 
-/* Marks rows that a full walk saw. It removes nothing: the walk asks for the
- * rows that it didn't see (ascending, up to max) and decides itself. */
-int catalogue_mark_begin(struct catalogue *c);
-int catalogue_mark(struct catalogue *c, int64_t row);
-int catalogue_unmarked(struct catalogue *c, int64_t *rows, size_t max,
-                       size_t *ret_count);
-
 /* Completes table field for these fields (of at most CATALOGUE_MAX_INDEXED,
  * the least recently built gives way), all in one pass over the rows, of which
  * a step inside a transaction takes at most max_rows: some microseconds each.
  * ret_done: the pass is through, and with the commit all are indexed. The
  * writer may put and remove between steps; a rollback is the end of the pass,
- * and the next step begins it anew. Other names join, at the cost of another
+ * and the next step begins it again. Other names join, at the cost of another
  * pass. */
 #define CATALOGUE_MAX_INDEXED 64
 int catalogue_fields_index_step(struct catalogue *c, const char *const *names,
                                 size_t count, int64_t max_rows, bool *ret_done);
 
-/* Saved links. -EEXIST, -ENOENT. Own transaction. */
-int catalogue_link_add(struct catalogue *c, const char *place, const char *name,
+/* Saved links, each in a directory by its path from the root ("", "video").
+ * -EEXIST, -ENOENT. Own transaction. */
+int catalogue_link_add(struct catalogue *c, const char *path, const char *name,
                        const char *target, int64_t now_s, int64_t *ret_link);
-int catalogue_link_remove(struct catalogue *c, const char *place,
+int catalogue_link_remove(struct catalogue *c, const char *path,
                           const char *name);
 
 /* What a picture's bytes are, as long as its URL (without query) has this
@@ -267,9 +264,9 @@ struct catalogue_link {
     const char *name, *target;
 };
 typedef bool catalogue_link_fn(void *ctx, const struct catalogue_link *l);
-int catalogue_links(struct catalogue_reader *r, const char *place,
-                    int64_t after, catalogue_link_fn *fn, void *ctx);
-int catalogue_link_get(struct catalogue_reader *r, const char *place,
+int catalogue_links(struct catalogue_reader *r, const char *path, int64_t after,
+                    catalogue_link_fn *fn, void *ctx);
+int catalogue_link_get(struct catalogue_reader *r, const char *path,
                        const char *name, struct catalogue_link *ret_link);
 int catalogue_link_by_number(struct catalogue_reader *r, int64_t link,
                              struct catalogue_link *ret_link);
@@ -281,6 +278,29 @@ int catalogue_picture_get(struct catalogue_reader *r, int64_t row,
 /* fallback when unset. */
 int64_t catalogue_state(struct catalogue_reader *r, const char *name,
                         int64_t fallback);
+
+/* The log of changes. */
+
+/* What happened to assets since the first walk, oldest first, as lines
+ * (json/event.h). At most so many, and so many bytes of them. */
+#define CATALOGUE_LOG_EVENTS 100000
+#define CATALOGUE_LOG_BYTES  ((int64_t)32 << 20)
+
+struct catalogue_log {
+    int64_t first, next; /* sequence numbers without a gap; equal: empty */
+    int64_t first_ns;    /* when the first one was; 0 when empty */
+};
+int catalogue_log_bounds(struct catalogue_reader *r,
+                         struct catalogue_log *ret_log);
+/* The first event that is later than since_ns; log->next where none is. log:
+ * this reader's. */
+int catalogue_log_seek(struct catalogue_reader *r,
+                       const struct catalogue_log *log, int64_t since_ns,
+                       int64_t *ret_seq);
+/* Appends lines, from seq on, as many as out takes (EVENT_MAX_BYTES: one at
+ * least); ret_next: where to go on. */
+int catalogue_log_read(struct catalogue_reader *r, int64_t seq, struct buf *out,
+                       int64_t *ret_next);
 
 /* The predicted list, for sync. */
 

@@ -7,9 +7,10 @@
  * schema.c     the tables; opening a file, or setting it aside
  * vfs.c        SQLite's way to its file: pages with checksums, nothing mapped
  * statement.c  prepared statements, binding, SQLite's codes to errno
- * writer.c     transactions, put, remove, marks, state
+ * writer.c     transactions, put, remove, state
  * folder.c     folder names and who inherits the bare one
  * changes.c    rows touched by a transaction, and its difference
+ * change_log.c the log of what happened, within bounds
  * condition.c  queries as SQL conditions
  * field.c      field names seen, values of the fields asked for
  * reader.c     the pool of readers; entries, listings, queries
@@ -31,7 +32,7 @@
 #include "catalogue/catalogue.h"
 
 #define CATALOGUE_FILE    "catalogue.sqlite"
-#define CATALOGUE_SCHEMA  2
+#define CATALOGUE_SCHEMA  3
 #define CATALOGUE_APP_ID  0x74776673 /* "twfs" */
 #define WRITER_CACHE      "-8192"    /* KiB of pages */
 #define CATALOGUE_MAX_ROW ((int64_t)1 << 33)
@@ -72,8 +73,6 @@ enum statement {
     S_UNNAMED_NEXT,
     S_SET_FOLDER,
     S_STANDING,
-    S_MARK,
-    S_UNMARKED,
     S_KEYS,
     S_KEY_ADD,
     S_KEY_INDEXED,
@@ -104,6 +103,13 @@ enum statement {
     S_PICTURE_SET,
     S_PICTURE_DELETE,
     S_NEIGHBOURS,
+    S_OBJECT,
+    S_EVENT_ADD,
+    S_EVENT_AT,
+    S_EVENT_FIRST,
+    S_EVENT_LAST,
+    S_EVENT_CUT,
+    S_EVENTS,
     STATEMENT_COUNT
 };
 
@@ -152,7 +158,11 @@ int db_exec(struct db *d, const char *sql);
 /* Resets, binds. 0 with the statement, or a negative errno. */
 int db_bind(struct db *d, enum statement which, const struct value *values,
             size_t count, sqlite3_stmt **ret_statement);
-/* 1 for a row, 0 at the end (the statement is reset), or a negative errno. */
+/* Binds and runs to the first row: 1 with the statement, 0 when there is none
+ * (the statement is reset), or a negative errno. */
+int db_first(struct db *d, enum statement which, const struct value *values,
+             size_t count, sqlite3_stmt **ret_statement);
+/* To the next row, with the same answers. */
 int db_step(struct db *d, sqlite3_stmt *statement);
 /* Whether the texts just read from a row are what it holds: 0, or -ENOMEM when
  * one is NULL for want of memory alone. */
@@ -188,9 +198,6 @@ bool vfs_header_has_sums(const unsigned char head[HEADER_BYTES]);
 
 /* writer.c */
 
-/* After a commit: readers begin anew, the log may be cut. Needs
- * changes_before as it was at the begin. */
-void writer_written(struct catalogue *c);
 /* One statement, as its own transaction or within the open one. */
 int writer_run(struct catalogue *c, enum statement which,
                const struct value *values, size_t count);
@@ -203,12 +210,15 @@ struct touched {
     bool existed;
     bool changed; /* its object differs */
     bool renewed; /* … in signatures alone */
+    bool removed;
     enum asset_type type;
     int64_t size_bytes;
     char *id;
     char *folder;
     char extension[ASSET_EXT_SIZE];
     bool manifest;
+    char *object; /* what it was, where the log needs it (change_log.c) */
+    size_t object_len;
 };
 
 struct changes {
@@ -216,6 +226,7 @@ struct changes {
     size_t count, capacity;
     uint32_t *slots; /* open addressing by row: index + 1, 0 empty */
     size_t slot_count;
+    size_t kept_bytes; /* of objects */
 };
 
 struct counters {
@@ -235,6 +246,27 @@ int changes_diff(struct catalogue *c, struct catalogue_diff *diff,
 void changes_clear(struct changes *changes);
 /* A failure is the end of its transaction. Answers err. */
 int changes_spoil(struct catalogue *c, int err);
+
+/* change_log.c */
+
+/* The log as it was committed, or as the transaction leaves it. */
+struct log_state {
+    bool on;             /* a first walk is through: changes are written */
+    bool begins;         /* … with this transaction */
+    int64_t first, next; /* sequence numbers; equal: empty */
+    int64_t last_ns;     /* the last event's time */
+    int64_t begin_bytes, end_bytes; /* event.end_bytes of the first, the last */
+};
+
+int change_log_load(struct catalogue *c);
+/* The list is complete: with the commit the log begins, if it hasn't. */
+void change_log_begin(struct catalogue *c);
+/* Keeps the object of a touched row, which is about to be replaced or removed;
+ * only where the log is on, and as long as there is room. */
+int change_log_keep(struct catalogue *c, struct touched *t);
+/* Before changes_diff: writes what the transaction did. */
+int change_log_write(struct catalogue *c, int64_t committed_ns,
+                     struct log_state *log);
 
 /* field.c */
 
@@ -379,6 +411,7 @@ struct catalogue {
     int64_t changes_before; /* sqlite3_total_changes64 at its begin */
     struct changes changes;
     struct counters counters;
+    struct log_state log;
     struct field_names fields;
 
     struct checkpoint checkpoint;
@@ -394,11 +427,11 @@ struct catalogue {
     _Atomic uint64_t stored_bytes;
 };
 
-/* Binds for a reader; the row it had lent is taken back. reader_row lends the
- * first row until the reader's next call: 0, -ENOENT, or another errno. */
-int reader_bind(struct catalogue_reader *r, enum statement which,
-                const struct value *values, size_t count,
-                sqlite3_stmt **ret_statement);
+/* db_first for a reader; the row it had lent is taken back. reader_row lends
+ * the first row until the reader's next call: 0, -ENOENT, or another errno. */
+int reader_first(struct catalogue_reader *r, enum statement which,
+                 const struct value *values, size_t count,
+                 sqlite3_stmt **ret_statement);
 int reader_row(struct catalogue_reader *r, enum statement which,
                const struct value *values, size_t count,
                sqlite3_stmt **ret_statement);

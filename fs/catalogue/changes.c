@@ -1,4 +1,12 @@
 /* SPDX-License-Identifier: MIT */
+/*
+ * changes.c - what a transaction changes.
+ *
+ * Before a row is first touched its state is copied. At the commit each copy is
+ * compared with the row as it is then: the differences are the diff that the
+ * kernel is told of, and move the counters. So a row that was changed and
+ * changed back is in no diff.
+ */
 #include "catalogue/catalogue_internal.h"
 
 #include <errno.h>
@@ -46,6 +54,7 @@ static void touched_done(struct touched *t)
 {
     free(t->id);
     free(t->folder);
+    free(t->object);
 }
 
 /* SQLite rolls back by itself after some errors: what follows would be written
@@ -85,14 +94,11 @@ static bool column_is_set(sqlite3_stmt *s, int column)
 }
 
 /* How a row stands now; existed is false when it is gone. */
-static int standing(struct catalogue *c, int64_t row, struct touched *t)
+static int changes_read_row(struct catalogue *c, int64_t row, struct touched *t)
 {
     sqlite3_stmt *s;
-    int step = db_bind(&c->db, S_STANDING, VALUES(INT(row)), &s);
+    int step = db_first(&c->db, S_STANDING, VALUES(INT(row)), &s);
 
-    if (step < 0)
-        return step;
-    step = db_step(&c->db, s);
     if (step <= 0)
         return step;
     t->existed = true;
@@ -125,7 +131,7 @@ int changes_touch(struct catalogue *c, int64_t row, bool is_new,
     size_t slot = slot_of(ch, row);
     if (!ch->slots[slot]) {
         struct touched t = {.row = row};
-        int err = is_new ? 0 : standing(c, row, &t);
+        int err = is_new ? 0 : changes_read_row(c, row, &t);
         if (err) {
             touched_done(&t);
             return err;
@@ -151,7 +157,7 @@ static uint64_t counted_size(const struct touched *t)
                                                      : SIZE_MAX_BYTES);
 }
 
-static void count(struct counters *n, const struct touched *t, int by)
+static void counters_add(struct counters *n, const struct touched *t, int by)
 {
     if (t->existed)
         n->total += by;
@@ -232,10 +238,10 @@ static int diff_one(struct catalogue *c, struct touched *before,
 {
     struct touched now = {.row = before->row};
     enum catalogue_change_kind kind;
-    int err = standing(c, before->row, &now);
+    int err = changes_read_row(c, before->row, &now);
 
-    count(counters, before, -1);
-    count(counters, &now, 1);
+    counters_add(counters, before, -1);
+    counters_add(counters, &now, 1);
     if (!err && changes_kind(before, &now, &kind)) {
         bool moved = kind != CATALOGUE_CHANGED && kind != CATALOGUE_RENEWED;
         if (before->folder && moved)

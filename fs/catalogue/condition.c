@@ -1,4 +1,12 @@
 /* SPDX-License-Identifier: MIT */
+/*
+ * condition.c - queries as SQL.
+ *
+ * Each term is a condition on the asset's row, or on the rows of table field
+ * that it has. A field's value is compared as what it is: a number as a double,
+ * unless a double can't tell it from others, when its exact digits are compared
+ * too; all else as its exact text after a '='.
+ */
 #include "catalogue/condition.h"
 
 #include <errno.h>

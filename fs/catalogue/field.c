@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "base/cleanup.h"
 #include "catalogue/condition.h"
 #include "json/leaves.h"
@@ -25,8 +26,8 @@ void fields_done(struct field_names *names)
 }
 
 /* Where a name stands, or belongs. */
-static size_t position(const struct field_names *names, const char *name,
-                       bool *ret_found)
+static size_t field_position(const struct field_names *names, const char *name,
+                             bool *ret_found)
 {
     size_t low = 0, high = names->count;
 
@@ -49,15 +50,8 @@ static size_t position(const struct field_names *names, const char *name,
 static int field_keep(struct field_names *names, size_t at, const char *name,
                       int64_t key, int64_t indexed)
 {
-    if (names->count == names->capacity) {
-        size_t capacity = names->capacity ? names->capacity * 2 : 64;
-        struct field_name *items =
-            reallocarray(names->items, capacity, sizeof(*items));
-        if (!items)
-            return -ENOMEM;
-        names->items = items;
-        names->capacity = capacity;
-    }
+    if (array_reserve(names->items, names->count, names->capacity))
+        return -ENOMEM;
     char *copy = strdup(name);
     if (!copy)
         return -ENOMEM;
@@ -74,10 +68,8 @@ int fields_load(struct catalogue *c)
     struct field_names names = {0};
     sqlite3_stmt *s;
     int err = 0;
-    int step = db_bind(&c->db, S_KEYS, VALUES(), &s);
+    int step = db_first(&c->db, S_KEYS, VALUES(), &s);
 
-    if (step >= 0)
-        step = db_step(&c->db, s);
     while (step > 0 && !err) {
         const char *name = (const char *)sqlite3_column_text(s, 0);
         err = name ? field_keep(&names, names.count, name,
@@ -193,7 +185,7 @@ static int put_leaf(struct catalogue *c, int64_t row, const struct leaves *w,
                     const struct scan_token *t)
 {
     bool found;
-    size_t at = position(&c->fields, w->path, &found);
+    size_t at = field_position(&c->fields, w->path, &found);
 
     if (found && has_values(&c->fields.items[at]))
         return add_value(c, c->fields.items[at].key, row, t);
@@ -298,7 +290,7 @@ static int start_field(struct catalogue *c, const char *name)
 {
     struct field_build *b = &c->fields.build;
     bool found;
-    size_t at = position(&c->fields, name, &found);
+    size_t at = field_position(&c->fields, name, &found);
 
     if (found && has_values(&c->fields.items[at]))
         return 0;
@@ -324,7 +316,7 @@ static bool is_building(const struct catalogue *c, const char *const *names,
 
     for (size_t i = 0; all && i < count; i++) {
         bool found;
-        size_t at = position(&c->fields, names[i], &found);
+        size_t at = field_position(&c->fields, names[i], &found);
         all = found && has_values(&c->fields.items[at]);
     }
     return all;
@@ -393,11 +385,9 @@ static int index_rows(struct catalogue *c, int64_t max_rows, int64_t *ret_count)
     sqlite3_stmt *s;
     int64_t count = 0;
     int err = 0;
-    int step =
-        db_bind(&c->db, S_BODIES, VALUES(INT(b->after_row), INT(max_rows)), &s);
+    int step = db_first(&c->db, S_BODIES,
+                        VALUES(INT(b->after_row), INT(max_rows)), &s);
 
-    if (step >= 0)
-        step = db_step(&c->db, s);
     while (step > 0 && !err) {
         const char *json = sqlite3_column_blob(s, 1);
         b->after_row = sqlite3_column_int64(s, 0);

@@ -114,7 +114,7 @@ int folder_give(struct catalogue *c, int64_t row, const char *id,
 }
 
 /* The next in line takes the bare name. */
-static int inherit(struct catalogue *c, const char *safe)
+static int folder_inherit(struct catalogue *c, const char *safe)
 {
     int64_t heir;
     int err = db_integer(&c->db, S_NAMESAKE_FIRST, VALUES(TEXT(safe)), &heir);
@@ -138,7 +138,7 @@ int folder_take(struct catalogue *c, int64_t row, const char *folder)
     if (err)
         return err;
     if (!name_has_suffix(folder, &safe_len))
-        return inherit(c, folder);
+        return folder_inherit(c, folder);
     return db_run(d, S_NAMESAKE_DELETE,
                   VALUES(BYTES(folder, safe_len), INT(row)));
 }

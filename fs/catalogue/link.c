@@ -3,22 +3,22 @@
 
 #include <errno.h>
 
-int catalogue_link_add(struct catalogue *c, const char *place, const char *name,
+int catalogue_link_add(struct catalogue *c, const char *path, const char *name,
                        const char *target, int64_t now_s, int64_t *ret_link)
 {
     int err =
         writer_run(c, S_LINK_ADD,
-                   VALUES(TEXT(place), TEXT(name), TEXT(target), INT(now_s)));
+                   VALUES(TEXT(path), TEXT(name), TEXT(target), INT(now_s)));
 
     if (!err)
         *ret_link = sqlite3_last_insert_rowid(c->db.handle);
     return err;
 }
 
-int catalogue_link_remove(struct catalogue *c, const char *place,
+int catalogue_link_remove(struct catalogue *c, const char *path,
                           const char *name)
 {
-    int err = writer_run(c, S_LINK_REMOVE, VALUES(TEXT(place), TEXT(name)));
+    int err = writer_run(c, S_LINK_REMOVE, VALUES(TEXT(path), TEXT(name)));
 
     if (err)
         return err;
@@ -33,15 +33,13 @@ static void link_fill(sqlite3_stmt *s, struct catalogue_link *link)
     link->target = (const char *)sqlite3_column_text(s, 3);
 }
 
-int catalogue_links(struct catalogue_reader *r, const char *place,
-                    int64_t after, catalogue_link_fn *fn, void *ctx)
+int catalogue_links(struct catalogue_reader *r, const char *path, int64_t after,
+                    catalogue_link_fn *fn, void *ctx)
 {
     struct catalogue_link link;
     sqlite3_stmt *s;
-    int step = reader_bind(r, S_LINKS, VALUES(TEXT(place), INT(after)), &s);
+    int step = reader_first(r, S_LINKS, VALUES(TEXT(path), INT(after)), &s);
 
-    if (step >= 0)
-        step = db_step(r->db, s);
     while (step > 0) {
         link_fill(s, &link);
         int err = db_texts(r->db);
@@ -71,10 +69,10 @@ static int link_one(struct catalogue_reader *r, enum statement which,
     return err;
 }
 
-int catalogue_link_get(struct catalogue_reader *r, const char *place,
+int catalogue_link_get(struct catalogue_reader *r, const char *path,
                        const char *name, struct catalogue_link *ret_link)
 {
-    return link_one(r, S_LINK_GET, VALUES(TEXT(place), TEXT(name)), ret_link);
+    return link_one(r, S_LINK_GET, VALUES(TEXT(path), TEXT(name)), ret_link);
 }
 
 int catalogue_link_by_number(struct catalogue_reader *r, int64_t link,

@@ -1,9 +1,17 @@
 /* SPDX-License-Identifier: MIT */
+/*
+ * order.c - the list as it is predicted, ordered by (created_s, row).
+ *
+ * Among equal created_s the server's order isn't known; rows are in order of
+ * their numbers.
+ */
 #include "catalogue/catalogue_internal.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "base/array.h"
 
 #define STRETCH 1000 /* rows on either side that neighbours are among */
 
@@ -63,19 +71,12 @@ struct slots {
     size_t count, capacity;
 };
 
-static int append(struct slots *p, sqlite3_stmt *s)
+static int order_append(struct slots *p, sqlite3_stmt *s)
 {
     const char *id = (const char *)sqlite3_column_text(s, 2);
 
-    if (p->count == p->capacity) {
-        size_t capacity = p->capacity ? p->capacity * 2 : 64;
-        struct catalogue_slot *items =
-            reallocarray(p->items, capacity, sizeof(*items));
-        if (!items)
-            return -ENOMEM;
-        p->items = items;
-        p->capacity = capacity;
-    }
+    if (array_reserve(p->items, p->count, p->capacity))
+        return -ENOMEM;
     struct catalogue_slot *slot = &p->items[p->count];
     slot->row = sqlite3_column_int64(s, 0);
     slot->created_s = sqlite3_column_int64(s, 1);
@@ -86,17 +87,16 @@ static int append(struct slots *p, sqlite3_stmt *s)
     return 0;
 }
 
-static int collect(struct catalogue_reader *r, enum statement which,
-                   const struct value *values, size_t count, struct slots *p)
+static int order_collect(struct catalogue_reader *r, enum statement which,
+                         const struct value *values, size_t count,
+                         struct slots *p)
 {
     sqlite3_stmt *s;
     int err = 0;
-    int step = reader_bind(r, which, values, count, &s);
+    int step = reader_first(r, which, values, count, &s);
 
-    if (step >= 0)
-        step = db_step(r->db, s);
     while (step > 0 && !err) {
-        err = append(p, s);
+        err = order_append(p, s);
         if (err)
             (void)sqlite3_reset(s);
         else
@@ -127,21 +127,21 @@ static int collect_between(struct catalogue_reader *r, int64_t newer_s,
 
     if (newer_s < older_s)
         return 0;
-    int err = collect(r, S_SLOTS_EQUAL,
-                      VALUES(INT(newer_s), INT(newer_row),
-                             INT(one ? older_row : -1), INT(max)),
-                      p);
+    int err = order_collect(r, S_SLOTS_EQUAL,
+                            VALUES(INT(newer_s), INT(newer_row),
+                                   INT(one ? older_row : -1), INT(max)),
+                            p);
 
     if (!err && newer_s > older_s && (int64_t)p->count < max)
-        err = collect(
+        err = order_collect(
             r, S_SLOTS_OLDER,
             VALUES(INT(newer_s), INT(older_s), INT(max - (int64_t)p->count)),
             p);
     if (!err && !one && (int64_t)p->count < max)
-        err = collect(r, S_SLOTS_EQUAL,
-                      VALUES(INT(older_s), INT(INT64_MAX), INT(older_row),
-                             INT(max - (int64_t)p->count)),
-                      p);
+        err = order_collect(r, S_SLOTS_EQUAL,
+                            VALUES(INT(older_s), INT(INT64_MAX), INT(older_row),
+                                   INT(max - (int64_t)p->count)),
+                            p);
     return err;
 }
 
@@ -169,7 +169,7 @@ int catalogue_unfinished(struct catalogue_reader *r, size_t max,
                          struct catalogue_slot **ret_slots, size_t *ret_count)
 {
     struct slots p = {0};
-    int err = collect(r, S_UNFINISHED, VALUES(INT(limit_of(max))), &p);
+    int err = order_collect(r, S_UNFINISHED, VALUES(INT(limit_of(max))), &p);
 
     return hand_over(&p, err, ret_slots, ret_count);
 }
@@ -182,11 +182,11 @@ int catalogue_neighbours(struct catalogue_reader *r,
 {
     struct slots p = {0};
     int64_t row = of->row;
-    int err = collect(r, S_NEIGHBOURS,
-                      VALUES(INT(row - STRETCH), INT(row + STRETCH), INT(row),
-                             INT(latest_s), INT(of->type), INT(row),
-                             INT(limit_of(max))),
-                      &p);
+    int err = order_collect(r, S_NEIGHBOURS,
+                            VALUES(INT(row - STRETCH), INT(row + STRETCH),
+                                   INT(row), INT(latest_s), INT(of->type),
+                                   INT(row), INT(limit_of(max))),
+                            &p);
 
     return hand_over(&p, err, ret_slots, ret_count);
 }

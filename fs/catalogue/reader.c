@@ -1,10 +1,19 @@
 /* SPDX-License-Identifier: MIT */
+/*
+ * reader.c - readers, each with a connection and a snapshot.
+ *
+ * A reader goes back into a pool with its snapshot open, which saves the next
+ * user two statements. It is dropped when there was a commit since, when it
+ * stays unused (the write-ahead log can't be cut while somebody reads from it),
+ * and after use while a checkpoint waits.
+ */
 #include "catalogue/catalogue_internal.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "base/cleanup.h"
 #include "catalogue/condition.h"
 
@@ -50,7 +59,7 @@ static struct catalogue_reader *reader_new(struct catalogue *c)
 
 /* A snapshot is kept from one answer to the next while it is the newest. The
  * counter is read first: a commit in between makes the snapshot newer than
- * its number, and the next acquire begins anew for nothing. */
+ * its number, and the next acquire starts again for nothing. */
 static int renew_snapshot(struct catalogue_reader *r)
 {
     uint64_t commits = atomic_load(&r->catalogue->commits);
@@ -169,12 +178,12 @@ void readers_close(struct catalogue *c)
 
 /* One row. */
 
-int reader_bind(struct catalogue_reader *r, enum statement which,
-                const struct value *values, size_t count,
-                sqlite3_stmt **ret_statement)
+int reader_first(struct catalogue_reader *r, enum statement which,
+                 const struct value *values, size_t count,
+                 sqlite3_stmt **ret_statement)
 {
     drop_pending(r);
-    return db_bind(r->db, which, values, count, ret_statement);
+    return db_first(r->db, which, values, count, ret_statement);
 }
 
 int reader_row(struct catalogue_reader *r, enum statement which,
@@ -182,11 +191,8 @@ int reader_row(struct catalogue_reader *r, enum statement which,
                sqlite3_stmt **ret_statement)
 {
     sqlite3_stmt *s;
-    int step = reader_bind(r, which, values, count, &s);
+    int step = reader_first(r, which, values, count, &s);
 
-    if (step < 0)
-        return step;
-    step = db_step(r->db, s);
     if (step <= 0)
         return step < 0 ? step : -ENOENT;
     r->pending = s;
@@ -202,9 +208,9 @@ static enum asset_type type_of(sqlite3_stmt *s, int column)
                                                 : ASSET_OTHER;
 }
 
-static int entry(struct catalogue_reader *r, enum statement which,
-                 const struct value *values, size_t count,
-                 struct catalogue_entry *ret_entry)
+static int reader_entry(struct catalogue_reader *r, enum statement which,
+                        const struct value *values, size_t count,
+                        struct catalogue_entry *ret_entry)
 {
     sqlite3_stmt *s;
     int err = reader_row(r, which, values, count, &s);
@@ -234,13 +240,13 @@ static int entry(struct catalogue_reader *r, enum statement which,
 int catalogue_get(struct catalogue_reader *r, int64_t row,
                   struct catalogue_entry *ret_entry)
 {
-    return entry(r, S_GET, VALUES(INT(row)), ret_entry);
+    return reader_entry(r, S_GET, VALUES(INT(row)), ret_entry);
 }
 
 int catalogue_get_by_id(struct catalogue_reader *r, const char *id,
                         struct catalogue_entry *ret_entry)
 {
-    return entry(r, S_GET_BY_ID, VALUES(TEXT(id)), ret_entry);
+    return reader_entry(r, S_GET_BY_ID, VALUES(TEXT(id)), ret_entry);
 }
 
 int catalogue_get_by_folder(struct catalogue_reader *r, const char *folder,
@@ -253,8 +259,9 @@ int catalogue_get_by_folder(struct catalogue_reader *r, const char *folder,
     int err = -ENOENT;
 
     for (; err == -ENOENT && block >= first; block--)
-        err = entry(r, S_GET_BY_FOLDER,
-                    VALUES(INT(block), INT(hash), TEXT(folder)), ret_entry);
+        err = reader_entry(r, S_GET_BY_FOLDER,
+                           VALUES(INT(block), INT(hash), TEXT(folder)),
+                           ret_entry);
     return err;
 }
 
@@ -282,11 +289,9 @@ int catalogue_list(struct catalogue_reader *r, enum asset_type type,
     sqlite3_stmt *s;
     int step =
         type == ASSET_TYPE_COUNT
-            ? reader_bind(r, S_LIST, VALUES(INT(after)), &s)
-            : reader_bind(r, S_LIST_TYPE, VALUES(INT(type), INT(after)), &s);
+            ? reader_first(r, S_LIST, VALUES(INT(after)), &s)
+            : reader_first(r, S_LIST_TYPE, VALUES(INT(type), INT(after)), &s);
 
-    if (step >= 0)
-        step = db_step(r->db, s);
     while (step > 0) {
         struct catalogue_entry e = {
             .row = sqlite3_column_int64(s, 0),
@@ -370,7 +375,7 @@ int catalogue_matches(struct catalogue_reader *r, const struct query *q,
 struct selection {
     int64_t *rows;
     uint32_t *lines;
-    size_t count, capacity;
+    size_t count, row_capacity, line_capacity;
 };
 
 static void selection_done(struct selection *sel)
@@ -381,18 +386,9 @@ static void selection_done(struct selection *sel)
 
 static int selection_add(struct selection *sel, int64_t row, int64_t line)
 {
-    if (sel->count == sel->capacity) {
-        size_t capacity = sel->capacity ? sel->capacity * 2 : 256;
-        int64_t *rows = reallocarray(sel->rows, capacity, sizeof(*rows));
-        if (!rows)
-            return -ENOMEM;
-        sel->rows = rows;
-        uint32_t *lines = reallocarray(sel->lines, capacity, sizeof(*lines));
-        if (!lines)
-            return -ENOMEM;
-        sel->lines = lines;
-        sel->capacity = capacity;
-    }
+    if (array_reserve(sel->rows, sel->count, sel->row_capacity) ||
+        array_reserve(sel->lines, sel->count, sel->line_capacity))
+        return -ENOMEM;
     sel->rows[sel->count] = row;
     sel->lines[sel->count++] = line < 0            ? 0
                                : line > UINT32_MAX ? UINT32_MAX

@@ -1,4 +1,12 @@
 /* SPDX-License-Identifier: MIT */
+/*
+ * schema.c - the tables, and opening their file.
+ *
+ * Before SQLite sees a file its header is read: what isn't ours, is of another
+ * version or has no checksums is renamed aside and a new file is begun, which
+ * takes over the saved links and goes on with the row numbers of the old one.
+ * What the lock file says of the last daemon tells whether it ended amid that.
+ */
 #include "catalogue/catalogue_internal.h"
 
 #include <errno.h>
@@ -52,6 +60,8 @@ static const char tables[] =
     " created_s INT NOT NULL, UNIQUE(place, name)) STRICT;"
     "CREATE TABLE picture(row INTEGER PRIMARY KEY, label INT NOT NULL,"
     " size_bytes INT NOT NULL, checksum INT NOT NULL) STRICT;"
+    "CREATE TABLE event(seq INTEGER PRIMARY KEY, time_ns INT NOT NULL,"
+    " end_bytes INT NOT NULL, line TEXT NOT NULL) STRICT;"
     "CREATE TABLE state(name TEXT PRIMARY KEY, value INT NOT NULL)"
     " STRICT, WITHOUT ROWID;";
 
@@ -88,8 +98,8 @@ int schema_connect(struct catalogue *c, struct db *ret_db)
 
 /* Without logging: what is asked of a file that may be anything. -EIO when it
  * can't answer, -ENOMEM when we can't ask. */
-static int probe(struct db *d, const char *sql, const char *text,
-                 int64_t *ret_integer)
+static int schema_probe(struct db *d, const char *sql, const char *text,
+                        int64_t *ret_integer)
 {
     sqlite3_stmt *statement = NULL;
     int code = sqlite3_prepare_v2(d->handle, sql, -1, &statement, NULL);
@@ -108,7 +118,8 @@ static int probe(struct db *d, const char *sql, const char *text,
 
 /* Whether a pragma's first answer is this word: 0, -EIO when it isn't, or
  * -ENOMEM. */
-static int answers(struct db *d, const char *pragma, const char *expected)
+static int schema_answers(struct db *d, const char *pragma,
+                          const char *expected)
 {
     sqlite3_stmt *statement = NULL;
     int err = -EIO;
@@ -165,17 +176,19 @@ static int64_t carry_over(struct db *d, const char *aside)
     int64_t seed = -1;
     int64_t fallback = clock_wall_s() << 1;
 
-    if (probe(d, "ATTACH ? AS old", aside, NULL) == 0) {
-        if (probe(d,
-                  "SELECT coalesce(max(seq), 0) FROM old.sqlite_sequence "
-                  "WHERE name = 'asset'",
-                  NULL, &seed))
+    if (schema_probe(d, "ATTACH ? AS old", aside, NULL) == 0) {
+        if (schema_probe(
+                d,
+                "SELECT coalesce(max(seq), 0) FROM old.sqlite_sequence "
+                "WHERE name = 'asset'",
+                NULL, &seed))
             seed = -1;
-        (void)probe(d,
-                    "INSERT OR IGNORE INTO main.link SELECT link, place, name,"
-                    " target, created_s FROM old.link LIMIT " CARRIED_LINKS,
-                    NULL, NULL);
-        (void)probe(d, "DETACH old", NULL, NULL);
+        (void)schema_probe(
+            d,
+            "INSERT OR IGNORE INTO main.link SELECT link, place, name,"
+            " target, created_s FROM old.link LIMIT " CARRIED_LINKS,
+            NULL, NULL);
+        (void)schema_probe(d, "DETACH old", NULL, NULL);
     }
     /* Two for each second since 1970: clear of whatever was numbered. */
     return seed >= 0 && seed < CATALOGUE_MAX_ROW ? seed : fallback;
@@ -192,7 +205,7 @@ static int no_log(struct db *d)
 
 /* What tells a file from another's is in it before its log is: a file whose
  * tables are still in the log is known, too. */
-static int create(struct db *d, const char *aside)
+static int schema_create(struct db *d, const char *aside)
 {
     char sql[256];
     int reserved = PAGE_RESERVED;
@@ -207,7 +220,7 @@ static int create(struct db *d, const char *aside)
                    "COMMIT",
                    PAGE_BYTES, CATALOGUE_APP_ID, CATALOGUE_SCHEMA);
     int err = db_exec(d, sql);
-    if (!err && (err = answers(d, "PRAGMA journal_mode = WAL", "wal")))
+    if (!err && (err = schema_answers(d, "PRAGMA journal_mode = WAL", "wal")))
         return err == -ENOMEM ? err : no_log(d);
     if (!err)
         err = db_exec(d, "BEGIN IMMEDIATE");
@@ -226,12 +239,12 @@ static int create(struct db *d, const char *aside)
     return db_exec(d, sql);
 }
 
-static int renamed(const char *from, const char *to)
+static int schema_rename(const char *from, const char *to)
 {
     return rename(from, to) < 0 && errno != ENOENT ? -errno : 0;
 }
 
-static int removed(const char *path)
+static int schema_remove(const char *path)
 {
     return unlink(path) < 0 && errno != ENOENT ? -errno : 0;
 }
@@ -268,14 +281,14 @@ static int set_aside(struct catalogue *c, const struct names *n,
 {
     if (access(c->path, F_OK) < 0 && errno == ENOENT)
         return 0;
-    int err = removed(n->aside_wal);
+    int err = schema_remove(n->aside_wal);
     if (!err)
-        err = renamed(n->wal, n->aside_wal);
+        err = schema_rename(n->wal, n->aside_wal);
     if (!err)
-        err = removed(n->shm);
+        err = schema_remove(n->shm);
     (void)unlink(n->aside_shm);
     if (!err)
-        err = renamed(c->path, n->aside);
+        err = schema_rename(c->path, n->aside);
     if (!err)
         log_warning("catalogue: the cache file is %s; set aside as "
                     "%s.damaged, reading the account again",
@@ -286,10 +299,10 @@ static int set_aside(struct catalogue *c, const struct names *n,
 /* A file that was being made when a daemon ended holds nothing yet. */
 static int remove_begun(struct catalogue *c, const struct names *n)
 {
-    int err = removed(n->wal);
+    int err = schema_remove(n->wal);
     if (!err)
-        err = removed(n->shm);
-    return err ? err : removed(c->path);
+        err = schema_remove(n->shm);
+    return err ? err : schema_remove(c->path);
 }
 
 /* Private from its first byte; SQLite gives its log the same mode. */
@@ -319,11 +332,11 @@ static int open_sound(struct catalogue *c)
     int err = schema_connect(c, &c->db);
 
     if (!err)
-        err =
-            probe(&c->db, "SELECT count(*) FROM sqlite_schema", NULL, &objects);
+        err = schema_probe(&c->db, "SELECT count(*) FROM sqlite_schema", NULL,
+                           &objects);
     if (err == -EIO)
         return -EUCLEAN;
-    return !err && objects == 0 ? create(&c->db, NULL) : err;
+    return !err && objects == 0 ? schema_create(&c->db, NULL) : err;
 }
 
 /* Opens what is there: -EUCLEAN when it must be set aside. */
@@ -337,7 +350,7 @@ static int open_kept(struct catalogue *c, const char **ret_why)
     *ret_why = verdict == VERDICT_FOREIGN ? "of another version" : "damaged";
     if (verdict == VERDICT_EMPTY) {
         err = schema_connect(c, &c->db);
-        return err ? err : create(&c->db, NULL);
+        return err ? err : schema_create(&c->db, NULL);
     }
     if (verdict != VERDICT_SOUND)
         return -EUCLEAN;
@@ -347,7 +360,7 @@ static int open_kept(struct catalogue *c, const char **ret_why)
 /* Whoever is ended in here leaves a word for the next one: a file without its
  * log could pass for sound, and a new one has yet to be given what only the
  * old one holds. */
-static int rebuild(struct catalogue *c, char left, const char *why)
+static int schema_rebuild(struct catalogue *c, char left, const char *why)
 {
     struct names n;
     enum verdict verdict = VERDICT_DAMAGED;
@@ -365,7 +378,7 @@ static int rebuild(struct catalogue *c, char left, const char *why)
         err = open_file(c->path, &verdict);
     if (!err)
         err = schema_connect(c, &c->db);
-    return err ? err : create(&c->db, n.aside);
+    return err ? err : schema_create(&c->db, n.aside);
 }
 
 int schema_open(struct catalogue *c, char left)
@@ -378,5 +391,5 @@ int schema_open(struct catalogue *c, char left)
         return err;
     db_close(&c->db);
     atomic_store(&c->damaged, false);
-    return rebuild(c, left, why);
+    return schema_rebuild(c, left, why);
 }

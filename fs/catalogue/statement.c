@@ -1,4 +1,9 @@
 /* SPDX-License-Identifier: MIT */
+/*
+ * statement.c - all SQL that is known in advance, prepared when it is first
+ * used and kept with its connection; SQL made from queries is kept for the last
+ * few. SQLite's codes become errno here, and damage is noted here.
+ */
 #include "catalogue/catalogue_internal.h"
 
 #include <errno.h>
@@ -57,9 +62,6 @@ static const char *const texts[STATEMENT_COUNT] = {
         "UPDATE asset SET folder = ?, folder_hash = ? WHERE row = ?",
     [S_STANDING] = "SELECT type, size_bytes, id, folder, picture_url, "
                    "manifest_url IS NOT NULL FROM asset WHERE row = ?",
-    [S_MARK] = "INSERT OR IGNORE INTO temp.mark(row) VALUES(?)",
-    [S_UNMARKED] = "SELECT row FROM asset WHERE row NOT IN "
-                   "(SELECT row FROM temp.mark) ORDER BY row LIMIT ?",
     [S_KEYS] = "SELECT name, key, indexed FROM field_key ORDER BY name",
     [S_KEY_ADD] = "INSERT INTO field_key(name, indexed) VALUES(?, 0)",
     [S_KEY_INDEXED] = "UPDATE field_key SET indexed = ? WHERE key = ?",
@@ -117,6 +119,17 @@ static const char *const texts[STATEMENT_COUNT] = {
         "AND row <> ? AND fetched_s <= ? "
         "AND (picture_url IS NOT NULL OR manifest_url IS NOT NULL) "
         "ORDER BY type <> ?, abs(row - ?) LIMIT ?",
+    [S_OBJECT] = "SELECT a.id, a.type, b.json FROM asset a JOIN body b "
+                 "ON b.row = a.row WHERE a.row = ?",
+    [S_EVENT_ADD] = "INSERT INTO event(seq, time_ns, end_bytes, line) "
+                    "VALUES(?, ?, ?, ?)",
+    [S_EVENT_AT] = "SELECT seq, time_ns, end_bytes FROM event WHERE seq = ?",
+    [S_EVENT_FIRST] =
+        "SELECT seq, time_ns, end_bytes FROM event ORDER BY seq LIMIT 1",
+    [S_EVENT_LAST] =
+        "SELECT seq, time_ns, end_bytes FROM event ORDER BY seq DESC LIMIT 1",
+    [S_EVENT_CUT] = "DELETE FROM event WHERE seq < ?",
+    [S_EVENTS] = "SELECT seq, line FROM event WHERE seq >= ? ORDER BY seq",
 };
 
 struct value text_value(const char *text)
@@ -204,7 +217,8 @@ int db_exec(struct db *d, const char *sql)
     return code == SQLITE_OK ? 0 : db_fail(d, code, sql);
 }
 
-static int bind(sqlite3_stmt *statement, int at, const struct value *v)
+static int statement_bind(sqlite3_stmt *statement, int at,
+                          const struct value *v)
 {
     switch (v->kind) {
     case VALUE_INT:
@@ -234,7 +248,7 @@ int db_bind(struct db *d, enum statement which, const struct value *values,
         code = sqlite3_prepare_v3(d->handle, texts[which], -1,
                                   SQLITE_PREPARE_PERSISTENT, statement, NULL);
     for (size_t i = 0; code == SQLITE_OK && i < count; i++)
-        code = bind(*statement, (int)i + 1, &values[i]);
+        code = statement_bind(*statement, (int)i + 1, &values[i]);
     if (code != SQLITE_OK)
         return db_fail(d, code, texts[which]);
     *ret_statement = *statement;
@@ -259,6 +273,14 @@ int db_step(struct db *d, sqlite3_stmt *statement)
     return err;
 }
 
+int db_first(struct db *d, enum statement which, const struct value *values,
+             size_t count, sqlite3_stmt **ret_statement)
+{
+    int err = db_bind(d, which, values, count, ret_statement);
+
+    return err ? err : db_step(d, *ret_statement);
+}
+
 int db_texts(struct db *d)
 {
     int code = sqlite3_errcode(d->handle);
@@ -270,13 +292,10 @@ int db_run(struct db *d, enum statement which, const struct value *values,
            size_t count)
 {
     sqlite3_stmt *statement;
-    int step = db_bind(d, which, values, count, &statement);
+    int step = db_first(d, which, values, count, &statement);
 
-    if (step < 0)
-        return step;
-    do
+    while (step > 0)
         step = db_step(d, statement);
-    while (step > 0);
     return step;
 }
 
@@ -284,11 +303,8 @@ int db_integer(struct db *d, enum statement which, const struct value *values,
                size_t count, int64_t *ret_integer)
 {
     sqlite3_stmt *statement = NULL;
-    int step = db_bind(d, which, values, count, &statement);
+    int step = db_first(d, which, values, count, &statement);
 
-    if (step < 0)
-        return step;
-    step = db_step(d, statement);
     if (step <= 0)
         return step < 0 ? step : -ENOENT;
     *ret_integer = sqlite3_column_int64(statement, 0);

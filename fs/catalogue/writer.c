@@ -1,4 +1,15 @@
 /* SPDX-License-Identifier: MIT */
+/*
+ * writer.c - transactions, and what they write.
+ *
+ * A put looks its row up by id. A new id becomes a row, with a folder name
+ * where one may be given already (folder.c). A known one is compared byte by
+ * byte: the same object writes nothing, one with renewed signatures writes the
+ * row but doesn't change its mtime, any other difference is a change. Each row
+ * is noted in changes.c before it is first touched, so that the commit can tell
+ * what it changed. The first error spoils the transaction: then it can only be
+ * rolled back.
+ */
 #include "catalogue/catalogue_internal.h"
 
 #include <assert.h>
@@ -15,7 +26,7 @@
 #include "json/metadata.h"
 #include "json/renewal.h"
 
-#define FETCHED_STALE_S 600 /* a younger fetched_s isn't written anew */
+#define FETCHED_STALE_S 600 /* a younger fetched_s isn't written again */
 #define DEFER_ROWS      4096
 #define DEFER_MS        500
 #define FOLD_GROWTH     4 /* case folding makes a byte at most three */
@@ -53,6 +64,7 @@ void catalogue_rollback(struct catalogue *c)
     c->in_transaction = c->deferred = c->has_steps = false;
     c->failed = 0;
     c->fields.stale = true;
+    c->log.begins = false;
     changes_clear(&c->changes);
 }
 
@@ -65,8 +77,8 @@ bool catalogue_lost_steps(struct catalogue *c)
 }
 
 /* number -1: a name without one. */
-static int save(struct catalogue *c, const char *name, int number,
-                int64_t value)
+static int writer_save(struct catalogue *c, const char *name, int number,
+                       int64_t value)
 {
     char text[32];
 
@@ -82,12 +94,12 @@ static int save_counters(struct catalogue *c, const struct counters *now)
     int err = 0;
 
     if (now->total != c->counters.total)
-        err = save(c, "total", -1, now->total);
+        err = writer_save(c, "total", -1, now->total);
     if (!err && now->stored_bytes != c->counters.stored_bytes)
-        err = save(c, "stored", -1, (int64_t)now->stored_bytes);
+        err = writer_save(c, "stored", -1, (int64_t)now->stored_bytes);
     for (int i = 0; !err && i <= ASSET_TYPE_COUNT; i++) {
         if (now->named[i] != c->counters.named[i])
-            err = save(c, "named", i, now->named[i]);
+            err = writer_save(c, "named", i, now->named[i]);
     }
     return err;
 }
@@ -108,6 +120,7 @@ static int64_t next_ns(const struct catalogue *c)
 struct commit {
     struct catalogue_diff diff;
     struct counters counters;
+    struct log_state log;
     bool listing[ASSET_TYPE_COUNT];
 };
 
@@ -119,28 +132,33 @@ static bool is_touched(const struct commit *m, int type)
 
 static int prepare_commit(struct catalogue *c, struct commit *m)
 {
-    m->counters = c->counters;
-    int err = c->failed ? c->failed
-                        : changes_diff(c, &m->diff, &m->counters, m->listing);
+    int err = c->failed;
 
-    m->diff.version = atomic_load(&c->version) + (m->diff.count > 0);
+    m->counters = c->counters;
+    m->log = c->log;
     m->diff.committed_ns = next_ns(c);
+    if (!err)
+        err = change_log_write(c, m->diff.committed_ns, &m->log);
+    if (!err)
+        err = changes_diff(c, &m->diff, &m->counters, m->listing);
+    m->diff.version = atomic_load(&c->version) + (m->diff.count > 0);
     if (!err)
         err = save_counters(c, &m->counters);
     if (!err && m->diff.count > 0)
-        err = save(c, "version", -1, (int64_t)m->diff.version);
+        err = writer_save(c, "version", -1, (int64_t)m->diff.version);
     for (int i = 0; !err && i <= ASSET_TYPE_COUNT; i++) {
         if (is_touched(m, i))
-            err = save(c, "changed", i, m->diff.committed_ns);
+            err = writer_save(c, "changed", i, m->diff.committed_ns);
     }
     return err;
 }
 
 /* After `commits` has moved: who sees a listing's new time gets a reader of
  * the new listing. */
-static void publish(struct catalogue *c, const struct commit *m)
+static void writer_publish(struct catalogue *c, const struct commit *m)
 {
     c->counters = m->counters;
+    c->log = m->log;
     for (int i = 0; i <= ASSET_TYPE_COUNT; i++) {
         atomic_store(&c->named[i], m->counters.named[i]);
         if (is_touched(m, i))
@@ -150,7 +168,9 @@ static void publish(struct catalogue *c, const struct commit *m)
     atomic_store(&c->version, m->diff.version);
 }
 
-void writer_written(struct catalogue *c)
+/* After a commit: readers start again, the log may be cut. Needs
+ * changes_before as it was at the begin. */
+static void writer_written(struct catalogue *c)
 {
     if (sqlite3_total_changes64(c->db.handle) == c->changes_before)
         return;
@@ -177,7 +197,7 @@ int catalogue_commit(struct catalogue *c, struct catalogue_diff *ret_diff)
     c->in_transaction = false;
     changes_clear(&c->changes);
     writer_written(c);
-    publish(c, &m);
+    writer_publish(c, &m);
     *ret_diff = m.diff;
     return 0;
 }
@@ -214,7 +234,7 @@ static void derived_done(struct derived *d)
     buf_done(&d->fold);
 }
 
-static int derive(const struct asset *a, struct derived *d)
+static int writer_derive(const struct asset *a, struct derived *d)
 {
     d->rendered = a->rendered_bytes;
     d->line = a->line_bytes;
@@ -239,11 +259,8 @@ struct known {
 static int writer_find(struct catalogue *c, const char *id, struct known *k)
 {
     sqlite3_stmt *s;
-    int step = db_bind(&c->db, S_KNOWN, VALUES(TEXT(id)), &s);
+    int step = db_first(&c->db, S_KNOWN, VALUES(TEXT(id)), &s);
 
-    if (step < 0)
-        return step;
-    step = db_step(&c->db, s);
     if (step <= 0)
         return step < 0 ? step : -ENOENT;
     k->row = sqlite3_column_int64(s, 0);
@@ -322,9 +339,9 @@ static int insert_row(struct catalogue *c, const struct asset *a,
     return err;
 }
 
-static int insert(struct catalogue *c, const struct asset *a,
-                  const struct derived *d, bool named, int64_t now_s,
-                  int64_t *ret_row)
+static int writer_insert(struct catalogue *c, const struct asset *a,
+                         const struct derived *d, bool named, int64_t now_s,
+                         int64_t *ret_row)
 {
     struct folder_name name;
     int choice = named ? folder_choose(c, a->id, d->safe, &name) : -EAGAIN;
@@ -363,11 +380,8 @@ static int writer_compare(struct catalogue *c, const struct asset *a,
                           const struct known *k, enum sameness *ret_sameness)
 {
     sqlite3_stmt *s;
-    int step = db_bind(&c->db, S_BODY, VALUES(INT(k->row)), &s);
+    int step = db_first(&c->db, S_BODY, VALUES(INT(k->row)), &s);
 
-    if (step < 0)
-        return step;
-    step = db_step(&c->db, s);
     if (step <= 0) {
         *ret_sameness = DIFFERENT;
         return step;
@@ -403,9 +417,9 @@ static int refresh_row(struct catalogue *c, const struct asset *a,
     return err;
 }
 
-static int update(struct catalogue *c, const struct asset *a,
-                  const struct derived *d, const struct known *k, bool named,
-                  int64_t now_s)
+static int writer_update(struct catalogue *c, const struct asset *a,
+                         const struct derived *d, const struct known *k,
+                         bool named, int64_t now_s)
 {
     struct touched *touched;
     enum sameness sameness;
@@ -420,6 +434,9 @@ static int update(struct catalogue *c, const struct asset *a,
         touched->renewed = true;
     else
         touched->changed = true;
+    err = touched->changed ? change_log_keep(c, touched) : 0;
+    if (err)
+        return err;
     err = write_row(c, a, d, sameness == RENEWED ? k->changed_s : now_s, now_s,
                     NULL, k->row);
     if (!err)
@@ -439,15 +456,15 @@ int catalogue_put(struct catalogue *c, const struct asset *a, bool named,
     assert(c->in_transaction);
     if (c->failed)
         return c->failed;
-    int err = derive(a, &d);
+    int err = writer_derive(a, &d);
     if (err)
         return err;
     err = writer_find(c, a->id, &known);
     bool is_new = err == -ENOENT;
     if (is_new)
-        err = insert(c, a, &d, named, now_s, &row);
+        err = writer_insert(c, a, &d, named, now_s, &row);
     else if (!err)
-        err = update(c, a, &d, &known, named, now_s);
+        err = writer_update(c, a, &d, &known, named, now_s);
     if (err)
         return changes_spoil(c, err);
     *ret_row = is_new ? row : known.row;
@@ -455,17 +472,14 @@ int catalogue_put(struct catalogue *c, const struct asset *a, bool named,
     return 0;
 }
 
-/* Names, removal, marks, state. */
+/* Names, removal, state. */
 
 static int name_next(struct catalogue *c, int64_t *after)
 {
     char safe[NAME_SIZE];
     sqlite3_stmt *s;
-    int step = db_bind(&c->db, S_UNNAMED_NEXT, VALUES(INT(*after)), &s);
+    int step = db_first(&c->db, S_UNNAMED_NEXT, VALUES(INT(*after)), &s);
 
-    if (step < 0)
-        return step;
-    step = db_step(&c->db, s);
     if (step <= 0)
         return step < 0 ? step : -ENOENT;
     *after = sqlite3_column_int64(s, 0);
@@ -491,14 +505,16 @@ int catalogue_name_all(struct catalogue *c)
 static int remove_row(struct catalogue *c, int64_t row)
 {
     char folder[NAME_SIZE];
-    int err = changes_touch(c, row, false, NULL);
+    struct touched *touched;
+    int err = changes_touch(c, row, false, &touched);
 
+    if (!err)
+        err = change_log_keep(c, touched);
     if (err)
         return err;
+    touched->removed = true;
     sqlite3_stmt *s;
-    int step = db_bind(&c->db, S_STANDING, VALUES(INT(row)), &s);
-    if (step >= 0)
-        step = db_step(&c->db, s);
+    int step = db_first(&c->db, S_STANDING, VALUES(INT(row)), &s);
     if (step <= 0)
         return step < 0 ? step : -ENOENT;
     const char *name = (const char *)sqlite3_column_text(s, 3);
@@ -530,36 +546,6 @@ int catalogue_remove(struct catalogue *c, int64_t row)
     return err == -ENOENT ? err : changes_spoil(c, err);
 }
 
-int catalogue_mark_begin(struct catalogue *c)
-{
-    return changes_spoil(c, db_exec(&c->db, "DELETE FROM temp.mark"));
-}
-
-int catalogue_mark(struct catalogue *c, int64_t row)
-{
-    return changes_spoil(c, db_run(&c->db, S_MARK, VALUES(INT(row))));
-}
-
-int catalogue_unmarked(struct catalogue *c, int64_t *rows, size_t max,
-                       size_t *ret_count)
-{
-    size_t count = 0;
-    sqlite3_stmt *s;
-    int step = db_bind(&c->db, S_UNMARKED, VALUES(INT((int64_t)max)), &s);
-
-    if (step >= 0)
-        step = db_step(&c->db, s);
-    while (step > 0 && count < max) {
-        rows[count++] = sqlite3_column_int64(s, 0);
-        step = db_step(&c->db, s);
-    }
-    if (step < 0)
-        return changes_spoil(c, step);
-    (void)sqlite3_reset(s);
-    *ret_count = count;
-    return 0;
-}
-
 int writer_run(struct catalogue *c, enum statement which,
                const struct value *values, size_t count)
 {
@@ -575,6 +561,9 @@ int writer_run(struct catalogue *c, enum statement which,
 
 int catalogue_state_set(struct catalogue *c, const char *name, int64_t value)
 {
-    return changes_spoil(
-        c, writer_run(c, S_STATE_SET, VALUES(TEXT(name), INT(value))));
+    int err = writer_run(c, S_STATE_SET, VALUES(TEXT(name), INT(value)));
+
+    if (!err && value && strcmp(name, "complete") == 0)
+        change_log_begin(c);
+    return changes_spoil(c, err);
 }

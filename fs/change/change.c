@@ -4,9 +4,10 @@
  *
  * NEW -> (a deletion: its line is in the journal) -> ASKING, the API has it ->
  * ANSWERED -> (a deletion: its second line) -> SYNCING, sync has it -> SYNCED
- * -> whoever waits is answered. Other threads only move a change from ASKING to
- * ANSWERED and from SYNCING to SYNCED, and wake the thread: so nothing but the
- * list is shared, and disk and callbacks are one thread's own.
+ * -> whoever waits is answered. Where the asset couldn't be read anew it rests,
+ * with nobody waiting, and is tried again. Other threads only move a change
+ * from ASKING to ANSWERED and from SYNCING to SYNCED, and wake the thread: so
+ * nothing but the list is shared, and disk and callbacks are one thread's own.
  */
 #include "change/change.h"
 
@@ -15,6 +16,7 @@
 #include <string.h>
 #include <sys/queue.h>
 
+#include "base/asset.h"
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
@@ -24,12 +26,20 @@
 
 #define PATH_MAX_BYTES 7000
 
+/* A re-read that failed: again 1 s later, then twice that each time; after a
+ * quarter of an hour it is the sweep's. */
+#define REST_FIRST_MS 1000
+#define REREADS_MOST  10
+#define REREAD_MS     60000
+#define RESTING_MOST  (CHANGE_MAX / 4)
+
 enum change_state {
     CHANGE_NEW,
     CHANGE_ASKING,
     CHANGE_ANSWERED,
     CHANGE_SYNCING,
-    CHANGE_SYNCED
+    CHANGE_SYNCED,
+    CHANGE_RESTING
 };
 
 struct operation {
@@ -42,11 +52,14 @@ struct operation {
     change_answer_fn *answer; /* under lock: NULL when nobody waits */
     void *ctx;                /* under lock */
     enum change_state state;  /* under lock */
+    bool withdrawn;           /* under lock: it is to be sent no more */
     uint64_t asked;           /* the thread's: ticket of api or sync */
     int err;                  /* under lock until ANSWERED */
     bool maybe_done;          /* likewise */
     char words[256];          /* likewise */
     int sync_err;             /* under lock until SYNCED */
+    int rereads;              /* the thread's */
+    int64_t due_ms;           /* under lock: RESTING until then */
     TAILQ_ENTRY(operation) link;
 };
 
@@ -55,6 +68,7 @@ struct change {
     pthread_cond_t wake;
     TAILQ_HEAD(, operation) operations; /* under lock */
     size_t count;                       /* under lock */
+    size_t resting;                     /* under lock: of these, at rest */
     uint64_t last_ticket;               /* under lock */
     bool stopping;                      /* under lock */
 
@@ -99,14 +113,22 @@ static void change_on_reply(void *ctx, int err, const struct api_reply *reply)
     (void)pthread_cond_signal(&o->change->wake);
 }
 
+/* An id is any text; but what a path can't name would be another request. */
+static int append_asset_path(struct buf *out, const char *id)
+{
+    if (!*id || strcmp(id, ".") == 0 || strcmp(id, "..") == 0 ||
+        asset_id_is_made(id))
+        return -EINVAL;
+    int err = buf_append_str(out, "/assets/");
+    return err ? err : buf_append_url(out, id, strlen(id));
+}
+
 static int send_tag(struct operation *o)
 {
     struct change *c = o->change;
     cleanup(buf_done) struct buf path = {.max = PATH_MAX_BYTES};
     cleanup(buf_done) struct buf json = {.max = SIZE_MAX / 2};
-    int err = buf_append_str(&path, "/assets/");
-    if (!err)
-        err = buf_append_url(&path, o->id, strlen(o->id));
+    int err = append_asset_path(&path, o->id);
     if (!err)
         err = buf_append_str(&path, "/user-metadata");
     if (!err)
@@ -122,19 +144,27 @@ static int send_tag(struct operation *o)
                      &o->asked);
 }
 
+/* A line that may not be on the disk: where it is all the same, the next one
+ * says that nothing came of it. */
+static int keep_body(struct change *c, const struct operation *o)
+{
+    int err = journal_begin(&c->journal, o->id, o->folder, c->force, o->body,
+                            o->body_bytes);
+    if (err)
+        (void)journal_end(&c->journal, o->id, JOURNAL_KEPT, "not sent");
+    return err;
+}
+
 static int send_deletion(struct operation *o)
 {
     struct change *c = o->change;
     char quoted[200], quoted_id[100];
     cleanup(buf_done) struct buf path = {.max = PATH_MAX_BYTES};
-    int err = buf_append_str(&path, "/assets/");
-    if (!err)
-        err = buf_append_url(&path, o->id, strlen(o->id));
+    int err = append_asset_path(&path, o->id);
     if (!err && c->force)
         err = buf_append_str(&path, "?force=true");
     if (!err)
-        err = journal_begin(&c->journal, o->id, o->folder, c->force, o->body,
-                            o->body_bytes);
+        err = keep_body(c, o);
     if (err)
         return err;
     log_info("deleting %s (%s), kept in " JOURNAL_NAME,
@@ -171,9 +201,11 @@ static void settle_deletion(struct operation *o)
 static void tell_failure(const struct operation *o)
 {
     char quoted[100];
-    log_warning("%s %s: %s%s%s", o->kind == CHANGE_TAG ? "tagging" : "deleting",
+    log_warning("%s %s: %s%s%s%s",
+                o->kind == CHANGE_TAG ? "tagging" : "deleting",
                 log_quote(o->id, strlen(o->id), quoted, sizeof(quoted)),
-                strerror(-o->err), o->words[0] ? ": " : "", o->words);
+                strerror(-o->err), o->words[0] ? ": " : "", o->words,
+                o->maybe_done ? "; it may have been done all the same" : "");
 }
 
 static void change_on_synced(void *ctx, int err)
@@ -185,7 +217,7 @@ static void change_on_synced(void *ctx, int err)
     (void)pthread_cond_signal(&o->change->wake);
 }
 
-/* Who is gone is taken out of the catalogue; who changed is read anew, and so
+/* Who is gone is taken out of the catalogue; who changed is read again, and so
  * is who may have. */
 static int sync_operation(struct operation *o)
 {
@@ -209,6 +241,26 @@ static bool needs_sync(const struct operation *o)
 
 /* The thread: steps. */
 
+/* What is known of it may be old, and is to be tried again. */
+static bool should_rest(struct change *c, const struct operation *o)
+{
+    guard_mutex(&c->lock);
+    return !c->stopping && o->sync_err && o->sync_err != -ESHUTDOWN &&
+           o->sync_err != -ENOENT && o->rereads < REREADS_MOST &&
+           c->resting < RESTING_MOST;
+}
+
+static void change_rest(struct change *c, struct operation *o)
+{
+    guard_mutex(&c->lock);
+    o->due_ms = clock_mono_ms() + (REST_FIRST_MS << o->rereads++);
+    o->sync_err = 0;
+    o->state = CHANGE_RESTING;
+    c->resting++;
+    c->count++;
+    TAILQ_INSERT_TAIL(&c->operations, o, link);
+}
+
 static void change_answer(struct change *c, struct operation *o)
 {
     change_answer_fn *fn;
@@ -219,13 +271,18 @@ static void change_answer(struct change *c, struct operation *o)
         c->count--;
         fn = o->answer;
         ctx = o->ctx;
+        o->answer = NULL;
     }
-    if (!o->err && o->sync_err && o->sync_err != -ESHUTDOWN)
-        log_warning("an asset was changed, but reading it again failed: %s",
-                    strerror(-o->sync_err));
+    if (!o->err && o->sync_err && o->sync_err != -ESHUTDOWN && !o->rereads)
+        log_warning(
+            "an asset was changed, but reading it again failed so far: %s",
+            strerror(-o->sync_err));
     if (fn)
         fn(ctx, o->err, o->err ? o->words : "");
-    operation_free(o);
+    if (should_rest(c, o))
+        change_rest(c, o);
+    else
+        operation_free(o);
 }
 
 static void change_begin(struct change *c, struct operation *o)
@@ -246,20 +303,36 @@ static void change_go_on(struct change *c, struct operation *o)
     if (o->err && o->err != -ECANCELED)
         tell_failure(o);
     if (o->err == -ECANCELED)
-        o->err = -ESHUTDOWN; /* only our own end cancels */
+        o->err = -ESHUTDOWN; /* our own end; or nobody waits */
     if (!needs_sync(o) || sync_operation(o))
         change_answer(c, o);
 }
 
-static bool is_due(const struct operation *o)
+static bool is_due(const struct operation *o, int64_t now_ms)
 {
-    return o->state != CHANGE_ASKING && o->state != CHANGE_SYNCING;
+    switch (o->state) {
+    case CHANGE_ASKING:
+        return o->withdrawn;
+    case CHANGE_SYNCING:
+        return false;
+    case CHANGE_RESTING:
+        return o->change->stopping || now_ms >= o->due_ms;
+    default:
+        return true;
+    }
 }
 
 static enum change_state state_of(struct operation *o)
 {
     guard_mutex(&o->change->lock);
     return o->state;
+}
+
+static void reread(struct change *c, struct operation *o)
+{
+    o->deadline_ms = clock_mono_ms() + REREAD_MS;
+    if (sync_operation(o))
+        change_answer(c, o);
 }
 
 /* At the end: whoever was asked answers at once, or isn't waited for. Only this
@@ -277,12 +350,19 @@ static void change_give_up(struct change *c)
     }
 }
 
-static struct operation *find_due(struct change *c)
+/* NULL: none, until then. */
+static struct operation *find_due(struct change *c, int64_t *ret_next_ms)
 {
     struct operation *o;
+    int64_t now_ms = clock_mono_ms();
+    *ret_next_ms = CLOCK_NEVER_MS;
     TAILQ_FOREACH(o, &c->operations, link)
-    if (is_due(o))
-        break;
+    {
+        if (is_due(o, now_ms))
+            break;
+        if (o->state == CHANGE_RESTING && o->due_ms < *ret_next_ms)
+            *ret_next_ms = o->due_ms;
+    }
     return o;
 }
 
@@ -291,13 +371,16 @@ static struct operation *take_due(struct change *c, bool stops,
                                   enum change_state *ret_state)
 {
     struct operation *o;
+    int64_t next_ms;
     guard_mutex(&c->lock);
-    while (!(o = find_due(c))) {
+    while (!(o = find_due(c, &next_ms))) {
         if (c->stopping && (!stops || TAILQ_EMPTY(&c->operations)))
             return NULL;
-        (void)pthread_cond_wait(&c->wake, &c->lock);
+        (void)clock_cond_wait(&c->wake, &c->lock, next_ms);
     }
     *ret_state = o->state;
+    o->withdrawn = false;
+    c->resting -= o->state == CHANGE_RESTING;
     if (o->state == CHANGE_NEW && c->stopping) { /* it never is sent */
         o->err = -ESHUTDOWN;
         *ret_state = CHANGE_SYNCED;
@@ -312,6 +395,10 @@ static void take_steps(struct change *c, bool stops)
     while ((o = take_due(c, stops, &state))) {
         if (state == CHANGE_NEW)
             change_begin(c, o);
+        else if (state == CHANGE_ASKING)
+            api_withdraw(c->api, o->asked);
+        else if (state == CHANGE_RESTING)
+            reread(c, o);
         else if (state == CHANGE_ANSWERED)
             change_go_on(c, o);
         else
@@ -399,8 +486,9 @@ bool change_cancel(struct change *c, uint64_t ticket)
     if (o->state == CHANGE_NEW) { /* not sent: it needn't be */
         o->err = -EINTR;
         o->state = CHANGE_SYNCED;
-        (void)pthread_cond_signal(&c->wake);
     }
+    o->withdrawn = o->state == CHANGE_ASKING;
+    (void)pthread_cond_signal(&c->wake);
     return true;
 }
 
@@ -427,7 +515,7 @@ int change_new(const struct change_config *config, struct sync *sync,
     if (!c)
         return -ENOMEM;
     (void)pthread_mutex_init(&c->lock, NULL);
-    (void)pthread_cond_init(&c->wake, NULL);
+    clock_cond_init(&c->wake);
     TAILQ_INIT(&c->operations);
     c->sync = sync;
     c->api = api;

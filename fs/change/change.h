@@ -4,9 +4,10 @@
  * deleted.
  *
  * A change is answered when the API has answered and the catalogue shows it:
- * a tag's asset was read anew, a deleted one was removed. Whoever asks may stop
- * waiting; what was sent goes on, and the catalogue hears of it. A request that
- * is repeated does no harm: PATCH merges, and who is gone can't go again.
+ * a tag's asset was read again, a deleted one was removed. Whoever asks may stop
+ * waiting: what waits for its turn is then not sent, what was sent goes on, and
+ * the catalogue hears of it. A request that is repeated does no harm: PATCH
+ * merges, and who is gone can't go again.
  *
  * Before a deletion leaves, the asset's whole object is in the journal
  * (journal.h), on the disk: nothing that twelvefs deletes is gone without a

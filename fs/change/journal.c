@@ -46,14 +46,31 @@ static int sync_directory(const char *path)
     return fd < 0 || fsync(fd) < 0 ? -errno : 0;
 }
 
+/* Whether a descriptor is still of what has the name: a file that was taken
+ * away is nobody's trace. */
+static bool is_in_place(const struct journal *j)
+{
+    struct stat open_file, named;
+    return j->fd >= 0 && fstat(j->fd, &open_file) == 0 &&
+           lstat(j->path, &named) == 0 && open_file.st_dev == named.st_dev &&
+           open_file.st_ino == named.st_ino;
+}
+
 static int journal_open(struct journal *j)
 {
-    if (j->fd >= 0)
+    struct stat st;
+    if (is_in_place(j))
         return 0;
-    cleanup(close_fd) int fd = open(
-        j->path, O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-    if (fd < 0)
+    close_fd(&j->fd);
+    j->fd = -1;
+    cleanup(close_fd) int fd =
+        open(j->path,
+             O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK,
+             0600);
+    if (fd < 0 || fstat(fd, &st) < 0)
         return -errno;
+    if (!S_ISREG(st.st_mode))
+        return -EIO;
     int err = sync_directory(j->path);
     if (!err)
         j->fd = steal_fd(&fd);
@@ -132,7 +149,8 @@ int journal_read(const struct journal *j, int64_t offset, char *out,
                  size_t size, size_t *ret_count)
 {
     *ret_count = 0;
-    cleanup(close_fd) int fd = open(j->path, O_RDONLY | O_CLOEXEC);
+    cleanup(close_fd) int fd =
+        open(j->path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
     if (fd < 0)
         return errno == ENOENT ? 0 : -errno;
     ssize_t count = pread(fd, out, size, offset);

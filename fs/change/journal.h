@@ -8,8 +8,9 @@
  * and when its end is known
  *   {"deleted":ID,"at":TIME,"outcome":"gone"|"kept"|"unknown","words":TEXT}
  * A line may be cut short by a crash; the next one begins on a line of its own.
- * The file is beside the catalogue and isn't thrown away with it. One thread
- * writes; any may read.
+ * The file is beside the catalogue and isn't thrown away with it; it is the
+ * user's alone, and grows by what is deleted. Whoever takes it away (to rotate
+ * it) gets a new one with the next line. One thread writes; any may read.
  */
 #ifndef TWELVEFS_CHANGE_JOURNAL_H
 #define TWELVEFS_CHANGE_JOURNAL_H

@@ -1,4 +1,12 @@
 /* SPDX-License-Identifier: MIT */
+/*
+ * name.c - names are encoded character by character.
+ *
+ * What must be escaped is decided for each character: by itself, by what stands
+ * before it (an '=' after a key's syntax), or by its position (the '@' of a
+ * suffix). A name that gets too long is encoded again, cut, with every '=' and
+ * '@' escaped, since cutting may move one to where it has a meaning.
+ */
 #include "grammar/name.h"
 
 #include <errno.h>
@@ -13,7 +21,6 @@
 #define ID_LIKE_MIN   16
 #define ID_LIKE_MAX   24
 #define EXTENSION_MAX 16
-#define UNIT_MAX      12 /* the longest character, escaped: four bytes */
 
 /* Stand in every directory of ours; no asset's folder may be called so. */
 static const char *const hidden_names[] = {

@@ -1,4 +1,7 @@
 /* SPDX-License-Identifier: MIT */
+/*
+ * query.c - a query in other forms: folded, canonical, as the API's parameters.
+ */
 #include "grammar/query.h"
 
 #include <errno.h>

@@ -15,8 +15,4 @@ int query_append(struct query *q, struct query_term *t);
 /* Appends a copy of len bytes to the term's texts. */
 int query_term_text(struct query_term *t, const char *text, size_t len);
 
-/* Length of a segment's key: of what stands before its '='; 0 when the
- * component has not the form of a segment. */
-size_t query_key_len(const char *component);
-
 #endif

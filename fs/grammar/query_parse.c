@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: MIT */
+/*
+ * query_parse.c - a path segment to a term. A table of keys tells how a value
+ * is parsed; any other key is a field.
+ */
 #include "grammar/query.h"
 
 #include <errno.h>
@@ -42,7 +46,9 @@ static const char *const api_fields[] = {
 
 /* Texts. */
 
-size_t query_key_len(const char *component)
+/* Length of a segment's key: of what stands before its '='; 0 when the
+ * component has not the form of a segment. */
+static size_t query_key_len(const char *component)
 {
     const char *end = component + strlen(component);
     const char *at = component;

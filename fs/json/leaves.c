@@ -52,7 +52,7 @@ static void open_level(struct leaves *w, bool object)
 
 /* Back to what the enclosing container holds: in an array the next element is
  * a value of the same field. */
-static void resume(struct leaves *w, bool comma)
+static void leaves_resume(struct leaves *w, bool comma)
 {
     if (w->depth == 0)
         return;
@@ -81,10 +81,10 @@ bool leaves_take(struct leaves *w, const struct scan_token *token)
     case SCAN_OBJECT_CLOSE:
     case SCAN_ARRAY_CLOSE:
         w->depth -= w->depth > 0;
-        resume(w, false);
+        leaves_resume(w, false);
         return false;
     case SCAN_COMMA:
-        resume(w, true);
+        leaves_resume(w, true);
         return false;
     case SCAN_COLON:
     case SCAN_END:
@@ -105,6 +105,6 @@ int leaves_skip(struct leaves *w, struct scan *s)
         return -EBADMSG;
     s->at = end;
     w->depth--;
-    resume(w, false);
+    leaves_resume(w, false);
     return 0;
 }

@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: MIT */
+/*
+ * metadata.c - one walk over the tokens makes both forms, or measures them:
+ * lengths and bytes can't disagree.
+ */
 #include "json/metadata.h"
 
 #include <errno.h>

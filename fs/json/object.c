@@ -175,7 +175,8 @@ static int make_id(const struct pass *p, char **ret_id)
                           &len);
         hash = hash_bytes(text, len, hash);
     }
-    if (asprintf(ret_id, "noid-%016llx", (unsigned long long)hash) >= 0)
+    if (asprintf(ret_id, ASSET_MADE_ID "%016llx", (unsigned long long)hash) >=
+        0)
         return 0;
     *ret_id = NULL;
     return -ENOMEM;

@@ -1,4 +1,12 @@
 /* SPDX-License-Identifier: MIT */
+/*
+ * page.c - a list answer to records.
+ *
+ * Each element is read in one pass (object.c). One that isn't well formed is
+ * read again with its control characters escaped; where that doesn't help it is
+ * passed over by its brackets alone and counted, so that one bad asset never
+ * costs its page.
+ */
 #include "json/page.h"
 
 #include <errno.h>
@@ -6,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/array.h"
 #include "base/ascii.h"
 #include "base/buf.h"
 #include "base/cleanup.h"
@@ -14,21 +23,16 @@
 #include "json/scan.h"
 #include "json/text.h"
 
-struct slice {
-    const char *text; /* NULL: absent */
-    size_t len;
-};
-
-static struct slice page_member(struct slice object, const char *name)
+static struct span page_member(struct span object, const char *name)
 {
-    struct slice value = {0};
+    struct span value = {0};
     if (scan_member(object.text, object.len, name, strlen(name), &value.text,
                     &value.len))
-        return (struct slice){0};
+        return (struct span){0};
     return value;
 }
 
-static bool page_is_string(struct slice value)
+static bool page_is_string(struct span value)
 {
     return value.text && value.text[0] == '"';
 }
@@ -49,7 +53,7 @@ static const char *skip_word(const char *at, const char *end)
 
 /* Passes a value of any depth and content: one asset that is too deep or
  * malformed must not cost its page. -EBADMSG where its end can't be told. */
-static int skip_value(struct scan *s, struct slice *ret_value)
+static int skip_value(struct scan *s, struct span *ret_value)
 {
     const char *start = s->at;
     while (start < s->end && is_one_of(*start, " \t\r\n"))
@@ -66,7 +70,7 @@ static int skip_value(struct scan *s, struct slice *ret_value)
         end = skip_word(start, s->end);
     if (!end)
         return -EBADMSG;
-    *ret_value = (struct slice){start, (size_t)(end - start)};
+    *ret_value = (struct span){start, (size_t)(end - start)};
     s->at = end;
     return 0;
 }
@@ -82,22 +86,9 @@ static bool page_pass(struct scan *s, enum scan_kind kind)
     return true;
 }
 
-static int reserve_asset(struct page *p, size_t *capacity)
-{
-    if (p->count < *capacity)
-        return 0;
-    size_t wanted = *capacity ? *capacity * 2 : 50; /* the API's page_limit */
-    struct asset *assets = reallocarray(p->assets, wanted, sizeof(*assets));
-    if (!assets)
-        return -ENOMEM;
-    p->assets = assets;
-    *capacity = wanted;
-    return 0;
-}
-
 /* Some writers leave control characters in strings as they are. Appends the
  * text with those escaped: the same value, as JSON spells it. */
-static int escape_controls(struct slice text, struct buf *out)
+static int escape_controls(struct span text, struct buf *out)
 {
     bool in_string = false;
     const char *plain = text.text;
@@ -123,7 +114,7 @@ static int escape_controls(struct slice text, struct buf *out)
 /* The object that the scanner stands before. */
 static int add_asset(struct scan *s, struct page *p, size_t *capacity)
 {
-    int err = reserve_asset(p, capacity);
+    int err = array_reserve(p->assets, p->count, *capacity);
     if (!err)
         err = object_read(s, &p->assets[p->count]);
     if (!err)
@@ -135,7 +126,7 @@ static int add_asset(struct scan *s, struct page *p, size_t *capacity)
  * control characters were at fault. */
 static int read_malformed(struct scan *s, struct page *p, size_t *capacity)
 {
-    struct slice element = {0};
+    struct span element = {0};
     struct scan whole;
     int err = skip_value(s, &element);
     if (err)
@@ -176,25 +167,20 @@ static int read_elements(struct scan *s, struct page *p)
 }
 
 /* A member that is a plain non-negative integer, else -1. */
-static int64_t count_of(struct slice info, const char *name)
+static int64_t count_of(struct span info, const char *name)
 {
-    struct slice value = page_member(info, name);
-    int64_t count = 0;
-    for (size_t i = 0; i < value.len; i++) {
-        if (!ascii_is_digit(value.text[i]) ||
-            __builtin_mul_overflow(count, 10, &count) ||
-            __builtin_add_overflow(count, value.text[i] - '0', &count))
-            return -1;
-    }
-    return value.len ? count : -1;
+    struct span value = page_member(info, name);
+    int64_t count = -1;
+    (void)ascii_parse_count(value.text, value.len, INT64_MAX, &count);
+    return count;
 }
 
 /* One member of the envelope; of several with one name the last. */
 static int read_member(struct scan *s, struct page *p, bool *ret_has_data,
-                       struct slice *ret_info)
+                       struct span *ret_info)
 {
     struct scan_token name;
-    struct slice value;
+    struct span value;
     /* an object without a member has no data either */
     if (scan_next(s, &name) || name.kind != SCAN_STRING ||
         !page_pass(s, SCAN_COLON))
@@ -214,7 +200,7 @@ static int read_member(struct scan *s, struct page *p, bool *ret_has_data,
 int page_parse(const char *bytes, size_t len, struct page *ret_page)
 {
     cleanup(page_done) struct page p = {0};
-    struct slice info = {0};
+    struct span info = {0};
     struct scan s;
     bool has_data = false;
     scan_init(&s, bytes, len);
@@ -282,10 +268,10 @@ static void page_copy_text(const char *text, size_t len, char *out, size_t size)
     out[used] = '\0';
 }
 
-static void copy_member(struct slice object, const char *name, char *out,
+static void copy_member(struct span object, const char *name, char *out,
                         size_t size)
 {
-    struct slice token = page_member(object, name);
+    struct span token = page_member(object, name);
     size_t len = 0;
     if (size == 0)
         return;
@@ -300,7 +286,7 @@ static void copy_member(struct slice object, const char *name, char *out,
 void page_parse_error(const char *bytes, size_t len, char *ret_code,
                       size_t code_size, char *ret_message, size_t message_size)
 {
-    struct slice body = {bytes, len};
+    struct span body = {bytes, len};
     copy_member(body, "code", ret_code, code_size);
     copy_member(body, "message", ret_message, message_size);
 }

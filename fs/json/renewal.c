@@ -10,11 +10,6 @@
 
 #define URL_MAX 16384 /* of a token; a longer one is no URL of ours */
 
-struct span {
-    const char *text;
-    size_t len;
-};
-
 static char *renewal_url_of(const struct scan_token *t)
 {
     size_t len;
@@ -27,13 +22,13 @@ static char *renewal_url_of(const struct scan_token *t)
 }
 
 static bool renewed_token(const struct scan_token *a,
-                          const struct scan_token *b)
+                          const struct scan_token *b, bool is_signed)
 {
     if (a->kind != b->kind)
         return false;
     if (a->len == b->len && memcmp(a->text, b->text, a->len) == 0)
         return true;
-    if (a->kind != SCAN_STRING)
+    if (a->kind != SCAN_STRING || !is_signed)
         return false;
     cleanup(free_ptr) char *a_url = renewal_url_of(a);
     cleanup(free_ptr) char *b_url = renewal_url_of(b);
@@ -41,19 +36,25 @@ static bool renewed_token(const struct scan_token *a,
 }
 
 /* Token by token: white space within a member is no difference either. */
-static bool renewed_member(const struct span *a, const struct span *b)
+bool renewal_is_value(const char *a, size_t a_len, const char *b, size_t b_len,
+                      bool is_signed)
 {
     struct scan a_scan, b_scan;
     struct scan_token a_token, b_token;
 
-    scan_init(&a_scan, a->text, a->len);
-    scan_init(&b_scan, b->text, b->len);
+    scan_init(&a_scan, a, a_len);
+    scan_init(&b_scan, b, b_len);
     do {
         if (scan_next(&a_scan, &a_token) || scan_next(&b_scan, &b_token) ||
-            !renewed_token(&a_token, &b_token))
+            !renewed_token(&a_token, &b_token, is_signed))
             return false;
     } while (a_token.kind != SCAN_END);
     return true;
+}
+
+static bool renewed_member(const struct span *a, const struct span *b)
+{
+    return renewal_is_value(a->text, a->len, b->text, b->len, true);
 }
 
 /* The members that hold signed URLs, as they stand in the text. */

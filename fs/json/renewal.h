@@ -13,4 +13,9 @@
  * their hls and thumbnail members. */
 bool renewal_is(const char *a, size_t a_len, const char *b, size_t b_len);
 
+/* Whether two values differ in nothing but white space between tokens, and, of
+ * what is signed, the query strings of URLs. */
+bool renewal_is_value(const char *a, size_t a_len, const char *b, size_t b_len,
+                      bool is_signed);
+
 #endif

@@ -1,4 +1,9 @@
 /* SPDX-License-Identifier: MIT */
+/*
+ * scan.c - tokens and grammar are apart: scan_next knows no grammar,
+ * scan_accept sees no bytes. Who walks over a value feeds each token to both,
+ * and to whatever else wants to see it.
+ */
 #include "json/scan.h"
 
 #include <errno.h>

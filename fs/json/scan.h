@@ -39,6 +39,12 @@ struct scan_token {
     bool escaped; /* a string with a backslash in it */
 };
 
+/* A part of a text, not its own; text NULL: absent. */
+struct span {
+    const char *text;
+    size_t len;
+};
+
 struct scan {
     const char *at;
     const char *end;

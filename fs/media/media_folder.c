@@ -21,7 +21,7 @@
 #define NS_PER_S 1000000000
 
 struct media_folder {
-    pthread_mutex_t lock; /* held while the folder is made anew */
+    pthread_mutex_t lock; /* held while the folder is made again */
     char *path;
     int fd; /* the same number always, of another folder once the first was
                taken away: who is about to open a file needs no lock */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * media_folder.h - the folder that kept pictures lie in: files written whole or
- * not at all, opened for each read, made anew when somebody takes it away.
+ * not at all, opened for each read, made again when somebody takes it away.
  * Any thread.
  */
 #ifndef TWELVEFS_MEDIA_FOLDER_H

@@ -18,6 +18,7 @@
 #include <string.h>
 #include <sys/queue.h>
 
+#include "base/array.h"
 #include "base/cleanup.h"
 #include "base/hash.h"
 #include "base/log.h"
@@ -167,7 +168,7 @@ static int store_list(struct media_store *s, struct store_entry *e)
     return 0;
 }
 
-static void reference(struct store_entry *e)
+static void store_reference(struct store_entry *e)
 {
     if (e->references++ == 0)
         e->store->referenced++;
@@ -186,7 +187,7 @@ struct media_file *media_store_ref(struct media_file *f)
 {
     struct store_entry *e = entry_of(f);
     guard_mutex(&e->store->lock);
-    reference(e);
+    store_reference(e);
     return f;
 }
 
@@ -245,7 +246,7 @@ static int by_use(const void *a, const void *b)
 
 struct listing {
     struct store_entry *entries;
-    size_t count;
+    size_t count, capacity;
 };
 
 static void listing_done(struct listing *k)
@@ -253,21 +254,16 @@ static void listing_done(struct listing *k)
     free(k->entries);
 }
 
-static int examine(void *ctx, const char *file_name, int64_t size_bytes,
-                   int64_t used_ns, bool *ret_wanted)
+static int store_examine(void *ctx, const char *file_name, int64_t size_bytes,
+                         int64_t used_ns, bool *ret_wanted)
 {
     struct listing *k = ctx;
     struct store_entry e = {.used_ns = used_ns};
     if (k->count == MAX_ENTRIES || !read_file_name(file_name, &e) ||
         e.file.size_bytes != size_bytes)
         return 0;
-    if ((k->count & (k->count - 1)) == 0) {
-        struct store_entry *more = reallocarray(
-            k->entries, k->count ? 2 * k->count : 1, sizeof(*more));
-        if (!more)
-            return -ENOMEM;
-        k->entries = more;
-    }
+    if (array_reserve(k->entries, k->count, k->capacity))
+        return -ENOMEM;
     k->entries[k->count++] = e;
     *ret_wanted = true;
     return 0;
@@ -290,7 +286,7 @@ static int list_copy(struct media_store *s, const struct store_entry *found)
 static int store_load(struct media_store *s)
 {
     cleanup(listing_done) struct listing listing = {0};
-    int err = media_folder_each(s->disk, examine, &listing);
+    int err = media_folder_each(s->disk, store_examine, &listing);
     if (!err && listing.count)
         qsort(listing.entries, listing.count, sizeof(listing.entries[0]),
               by_use);
@@ -377,7 +373,7 @@ int media_store_lookup(struct media_store *s, const char *name,
     struct tier *tier = store_tier_of(s, e);
     TAILQ_REMOVE(&tier->used, e, link);
     TAILQ_INSERT_TAIL(&tier->used, e, link);
-    reference(e);
+    store_reference(e);
     *ret_file = &e->file;
     return 0;
 }
@@ -454,7 +450,7 @@ int media_store_put(struct media_store *s, const char *name, struct buf *body,
         store_discard(e);
         return -ENOMEM;
     }
-    reference(e);
+    store_reference(e);
     *ret_file = &e->file;
     return 0;
 }

@@ -6,10 +6,10 @@
  * A name is the digest of what the picture belongs to (asset, URL without its
  * query), so that no remote text becomes a path, and bytes can't be taken for
  * another URL's. What can't be written (full disk, file size limit, a folder
- * that can't be made anew) is kept in memory, within MEDIA_STORE_MEMORY. The
+ * that can't be made again) is kept in memory, within MEDIA_STORE_MEMORY. The
  * newest stays, and so does whatever is referenced, limits or not.
  *
- * Any thread; one mutex, held for table work and for making the folder anew,
+ * Any thread; one mutex, held for table work and for making the folder again,
  * never while bytes are read or written.
  */
 #ifndef TWELVEFS_MEDIA_STORE_H

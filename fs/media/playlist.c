@@ -7,13 +7,16 @@
 #include <strings.h>
 #include <time.h>
 
+#include "base/ascii.h"
 #include "base/asset.h"
+#include "base/cleanup.h"
 
 /* How long a signature of unknown expiry is trusted. */
 #define SIGNED_FOR_S 1800
 /* A URL must outlive the reader's first request. */
-#define MARGIN_S   30
-#define VALUE_SIZE 64
+#define MARGIN_S    30
+#define SECONDS_MAX INT64_C(99999999999)
+#define VALUE_SIZE  64
 
 /* The title stands on a line of its own after a comma: line breaks of every
  * kind, and other control characters, become spaces. */
@@ -74,14 +77,7 @@ static bool find_parameter(const char *url, const char *name,
 
 static bool parse_seconds(const char *text, int64_t *ret_s)
 {
-    int64_t seconds = 0;
-    size_t len = strspn(text, "0123456789");
-    if (len == 0 || len > 11 || text[len])
-        return false;
-    for (size_t i = 0; i < len; i++)
-        seconds = seconds * 10 + (text[i] - '0');
-    *ret_s = seconds;
-    return true;
+    return ascii_parse_count(text, strlen(text), SECONDS_MAX, ret_s);
 }
 
 /* 20260801T103000Z and how many seconds after it. */
@@ -107,7 +103,7 @@ static bool find_expiry(const char *url, int64_t *ret_s)
 {
     static const char *const names[] = {"Expires", "exp", "expires_at"};
     char value[VALUE_SIZE];
-    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+    for (size_t i = 0; i < array_count(names); i++)
         if (find_parameter(url, names[i], value) && parse_seconds(value, ret_s))
             return true;
     return find_dated_expiry(url, "X-Amz-Date", "X-Amz-Expires", ret_s) ||
@@ -121,7 +117,7 @@ static bool is_signed(const char *url)
         "sig",       "token",           "hdnts",
         "hdnea",     "Policy"};
     char value[VALUE_SIZE];
-    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+    for (size_t i = 0; i < array_count(names); i++)
         if (find_parameter(url, names[i], value))
             return true;
     return false;

@@ -48,6 +48,17 @@ struct command {
  * it is empty. */
 #define COMMAND_DELETED COMMAND_NUMBER(17)
 
+/* Events (catalogue.h's log of changes), without waiting for any. Words: the
+ * mount's number as an answer told it, or "" in the first question; and where
+ * to begin: "now", "since NS" or "at SEQ". The answer's first line is
+ *   MOUNT SEQ LEFT MISSED FIRST_NS
+ * then lines of events, as many as there are and fit. SEQ: where to go on, and
+ * how many events were LEFT there;
+ * MISSED: events that the log held no longer, or -1, and no events, where it
+ * goes back to FIRST_NS only (0: it hasn't begun). Of another mount's number
+ * the answer has this mount's, and no events. */
+#define COMMAND_WATCH COMMAND_NUMBER(18)
+
 _Static_assert(sizeof(struct command) < 1 << _IOC_SIZEBITS,
                "an ioctl's number holds its size");
 

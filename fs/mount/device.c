@@ -77,7 +77,7 @@ void device_wake(struct device *d)
     (void)written; /* a full counter wakes as well */
 }
 
-static void call_follower(struct device *d)
+static void device_call_follower(struct device *d)
 {
     guard_mutex(&d->lock);
     d->called = true;
@@ -88,7 +88,7 @@ void device_leave(struct device *d)
 {
     d->leaving = true;
     device_wake(d);
-    call_follower(d);
+    device_call_follower(d);
 }
 
 bool device_is_leaving(const struct device *d)
@@ -96,35 +96,23 @@ bool device_is_leaving(const struct device *d)
     return d->leaving;
 }
 
-static bool must_look_around(const struct device *d)
+static bool device_must_look(const struct device *d)
 {
     return d->leaving || d->has_work(d->ctx);
 }
 
-static struct timespec now(void)
+static int64_t device_now_ns(void)
 {
     struct timespec t;
     (void)clock_gettime(CLOCK_MONOTONIC, &t);
-    return t;
-}
-
-static int64_t now_ns(void)
-{
-    struct timespec t = now();
     return t.tv_sec * NS_PER_S + t.tv_nsec;
 }
 
 /* The next tick is over: true when the receiver is still at the request that
  * it was at before. */
-static bool tick(struct device *d, uint64_t *seen, int *quiet)
+static bool device_tick(struct device *d, uint64_t *seen, int *quiet)
 {
-    struct timespec until = now();
-    until.tv_nsec += FOLLOW_TICK_MS * 1000000L;
-    if (until.tv_nsec >= NS_PER_S) {
-        until.tv_nsec -= NS_PER_S;
-        until.tv_sec++;
-    }
-    if (pthread_cond_timedwait(&d->call, &d->lock, &until) != ETIMEDOUT)
+    if (clock_cond_wait(&d->call, &d->lock, clock_mono_ms() + FOLLOW_TICK_MS))
         return false;
     uint64_t taken = d->taken;
     bool moved = taken != *seen;
@@ -134,14 +122,14 @@ static bool tick(struct device *d, uint64_t *seen, int *quiet)
 }
 
 /* Sleeps while another thread receives. */
-static void follow(struct device *d)
+static void device_follow(struct device *d)
 {
     int quiet = 0;
     guard_mutex(&d->lock);
     uint64_t seen = d->taken;
-    while (!d->called && !must_look_around(d)) {
+    while (!d->called && !device_must_look(d)) {
         if (quiet < FOLLOW_QUIET) {
-            if (tick(d, &seen, &quiet))
+            if (device_tick(d, &seen, &quiet))
                 break;
             continue;
         }
@@ -156,22 +144,22 @@ static void follow(struct device *d)
 }
 
 /* A moment of spinning is cheaper than to sleep and be woken. */
-static ssize_t spin(struct device *d, int fd, void *bytes, size_t size)
+static ssize_t device_spin(struct device *d, int fd, void *bytes, size_t size)
 {
     ssize_t got = -1;
     errno = EAGAIN;
     if (!d->may_spin)
         return got;
-    int64_t until_ns = now_ns() + SPIN_NS;
+    int64_t until_ns = device_now_ns() + SPIN_NS;
     do
         got = read(fd, bytes, size);
-    while (got < 0 && errno == EAGAIN && !must_look_around(d) &&
-           now_ns() < until_ns);
+    while (got < 0 && errno == EAGAIN && !device_must_look(d) &&
+           device_now_ns() < until_ns);
     return got;
 }
 
 /* Until there may be a request, or work. */
-static void sleep_on(struct device *d, int fd)
+static void device_sleep(struct device *d, int fd)
 {
     struct pollfd fds[] = {{.fd = fd, .events = POLLIN},
                            {.fd = d->wake_fd, .events = POLLIN}};
@@ -184,7 +172,7 @@ static void sleep_on(struct device *d, int fd)
 }
 
 /* INIT comes first and alone: one thread is there to read and answer it. */
-static void note_init(struct device *d, const void *bytes, ssize_t len)
+static void device_note_init(struct device *d, const void *bytes, ssize_t len)
 {
     const struct fuse_in_header *head = bytes;
     if (len < (ssize_t)(sizeof(*head) + sizeof(struct fuse_init_in)) ||
@@ -197,28 +185,29 @@ static void note_init(struct device *d, const void *bytes, ssize_t len)
 
 /* A request was taken: the follower must know that there are some, and help
  * where there are more. */
-static void note_taken(struct device *d, int fd, const void *bytes, ssize_t len)
+static void device_note_taken(struct device *d, int fd, const void *bytes,
+                              ssize_t len)
 {
     d->taken++;
     if (d->mends_init)
-        note_init(d, bytes, len);
+        device_note_init(d, bytes, len);
     struct pollfd more = {.fd = fd, .events = POLLIN};
     if (d->asleep || poll(&more, 1, 0) > 0)
-        call_follower(d);
+        device_call_follower(d);
 }
 
 /* The reader's part; another thread that comes meanwhile follows. */
-static ssize_t wait_for_one(struct device *d, int fd, void *bytes, size_t size)
+static ssize_t device_wait(struct device *d, int fd, void *bytes, size_t size)
 {
     if (atomic_exchange(&d->receiving, true)) {
-        follow(d);
+        device_follow(d);
         errno = EAGAIN;
         return -1;
     }
-    ssize_t got = spin(d, fd, bytes, size);
+    ssize_t got = device_spin(d, fd, bytes, size);
     int err = errno;
     if (got < 0 && err == EAGAIN)
-        sleep_on(d, fd);
+        device_sleep(d, fd);
     d->receiving = false;
     errno = err;
     return got;
@@ -226,12 +215,12 @@ static ssize_t wait_for_one(struct device *d, int fd, void *bytes, size_t size)
 
 ssize_t device_receive(struct device *d, int fd, void *bytes, size_t size)
 {
-    while (!must_look_around(d)) {
+    while (!device_must_look(d)) {
         ssize_t got = read(fd, bytes, size);
         if (got < 0 && errno == EAGAIN)
-            got = wait_for_one(d, fd, bytes, size);
+            got = device_wait(d, fd, bytes, size);
         if (got > 0) {
-            note_taken(d, fd, bytes, got);
+            device_note_taken(d, fd, bytes, got);
             return got;
         }
         if (got == 0)
@@ -244,7 +233,8 @@ ssize_t device_receive(struct device *d, int fd, void *bytes, size_t size)
 }
 
 #if TWELVEFS_FUSE_MENDS_INIT
-static void mend_init(struct device *d, const struct iovec *iov, int count)
+static void device_mend_answer(struct device *d, const struct iovec *iov,
+                               int count)
 {
     const struct fuse_out_header *head = iov[0].iov_base;
     if (head->unique != d->init_unique || head->error || count < 2 ||
@@ -259,7 +249,7 @@ static ssize_t device_writev(int fd, struct iovec *iov, int count, void *mount)
 {
     struct device *d = ((struct mount *)mount)->device;
     if (d->mends_init && iov[0].iov_len == sizeof(struct fuse_out_header))
-        mend_init(d, iov, count);
+        device_mend_answer(d, iov, count);
     return writev(fd, iov, count);
 }
 

@@ -7,27 +7,27 @@
 #if TWELVEFS_FUSE_RINGS
 /* libfuse ends its ring threads by an event, which they look for between
  * requests, and cancels them as well, which must not reach into one. */
-static void note_ring(struct mount *m)
+static void op_note_ring(struct mount *m)
 {
     (void)pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL);
     m->has_rings = true;
 }
 #endif
 
-static void count_op(fuse_req_t req, unsigned opcode)
+static void op_count(fuse_req_t req, unsigned opcode)
 {
     struct mount *m = fuse_req_userdata(req);
     opcount_add(&m->operations, opcode);
 #if TWELVEFS_FUSE_RINGS
     if (fuse_req_is_uring(req))
-        note_ring(m);
+        op_note_ring(m);
 #endif
 }
 
-static struct request begin(fuse_req_t req, unsigned opcode, fuse_ino_t ino,
-                            request_fn *run)
+static struct request op_begin(fuse_req_t req, unsigned opcode, fuse_ino_t ino,
+                               request_fn *run)
 {
-    count_op(req, opcode);
+    op_count(req, opcode);
     return (struct request){.mount = fuse_req_userdata(req),
                             .req = req,
                             .operation = fs_operation(opcode),
@@ -35,115 +35,10 @@ static struct request begin(fuse_req_t req, unsigned opcode, fuse_ino_t ino,
                             .ino = ino};
 }
 
-static void finish(struct request *r, int result)
-{
-    if (result < 0)
-        (void)fuse_reply_err(r->req, fs_errno(r->operation, result));
-    parked_free(r);
-}
-
-void request_serve(struct request *r)
-{
-    int result = r->run(r);
-    if (result != REQUEST_PARKED)
-        finish(r, result);
-}
-
-void request_resume(struct request *r)
-{
-    if (r->answer && !r->tolerant)
-        finish(r, r->answer);
-    else
-        request_serve(r);
-}
-
-int fs_node(struct mount *m, uint64_t number, struct node *ret_node,
-            struct view_hold *ret_hold)
-{
-    struct node n;
-    if (!node_parse(number, &n))
-        return -ESTALE;
-    ret_hold->table = m->views;
-    ret_hold->view = view_get(m->views, n.view);
-    if (!ret_hold->view)
-        return -ESTALE;
-    *ret_node = n;
-    return 0;
-}
-
-int fs_need_fields(struct request *r, const struct view *v,
-                   struct catalogue_reader *reader)
-{
-    for (size_t i = 0; i < v->query.count; i++) {
-        const struct query_term *term = &v->query.terms[i];
-        if (term->kind != QUERY_RANGE && term->kind != QUERY_EXACT)
-            continue;
-        if (catalogue_field_indexed(reader, term->field))
-            continue;
-        /* It gave way to others before we came to look. */
-        if (request_has_asked(r, SYNC_FIELDS))
-            return -EAGAIN;
-        return park_ask(r, &(struct sync_question){.want = SYNC_FIELDS,
-                                                   .query = &v->query});
-    }
-    return 0;
-}
-
-int fs_need_cover(struct request *r, const struct view *v)
-{
-    if (request_has_asked(r, SYNC_QUERY) ||
-        sync_covers(r->mount->sync, &v->query))
-        return 0;
-    return park_ask(
-        r, &(struct sync_question){.want = SYNC_QUERY, .query = &v->query});
-}
-
-int fs_acquire_covering(struct request *r, const struct view *v,
-                        struct catalogue_reader **ret_reader)
-{
-    bool query = view_is_query(v);
-    int waits = query ? fs_need_cover(r, v) : 0;
-    if (waits)
-        return waits;
-    struct catalogue_reader *reader =
-        catalogue_reader_acquire(r->mount->catalogue);
-    if (!reader)
-        return -ENOMEM;
-    waits = query ? fs_need_fields(r, v, reader) : 0;
-    if (waits) {
-        catalogue_reader_release(reader);
-        return waits;
-    }
-    *ret_reader = reader;
-    return 0;
-}
-
-/* Counted before it is told: the kernel may forget at once. */
-int fs_reply_entry(struct request *r, const struct fuse_entry_param *e)
-{
-    struct node n = {0};
-    struct view_table *views = r->mount->views;
-    bool counted = node_parse(e->ino, &n) && node_is_per_view(n.kind);
-    if (counted)
-        view_remember(views, n.view, 1);
-    bool failed = fuse_reply_entry(r->req, e);
-    if (failed && counted)
-        view_forget(views, n.view, 1);
-    if (failed && (n.kind == NODE_PICTURE || n.kind == NODE_PLAYLIST))
-        pin_forget(r->mount->pins, e->ino, 1);
-    return 0;
-}
-
-int fs_reply_negative(struct request *r, double timeout_s)
-{
-    struct fuse_entry_param e = {.entry_timeout = timeout_s};
-    (void)fuse_reply_entry(r->req, &e);
-    return 0;
-}
-
 /* Capabilities are in fields of 32 bits, and in newer libraries in ones of 64,
  * which a library of today takes from nowhere else. */
-static bool is_offered(const struct fuse_conn_info *conn, uint64_t capability)
+static bool op_is_offered(const struct fuse_conn_info *conn,
+                          uint64_t capability)
 {
 #if TWELVEFS_FUSE_FEATURE_FLAGS
     return fuse_get_feature_flag((struct fuse_conn_info *)conn, capability);
@@ -152,8 +47,8 @@ static bool is_offered(const struct fuse_conn_info *conn, uint64_t capability)
 #endif
 }
 
-static void want(struct fuse_conn_info *conn, uint64_t capabilities,
-                 bool wanted)
+static void op_want(struct fuse_conn_info *conn, uint64_t capabilities,
+                    bool wanted)
 {
     for (unsigned bit = 0; bit < 64; bit++) {
         uint64_t flag = UINT64_C(1) << bit & capabilities;
@@ -176,62 +71,64 @@ static void want(struct fuse_conn_info *conn, uint64_t capabilities,
 static void op_init(void *userdata, struct fuse_conn_info *conn)
 {
     struct mount *m = userdata;
-    want(conn,
-         FUSE_CAP_READDIRPLUS | FUSE_CAP_AUTO_INVAL_DATA |
-             FUSE_CAP_CACHE_SYMLINKS | FUSE_CAP_PARALLEL_DIROPS |
-             FUSE_CAP_NO_OPEN_SUPPORT | FUSE_CAP_NO_OPENDIR_SUPPORT |
-             FUSE_CAP_ASYNC_READ | FUSE_CAP_EXPORT_SUPPORT | FUSE_CAP_IOCTL_DIR,
-         true);
+    op_want(conn,
+            FUSE_CAP_READDIRPLUS | FUSE_CAP_AUTO_INVAL_DATA |
+                FUSE_CAP_CACHE_SYMLINKS | FUSE_CAP_PARALLEL_DIROPS |
+                FUSE_CAP_NO_OPEN_SUPPORT | FUSE_CAP_NO_OPENDIR_SUPPORT |
+                FUSE_CAP_ASYNC_READ | FUSE_CAP_EXPORT_SUPPORT |
+                FUSE_CAP_IOCTL_DIR,
+            true);
     /* Splicing goes past device.c; a truncating open would not be seen, with
      * OPEN unanswered. */
-    want(conn,
-         FUSE_CAP_READDIRPLUS_AUTO | FUSE_CAP_ATOMIC_O_TRUNC |
-             FUSE_CAP_SPLICE_READ | FUSE_CAP_SPLICE_WRITE |
-             FUSE_CAP_SPLICE_MOVE | FUSE_CAP_WRITEBACK_CACHE |
-             FUSE_CAP_EXPLICIT_INVAL_DATA,
-         false);
+    op_want(conn,
+            FUSE_CAP_READDIRPLUS_AUTO | FUSE_CAP_ATOMIC_O_TRUNC |
+                FUSE_CAP_SPLICE_READ | FUSE_CAP_SPLICE_WRITE |
+                FUSE_CAP_SPLICE_MOVE | FUSE_CAP_WRITEBACK_CACHE |
+                FUSE_CAP_EXPLICIT_INVAL_DATA,
+            false);
     conn->max_background = 64;
     conn->congestion_threshold = 48;
     if (conn->max_write > DEVICE_WRITE_BYTES)
         conn->max_write = DEVICE_WRITE_BYTES;
     m->features.parallel_dirops =
-        is_offered(conn, FUSE_CAP_PARALLEL_DIROPS) &&
+        op_is_offered(conn, FUSE_CAP_PARALLEL_DIROPS) &&
         (TWELVEFS_FUSE_FEATURE_FLAGS || m->features.mends_init);
-    m->features.expire_only = is_offered(conn, FUSE_CAP_EXPIRE_ONLY);
+    m->features.expire_only = op_is_offered(conn, FUSE_CAP_EXPIRE_ONLY);
     m->initialized = true;
 }
 
 static void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
-    struct request r = begin(req, FUSE_LOOKUP, parent, fs_lookup);
+    struct request r = op_begin(req, FUSE_LOOKUP, parent, fs_lookup);
     r.name = name;
     request_serve(&r);
 }
 
-static void forget_one(struct mount *m, fuse_ino_t ino, uint64_t count)
+static void op_forget_one(struct mount *m, fuse_ino_t ino, uint64_t count)
 {
     struct node n;
     if (!node_parse(ino, &n))
         return;
-    if (n.kind == NODE_PICTURE || n.kind == NODE_PLAYLIST)
-        pin_forget(m->pins, ino, count);
+    if (tree_is_late(n.kind))
+        content_forget(m->contents, ino, count);
     if (node_is_per_view(n.kind))
-        view_forget(m->views, n.view, count);
+        view_forget(m->tree.views, n.view, count);
 }
 
 static void op_forget(fuse_req_t req, fuse_ino_t ino, uint64_t lookups)
 {
-    count_op(req, FUSE_FORGET);
-    forget_one(fuse_req_userdata(req), ino, lookups);
+    op_count(req, FUSE_FORGET);
+    op_forget_one(fuse_req_userdata(req), ino, lookups);
     fuse_reply_none(req);
 }
 
 static void op_forget_multi(fuse_req_t req, size_t length,
                             struct fuse_forget_data *forgets)
 {
-    count_op(req, FUSE_BATCH_FORGET);
+    op_count(req, FUSE_BATCH_FORGET);
     for (size_t i = 0; i < length; i++)
-        forget_one(fuse_req_userdata(req), forgets[i].ino, forgets[i].nlookup);
+        op_forget_one(fuse_req_userdata(req), forgets[i].ino,
+                      forgets[i].nlookup);
     fuse_reply_none(req);
 }
 
@@ -239,7 +136,7 @@ static void op_getattr(fuse_req_t req, fuse_ino_t ino,
                        struct fuse_file_info *fi)
 {
     (void)fi;
-    struct request r = begin(req, FUSE_GETATTR, ino, fs_getattr);
+    struct request r = op_begin(req, FUSE_GETATTR, ino, fs_getattr);
     request_serve(&r);
 }
 
@@ -250,13 +147,13 @@ static void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *attr,
     (void)attr;
     (void)to_set;
     (void)fi;
-    count_op(req, FUSE_SETATTR);
+    op_count(req, FUSE_SETATTR);
     (void)fuse_reply_err(req, EROFS);
 }
 
 static void op_readlink(fuse_req_t req, fuse_ino_t ino)
 {
-    struct request r = begin(req, FUSE_READLINK, ino, fs_readlink);
+    struct request r = op_begin(req, FUSE_READLINK, ino, fs_readlink);
     request_serve(&r);
 }
 
@@ -265,7 +162,7 @@ static void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
     (void)ino;
     (void)fi;
-    count_op(req, FUSE_OPEN);
+    op_count(req, FUSE_OPEN);
     (void)fuse_reply_err(req, ENOSYS);
 }
 
@@ -274,7 +171,7 @@ static void op_opendir(fuse_req_t req, fuse_ino_t ino,
 {
     (void)ino;
     (void)fi;
-    count_op(req, FUSE_OPENDIR);
+    op_count(req, FUSE_OPENDIR);
     (void)fuse_reply_err(req, ENOSYS);
 }
 
@@ -282,7 +179,7 @@ static void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
                     struct fuse_file_info *fi)
 {
     (void)fi;
-    struct request r = begin(req, FUSE_READ, ino, fs_read);
+    struct request r = op_begin(req, FUSE_READ, ino, fs_read);
     r.size = size;
     r.off = off;
     request_serve(&r);
@@ -294,7 +191,7 @@ static void op_write(fuse_req_t req, fuse_ino_t ino, const char *bytes,
     (void)bytes;
     (void)off;
     (void)fi;
-    struct request r = begin(req, FUSE_WRITE, ino, fs_write);
+    struct request r = op_begin(req, FUSE_WRITE, ino, fs_write);
     r.size = size;
     request_serve(&r);
 }
@@ -303,7 +200,7 @@ static void op_readdir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
                        struct fuse_file_info *fi)
 {
     (void)fi;
-    struct request r = begin(req, FUSE_READDIR, ino, fs_readdir);
+    struct request r = op_begin(req, FUSE_READDIR, ino, fs_readdir);
     r.size = size;
     r.off = off;
     request_serve(&r);
@@ -313,7 +210,7 @@ static void op_readdirplus(fuse_req_t req, fuse_ino_t ino, size_t size,
                            off_t off, struct fuse_file_info *fi)
 {
     (void)fi;
-    struct request r = begin(req, FUSE_READDIRPLUS, ino, fs_readdirplus);
+    struct request r = op_begin(req, FUSE_READDIRPLUS, ino, fs_readdirplus);
     r.size = size;
     r.off = off;
     request_serve(&r);
@@ -321,14 +218,14 @@ static void op_readdirplus(fuse_req_t req, fuse_ino_t ino, size_t size,
 
 static void op_statfs(fuse_req_t req, fuse_ino_t ino)
 {
-    struct request r = begin(req, FUSE_STATFS, ino, fs_statfs);
+    struct request r = op_begin(req, FUSE_STATFS, ino, fs_statfs);
     request_serve(&r);
 }
 
 static void op_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name,
                         size_t size)
 {
-    struct request r = begin(req, FUSE_GETXATTR, ino, fs_getxattr);
+    struct request r = op_begin(req, FUSE_GETXATTR, ino, fs_getxattr);
     r.name = name;
     r.size = size;
     request_serve(&r);
@@ -336,7 +233,7 @@ static void op_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name,
 
 static void op_listxattr(fuse_req_t req, fuse_ino_t ino, size_t size)
 {
-    struct request r = begin(req, FUSE_LISTXATTR, ino, fs_listxattr);
+    struct request r = op_begin(req, FUSE_LISTXATTR, ino, fs_listxattr);
     r.size = size;
     request_serve(&r);
 }
@@ -344,7 +241,7 @@ static void op_listxattr(fuse_req_t req, fuse_ino_t ino, size_t size)
 static void op_symlink(fuse_req_t req, const char *target, fuse_ino_t parent,
                        const char *name)
 {
-    struct request r = begin(req, FUSE_SYMLINK, parent, fs_symlink);
+    struct request r = op_begin(req, FUSE_SYMLINK, parent, fs_symlink);
     r.name = name;
     r.text = target;
     request_serve(&r);
@@ -352,21 +249,21 @@ static void op_symlink(fuse_req_t req, const char *target, fuse_ino_t parent,
 
 static void op_unlink(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
-    struct request r = begin(req, FUSE_UNLINK, parent, fs_unlink);
+    struct request r = op_begin(req, FUSE_UNLINK, parent, fs_unlink);
     r.name = name;
     request_serve(&r);
 }
 
 static void op_rmdir(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
-    struct request r = begin(req, FUSE_RMDIR, parent, fs_rmdir);
+    struct request r = op_begin(req, FUSE_RMDIR, parent, fs_rmdir);
     r.name = name;
     request_serve(&r);
 }
 
-static void refuse(fuse_req_t req, unsigned opcode)
+static void op_refuse(fuse_req_t req, unsigned opcode)
 {
-    count_op(req, opcode);
+    op_count(req, opcode);
     (void)fuse_reply_err(req, EROFS);
 }
 
@@ -374,7 +271,7 @@ static void op_mkdir(fuse_req_t req, fuse_ino_t parent, const char *name,
                      mode_t mode)
 {
     (void)mode;
-    refuse(req, FUSE_MKDIR);
+    op_refuse(req, FUSE_MKDIR);
 }
 
 static void op_mknod(fuse_req_t req, fuse_ino_t parent, const char *name,
@@ -382,7 +279,7 @@ static void op_mknod(fuse_req_t req, fuse_ino_t parent, const char *name,
 {
     (void)mode;
     (void)device;
-    refuse(req, FUSE_MKNOD);
+    op_refuse(req, FUSE_MKNOD);
 }
 
 static void op_create(fuse_req_t req, fuse_ino_t parent, const char *name,
@@ -390,7 +287,7 @@ static void op_create(fuse_req_t req, fuse_ino_t parent, const char *name,
 {
     (void)mode;
     (void)fi;
-    refuse(req, FUSE_CREATE);
+    op_refuse(req, FUSE_CREATE);
 }
 
 static void op_rename(fuse_req_t req, fuse_ino_t parent, const char *name,
@@ -400,27 +297,27 @@ static void op_rename(fuse_req_t req, fuse_ino_t parent, const char *name,
     (void)new_parent;
     (void)new_name;
     (void)flags;
-    refuse(req, FUSE_RENAME);
+    op_refuse(req, FUSE_RENAME);
 }
 
 static void op_link(fuse_req_t req, fuse_ino_t ino, fuse_ino_t parent,
                     const char *name)
 {
     (void)ino;
-    refuse(req, FUSE_LINK);
+    op_refuse(req, FUSE_LINK);
 }
 
 static void op_setxattr(fuse_req_t req, fuse_ino_t ino, const char *name,
                         const char *value, size_t size, int flags)
 {
-    struct request r = begin(req, FUSE_SETXATTR, ino, NULL);
+    struct request r = op_begin(req, FUSE_SETXATTR, ino, NULL);
     r.name = name;
     fs_setxattr(&r, value, size, flags);
 }
 
 static void op_removexattr(fuse_req_t req, fuse_ino_t ino, const char *name)
 {
-    struct request r = begin(req, FUSE_REMOVEXATTR, ino, NULL);
+    struct request r = op_begin(req, FUSE_REMOVEXATTR, ino, NULL);
     r.name = name;
     fs_setxattr(&r, NULL, 0, 0);
 }
@@ -433,7 +330,7 @@ static void op_ioctl(fuse_req_t req, fuse_ino_t ino, unsigned number, void *arg,
     (void)fi;
     (void)flags;
     (void)out_size;
-    struct request r = begin(req, FUSE_IOCTL, ino, NULL);
+    struct request r = op_begin(req, FUSE_IOCTL, ino, NULL);
     fs_command(&r, number, bytes, size);
 }
 

@@ -5,19 +5,22 @@
  *
  * Only who means one asset may. Two kinds of programs don't:
  *
- *  Who deletes a tree wants the files first, is refused, and some then try the
- *  directories all the same (find -delete, shutil.rmtree(ignore_errors=True)).
- *  So after a file was refused no directory goes for CAUTION_MS, and every
- *  further attempt prolongs that: none of them gets through.
+ *  Who deletes a tree wants the files first, or the directory above (Node's
+ *  fs.rm), is refused, and some then try the folders all the same (find
+ *  -delete, shutil.rmtree(ignore_errors=True)). So after a refusal no folder
+ *  goes for CAUTION_MS, and every further attempt prolongs that: none of them
+ *  gets through. Who removes folders alone, deepest first (find -type d
+ *  -delete), does what rmdir of each does, and can't be told from it.
  *
- *  Who repeats what failed halfway (a deadline, a lost answer) would meet
- *  another asset: of several with one name the next takes the name that became
- *  free. So that name deletes nothing for CAUTION_MS.
+ *  Who repeats what failed halfway (a deadline, a signal, a lost answer) would
+ *  meet another asset: of several with one name the next takes the name that
+ *  became free. So for CAUTION_MS a name deletes only what it stood for when it
+ *  was first tried.
  *
  * The kernel holds the directory's lock until we reply, and takes the name out
- * itself. It needn't be told of that, nor may it be: the thread that tells it
- * would wait for the next rmdir in line, which has the lock by then; and were
- * we killed in that moment, the two would wait for each other for good.
+ * itself. It needn't be told of that, and isn't: whoever tells it would wait
+ * for the next rmdir in line, which has the lock by then, and all other
+ * notifications with it.
  */
 #include "mount/fs_ops.h"
 
@@ -31,6 +34,7 @@
 
 #define CAUTION_MS   60000
 #define NAMES_KEPT   1024
+#define TRIED_KEPT   16384
 #define BODY_MAX     (256u << 20)
 #define QUOTED_BYTES 200
 
@@ -39,8 +43,9 @@ struct caution {
     int64_t until_ms; /* under lock, as is all that follows */
     struct {
         uint64_t hash;
+        int64_t row;
         int64_t until_ms;
-    } names[NAMES_KEPT]; /* a ring */
+    } tried[TRIED_KEPT]; /* a ring: a name, and what it stood for */
     size_t next;
     struct {
         uint64_t directory, folder; /* inode numbers */
@@ -70,7 +75,7 @@ void fs_note_refusal(struct mount *m)
     struct caution *c = m->caution;
     int64_t now_ms = clock_mono_ms();
     bool news;
-    if (!m->deletes)
+    if (!m->tree.deletes)
         return;
     {
         guard_mutex(&c->lock);
@@ -78,12 +83,13 @@ void fs_note_refusal(struct mount *m)
         c->until_ms = now_ms + CAUTION_MS;
     }
     if (news)
-        log_warning("a file of an asset can't be removed; in case a whole tree "
-                    "is to be, no asset is deleted for a minute");
+        log_warning(
+            "what is no asset can't be removed; in case a whole tree is "
+            "to be, no asset is deleted for a minute");
 }
 
 /* Whether a tree is being deleted; then it goes on being refused. */
-static bool is_on_guard(struct mount *m)
+static bool delete_is_on_guard(struct mount *m)
 {
     struct caution *c = m->caution;
     int64_t now_ms = clock_mono_ms();
@@ -94,28 +100,29 @@ static bool is_on_guard(struct mount *m)
     return true;
 }
 
-static void keep_name(struct mount *m, const char *name)
-{
-    struct caution *c = m->caution;
-    guard_mutex(&c->lock);
-    c->names[c->next % NAMES_KEPT].hash = hash_bytes(name, strlen(name), 0);
-    c->names[c->next++ % NAMES_KEPT].until_ms = clock_mono_ms() + CAUTION_MS;
-}
-
-static bool has_changed_hands(struct mount *m, const char *name)
+/* Whether a name stood for another asset when it was lately tried; else it is
+ * noted that it stands for this one. */
+static bool delete_has_changed_hands(struct mount *m, const char *name,
+                                     int64_t row)
 {
     struct caution *c = m->caution;
     uint64_t hash = hash_bytes(name, strlen(name), 0);
     int64_t now_ms = clock_mono_ms();
     guard_mutex(&c->lock);
-    for (size_t i = 0; i < NAMES_KEPT; i++)
-        if (c->names[i].hash == hash && c->names[i].until_ms > now_ms)
+    for (size_t i = 0; i < TRIED_KEPT; i++)
+        if (c->tried[i].hash == hash && c->tried[i].until_ms > now_ms &&
+            c->tried[i].row != row)
             return true;
+    size_t at = c->next++ % TRIED_KEPT;
+    c->tried[at].hash = hash;
+    c->tried[at].row = row;
+    c->tried[at].until_ms = now_ms + m->timeout_ms + CAUTION_MS;
     return false;
 }
 
 /* A folder goes by rmdir; or it didn't. */
-static void keep_own(struct mount *m, uint64_t directory, uint64_t folder)
+static void delete_keep_own(struct mount *m, uint64_t directory,
+                            uint64_t folder)
 {
     struct caution *c = m->caution;
     guard_mutex(&c->lock);
@@ -124,7 +131,8 @@ static void keep_own(struct mount *m, uint64_t directory, uint64_t folder)
 }
 
 /* The kernel may have been told nothing of it, and must be. */
-static void give_up_own(struct mount *m, uint64_t directory, const char *name)
+static void delete_give_up_own(struct mount *m, uint64_t directory,
+                               const char *name)
 {
     struct caution *c = m->caution;
     {
@@ -146,8 +154,9 @@ bool caution_has(struct caution *c, uint64_t directory, uint64_t folder)
 }
 
 /* What a name in a directory of assets stands for. */
-static int find_asset(struct catalogue_reader *reader, const struct view *v,
-                      const char *name, struct catalogue_entry *ret)
+static int delete_find_asset(struct catalogue_reader *reader,
+                             const struct view *v, const char *name,
+                             struct catalogue_entry *ret)
 {
     char id[NAME_SIZE];
     if (v->number == VIEW_ID)
@@ -157,7 +166,16 @@ static int find_asset(struct catalogue_reader *reader, const struct view *v,
     return !err && ret->type != v->type ? -ENOENT : err;
 }
 
-static int ask_deletion(struct request *r, const struct view *v)
+static int delete_refuse_other(const struct request *r)
+{
+    char quoted[QUOTED_BYTES];
+    log_warning("%s was to be deleted a moment ago, and what has its name now "
+                "isn't it: try again in a minute",
+                log_quote(r->name, strlen(r->name), quoted, sizeof(quoted)));
+    return -EBUSY;
+}
+
+static int delete_ask_deletion(struct request *r, const struct view *v)
 {
     struct mount *m = r->mount;
     struct catalogue_entry asset;
@@ -167,16 +185,18 @@ static int ask_deletion(struct request *r, const struct view *v)
         catalogue_reader_acquire(m->catalogue);
     if (!reader)
         return -ENOMEM;
-    int err = find_asset(reader, v, r->name, &asset);
+    int err = delete_find_asset(reader, v, r->name, &asset);
     if (err)
         return err;
+    if (delete_has_changed_hands(m, r->name, asset.row))
+        return delete_refuse_other(r);
     id = strdup(asset.id); /* the entry is borrowed from the reader */
     if (!id)
         return -ENOMEM;
     err = catalogue_body(reader, asset.row, &body);
     if (err)
         return err;
-    keep_own(m, r->ino, node_number(NODE_FOLDER, v->number, asset.row));
+    delete_keep_own(m, r->ino, node_ino(NODE_FOLDER, v->number, asset.row));
     r->tolerant = true;
     return park_change(r, m->change,
                        &(struct change_question){.kind = CHANGE_DELETE,
@@ -188,7 +208,7 @@ static int ask_deletion(struct request *r, const struct view *v)
 
 /* Where a folder is an asset's own place: not in a query, which is a question;
  * nor is anything but folders removed. */
-static bool has_assets(const struct node *n, const struct view *v)
+static bool delete_has_assets(const struct node *n, const struct view *v)
 {
     return n->kind == NODE_VIEW &&
            (v->number == VIEW_ID || v->type != ASSET_TYPE_COUNT) &&
@@ -198,31 +218,25 @@ static bool has_assets(const struct node *n, const struct view *v)
 int fs_rmdir(struct request *r)
 {
     struct mount *m = r->mount;
-    struct node n;
-    char quoted[QUOTED_BYTES];
-    cleanup(view_hold_done) struct view_hold hold = {0};
+    cleanup(tree_node_done) struct tree_node n = {0};
     if (r->asked & REQUEST_ASKED_CHANGE && r->answer) {
-        give_up_own(m, r->ino, r->name);
+        delete_give_up_own(m, r->ino, r->name);
         return r->answer;
     }
     if (r->asked & REQUEST_ASKED_CHANGE) {
-        keep_name(m, r->name);
         (void)fuse_reply_err(r->req, 0);
         return 0;
     }
     if (!m->change)
         return -EROFS;
-    int err = fs_node(m, r->ino, &n, &hold);
+    int err = tree_find(&m->tree, r->ino, &n);
     if (err)
         return err;
-    if (!m->deletes || !has_assets(&n, hold.view) || is_on_guard(m))
+    if (!delete_has_assets(&n.id, n.view)) {
+        fs_note_refusal(m);
         return -EPERM;
-    if (has_changed_hands(m, r->name)) {
-        log_warning(
-            "%s was deleted a moment ago, and what has its name now "
-            "isn't it: try again in a minute",
-            log_quote(r->name, strlen(r->name), quoted, sizeof(quoted)));
-        return -EBUSY;
     }
-    return ask_deletion(r, hold.view);
+    if (!m->tree.deletes || delete_is_on_guard(m))
+        return -EPERM;
+    return delete_ask_deletion(r, n.view);
 }

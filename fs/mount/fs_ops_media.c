@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What stands in .media/<id>: the picture itself and the playlist. Their sizes
- * are learnt by fetching and by making them, once; pin.h says how what was
+ * are learnt by fetching and by making them, once; content.h says how what was
  * told and what is read stay one thing.
  */
 #include "mount/fs_ops.h"
@@ -13,7 +13,6 @@
 #include "base/clock.h"
 #include "base/hash.h"
 #include "base/log.h"
-#include "mount/entry.h"
 
 #define PLAYLIST_MAX_BYTES 65536
 #define FETCHES_MAX        3 /* for one request: its URL may change meanwhile */
@@ -25,8 +24,8 @@ struct source {
     char *url;
     char *title;
     int64_t created_s, fetched_s;
-    char name[ENTRY_PICTURE_SIZE]; /* of the picture */
-    struct media_content content;  /* … as far as known */
+    char name[NAME_SIZE];         /* of the picture */
+    struct media_content content; /* … as far as known */
 };
 
 static void source_done(struct source *s)
@@ -36,7 +35,7 @@ static void source_done(struct source *s)
     free(s->title);
 }
 
-static int read_source(struct mount *m, const struct node *n,
+static int source_read(struct mount *m, const struct node *n,
                        struct source *ret)
 {
     cleanup(release_reader) struct catalogue_reader *reader =
@@ -45,12 +44,17 @@ static int read_source(struct mount *m, const struct node *n,
         return -ENOMEM;
     struct catalogue_entry asset;
     bool picture = n->kind == NODE_PICTURE;
-    int err = catalogue_get(reader, n->row, &asset);
+    int err = tree_get_row(reader, n->row, &asset);
     if (err)
-        return err == -ENOENT ? -ESTALE : err;
+        return err;
     const char *url = picture ? asset.picture_url : asset.manifest_url;
-    if (!url || (picture && entry_picture_name(&asset, ret->name)))
+    if (!url)
         return -ESTALE;
+    if (picture) {
+        char extension[ASSET_EXT_SIZE];
+        asset_picture_extension(url, extension);
+        tree_child_name(NODE_PICTURE, extension, ret->name);
+    }
     ret->id = strdup(asset.id);
     ret->url = strdup(url);
     ret->title = strdup(asset.folder ? asset.folder : asset.id);
@@ -64,22 +68,19 @@ static int read_source(struct mount *m, const struct node *n,
     return 0;
 }
 
-/* ---- picture --------------------------------------------------------------
- */
-
-/* -ESTALE when the kernel was told of another one; it is to look anew. */
+/* -ESTALE when the kernel was told of another one; it is to look again. */
 static int picture_settle(struct request *r, const struct node *n,
                           const struct source *s)
 {
     struct mount *m = r->mount;
-    int err =
-        pin_check(m->pins, node_number(NODE_PICTURE, 0, n->row), &s->content);
+    int err = content_check(m->contents, node_ino(NODE_PICTURE, 0, n->row),
+                            &s->content);
     if (err == -ESTALE)
-        notify_name(m->notify, node_number(NODE_MEDIA, 0, n->row), s->name);
+        notify_name(m->notify, node_ino(NODE_MEDIA, 0, n->row), s->name);
     return err;
 }
 
-static int refuse_picture(struct mount *m)
+static int picture_refuse(struct mount *m)
 {
     if (!atomic_exchange(&m->told_no_pictures, true))
         log_info("pictures=no: whoever reads one is told EACCES");
@@ -101,7 +102,7 @@ static int picture_bytes(struct request *r, const struct source *s,
     if (err != -ENOENT)
         return err;
     if (r->mount->no_pictures)
-        return refuse_picture(r->mount);
+        return picture_refuse(r->mount);
     if (r->fetches == FETCHES_MAX)
         return -EIO;
     r->tolerant = true; /* for the errno */
@@ -109,7 +110,7 @@ static int picture_bytes(struct request *r, const struct source *s,
 }
 
 static int picture_getattr(struct request *r, const struct node *n,
-                           struct source *s, struct fuse_entry_param *e)
+                           struct source *s, struct tree_entry *e)
 {
     struct media_file *file;
     int err = 0;
@@ -122,8 +123,8 @@ static int picture_getattr(struct request *r, const struct node *n,
     }
     err = picture_settle(r, n, s);
     if (!err)
-        entry_in_media(r->mount, n, s->content.size_bytes,
-                       (struct timespec){.tv_sec = s->created_s}, e);
+        tree_late_entry(&r->mount->tree, n, s->content.size_bytes,
+                        (struct timespec){.tv_sec = s->created_s}, e);
     return err;
 }
 
@@ -153,45 +154,42 @@ static int picture_read(struct request *r, const struct node *n,
     return err;
 }
 
-/* ---- playlist -------------------------------------------------------------
- */
-
 /* With another URL it has other bytes, maybe as many: the kernel goes by the
  * time then. */
 static struct timespec playlist_time(const struct source *s,
-                                     const struct pin_text *text)
+                                     const struct content_text *text)
 {
     return (struct timespec){
         .tv_sec = s->created_s,
         .tv_nsec = (long)(hash_bytes(text->bytes, text->len, 0) % NS_PER_S)};
 }
 
-static int playlist_make(struct request *r, uint64_t number,
-                         const struct source *s, struct pin_text **ret_text)
+static int playlist_make(struct request *r, uint64_t ino,
+                         const struct source *s, struct content_text **ret_text)
 {
     cleanup(buf_done) struct buf made = {.max = PLAYLIST_MAX_BYTES};
     int err = media_playlist(s->title, s->url, &made);
     if (err)
         return err;
-    struct pin_text *held = pin_get_text(r->mount->pins, number);
+    struct content_text *held = content_get_text(r->mount->contents, ino);
     if (held && held->len == made.len &&
         memcmp(held->bytes, buf_str(&made), made.len) == 0) {
         *ret_text = held;
         return 0;
     }
-    pin_unref_text(r->mount->pins, held);
+    content_unref_text(r->mount->contents, held);
     size_t len;
     char *bytes = buf_steal(&made, &len);
-    return bytes ? pin_put_text(r->mount->pins, number, s->url, bytes, len,
-                                ret_text)
+    return bytes ? content_put_text(r->mount->contents, ino, s->url, bytes, len,
+                                    ret_text)
                  : -ENOMEM;
 }
 
 static int playlist_getattr(struct request *r, const struct node *n,
-                            const struct source *s, struct fuse_entry_param *e)
+                            const struct source *s, struct tree_entry *e)
 {
-    uint64_t number = node_number(NODE_PLAYLIST, 0, n->row);
-    struct pin_text *text;
+    uint64_t ino = node_ino(NODE_PLAYLIST, 0, n->row);
+    struct content_text *text;
     if (!request_has_asked(r, SYNC_RENEW) &&
         media_url_is_stale(s->url, s->fetched_s, clock_wall_s())) {
         /* An old URL beats none: it may still do. */
@@ -199,11 +197,12 @@ static int playlist_getattr(struct request *r, const struct node *n,
         return park_ask(
             r, &(struct sync_question){.want = SYNC_RENEW, .text = s->id});
     }
-    int err = playlist_make(r, number, s, &text);
+    int err = playlist_make(r, ino, s, &text);
     if (err)
         return err;
-    entry_in_media(r->mount, n, (int64_t)text->len, playlist_time(s, text), e);
-    pin_unref_text(r->mount->pins, text);
+    tree_late_entry(&r->mount->tree, n, (int64_t)text->len,
+                    playlist_time(s, text), e);
+    content_unref_text(r->mount->contents, text);
     return 0;
 }
 
@@ -211,74 +210,68 @@ static int playlist_getattr(struct request *r, const struct node *n,
 static int playlist_read(struct request *r, const struct node *n,
                          const struct source *s)
 {
-    struct pin_table *pins = r->mount->pins;
-    uint64_t number = node_number(NODE_PLAYLIST, 0, n->row);
-    struct pin_text *text = pin_get_text(pins, number);
-    int err = text ? 0 : playlist_make(r, number, s, &text);
+    struct content_table *contents = r->mount->contents;
+    uint64_t ino = node_ino(NODE_PLAYLIST, 0, n->row);
+    struct content_text *text = content_get_text(contents, ino);
+    int err = text ? 0 : playlist_make(r, ino, s, &text);
     if (err)
         return err;
     if (asset_url_same_but_query(text->url, s->url))
-        err = fs_reply_part(r, text->bytes, text->len);
+        err = fs_reply_part(r, text->bytes, text->len, (size_t)r->off);
     else
         err = -ESTALE;
-    pin_unref_text(pins, text);
+    content_unref_text(contents, text);
     return err;
 }
 
-/* ---- face -----------------------------------------------------------------
- */
-
-/* Why a picture that was waited for didn't come. */
-static int fetch_failure(const struct request *r)
+/* Unless the picture that was waited for didn't come: then why. */
+static int source_begin(const struct request *r, const struct node *n,
+                        struct source *ret)
 {
-    return r->fetches ? r->answer : 0;
+    return r->fetches && r->answer ? r->answer : source_read(r->mount, n, ret);
 }
 
 int fs_media_getattr(struct request *r, const struct node *n,
-                     struct fuse_entry_param *e)
+                     struct tree_entry *ret_entry)
 {
     cleanup(source_done) struct source s = {0};
-    int err = fetch_failure(r);
-    if (!err)
-        err = read_source(r->mount, n, &s);
+    int err = source_begin(r, n, &s);
     if (err)
         return err;
-    return n->kind == NODE_PICTURE ? picture_getattr(r, n, &s, e)
-                                   : playlist_getattr(r, n, &s, e);
+    return n->kind == NODE_PICTURE ? picture_getattr(r, n, &s, ret_entry)
+                                   : playlist_getattr(r, n, &s, ret_entry);
 }
 
 int fs_media_read(struct request *r, const struct node *n)
 {
     cleanup(source_done) struct source s = {0};
-    int err = fetch_failure(r);
-    if (!err)
-        err = read_source(r->mount, n, &s);
+    int err = source_begin(r, n, &s);
     if (err)
         return err;
     return n->kind == NODE_PICTURE ? picture_read(r, n, &s)
                                    : playlist_read(r, n, &s);
 }
 
-int fs_media_lookup(struct mount *m, const struct node *n,
-                    struct fuse_entry_param *e)
+int fs_media_lookup(struct mount *m, const struct node *n, struct tree_entry *e)
 {
     cleanup(source_done) struct source s = {0};
-    uint64_t number = node_number(n->kind, 0, n->row);
+    uint64_t ino = node_ino(n->kind, 0, n->row);
     uint64_t generation;
-    int err = read_source(m, n, &s);
+    int err = source_read(m, n, &s);
     if (n->kind != NODE_PICTURE)
         s.content.size_bytes = -1;
     if (!err)
-        err = pin_tell(m->pins, number, &s.content, &generation);
+        err = content_tell(m->contents, ino, &s.content, &generation);
     if (err)
         return err;
     struct timespec mtime = {.tv_sec = s.created_s};
-    struct pin_text *text =
-        n->kind == NODE_PLAYLIST ? pin_get_text(m->pins, number) : NULL;
-    entry_in_media(m, n, text ? (int64_t)text->len : s.content.size_bytes,
-                   text ? playlist_time(&s, text) : mtime, e);
+    struct content_text *text =
+        n->kind == NODE_PLAYLIST ? content_get_text(m->contents, ino) : NULL;
+    tree_late_entry(&m->tree, n,
+                    text ? (int64_t)text->len : s.content.size_bytes,
+                    text ? playlist_time(&s, text) : mtime, e);
     if (n->kind == NODE_PICTURE)
         e->generation = generation;
-    pin_unref_text(m->pins, text);
+    content_unref_text(m->contents, text);
     return 0;
 }

@@ -25,27 +25,33 @@
 _Static_assert(MOUNT_THREADS > 1, "one pushes, another serves");
 
 static void push_file(struct mount *m, struct catalogue_reader *reader,
-                      enum node_kind kind, const struct catalogue_entry *asset)
+                      int kind, const struct catalogue_entry *asset)
 {
     cleanup(buf_done) struct buf text = {.max = PUSH_MAX_BYTES};
-    if (fs_file_text(reader, kind, asset, &text) || !text.len)
+    if (tree_file_text(&m->tree, reader, kind, asset, &text) || !text.len)
         return;
     (void)kernel_store(fuse_session_fd(m->session),
-                       node_number(kind, 0, asset->row), 0, text.data,
-                       (uint32_t)text.len);
+                       node_ino((enum node_kind)kind, 0, asset->row), 0,
+                       text.data, (uint32_t)text.len);
 }
 
+/* From the table's end: metadata.json, which takes the asset's texts with it,
+ * comes last. */
 static void push_files(struct mount *m, int64_t row)
 {
     cleanup(release_reader) struct catalogue_reader *reader =
         catalogue_reader_acquire(m->catalogue);
     struct catalogue_entry asset;
-    if (!reader || catalogue_get(reader, row, &asset))
-        return;
-    push_file(m, reader, NODE_PICTURE_URL, &asset);
-    push_file(m, reader, NODE_MANIFEST_URL, &asset);
-    if (asset.metadata_bytes <= PUSH_MAX_BYTES)
-        push_file(m, reader, NODE_METADATA, &asset);
+    bool held = false;
+    for (int kind = tree_kind_count - 1; reader && kind >= 0; kind--) {
+        if (!tree_is_file(kind))
+            continue;
+        if (!held && catalogue_get(reader, row, &asset))
+            return;
+        if (kind != NODE_METADATA || asset.metadata_bytes <= PUSH_MAX_BYTES)
+            push_file(m, reader, kind, &asset);
+        held = tree_file_keeps_asset(kind);
+    }
 }
 
 void fs_push(struct mount *m, int64_t row)

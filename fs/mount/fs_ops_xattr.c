@@ -21,7 +21,7 @@
 #define PATCH_MAX  (2u << 20) /* of one value, escaped */
 #define BODY_MAX   (256u << 20)
 
-static int read_asset(struct request *r, struct buf *body, struct buf *id)
+static int xattr_read_asset(struct request *r, struct buf *body, struct buf *id)
 {
     struct node n;
     if (!node_parse(r->ino, &n))
@@ -42,15 +42,12 @@ static int read_asset(struct request *r, struct buf *body, struct buf *id)
 }
 
 /* The exact token's text, a string's decoded. Containers have none. */
-static int scalar_text(const char *token, size_t len, struct buf *out)
+static int xattr_scalar_text(const char *token, size_t len, struct buf *out)
 {
     if (len == 0 || *token == '{' || *token == '[')
         return -ENODATA;
     if (*token != '"')
         return buf_append(out, token, len);
-    int err = buf_reserve(out, len);
-    if (err)
-        return err;
     cleanup(free_ptr) char *text = malloc(len);
     if (!text)
         return -ENOMEM;
@@ -59,7 +56,7 @@ static int scalar_text(const char *token, size_t len, struct buf *out)
 }
 
 /* FUSE's protocol: size 0 asks how much there is. */
-static int reply_bytes(struct request *r, const struct buf *bytes)
+static int xattr_reply(struct request *r, const struct buf *bytes)
 {
     if (r->size == 0)
         (void)fuse_reply_xattr(r->req, bytes->len);
@@ -70,21 +67,22 @@ static int reply_bytes(struct request *r, const struct buf *bytes)
     return 0;
 }
 
-/* An attribute's value in an object, exact. 0, or -ENODATA, -EBADMSG. */
-static int find_value(const struct buf *body, const char *name,
+/* An attribute's value in an object, exact. What has a tag's name is a tag's,
+ * whatever else the object has. 0, or -ENODATA, -EBADMSG. */
+static int xattr_find(const struct buf *body, const char *name,
                       const char **ret_token, size_t *ret_len)
 {
     const char *field = name + PREFIX_LEN;
     const char *object = buf_str(body);
     size_t len = body->len;
-    int err =
-        scan_member(object, len, field, strlen(field), ret_token, ret_len);
-    if (err == -ENOENT && strncmp(name, TAG, TAG_LEN) == 0) {
+    int err = 0;
+    if (strncmp(name, TAG, TAG_LEN) == 0) {
+        field = name + TAG_LEN;
         err = scan_member(object, len, TAGS, strlen(TAGS), &object, &len);
-        if (!err)
-            err = scan_member(object, len, name + TAG_LEN,
-                              strlen(name + TAG_LEN), ret_token, ret_len);
     }
+    if (!err)
+        err =
+            scan_member(object, len, field, strlen(field), ret_token, ret_len);
     return err == -ENOENT ? -ENODATA : err;
 }
 
@@ -99,26 +97,44 @@ int fs_getxattr(struct request *r)
     cleanup(buf_done) struct buf body = {.max = BODY_MAX};
     cleanup(buf_done) struct buf value = {.max = XATTR_SIZE_MAX};
     cleanup(buf_done) struct buf id = {.max = XATTR_SIZE_MAX};
-    int err = read_asset(r, &body, &id);
+    int err = xattr_read_asset(r, &body, &id);
     if (err)
         return err;
     if (strcmp(field, "id") == 0)
-        return reply_bytes(r, &id);
+        return xattr_reply(r, &id);
     const char *token;
     size_t len;
-    err = find_value(&body, r->name, &token, &len);
+    err = xattr_find(&body, r->name, &token, &len);
     if (!err)
-        err = scalar_text(token, len, &value);
+        err = xattr_scalar_text(token, len, &value);
     if (err)
         return err == -EBADMSG ? -ENODATA : err;
-    return reply_bytes(r, &value);
+    return xattr_reply(r, &value);
+}
+
+/* Whether it can be read: what is larger than any attribute can't. */
+static bool xattr_is_readable(const char *value, size_t len)
+{
+    cleanup(buf_done) struct buf text = {.max = XATTR_SIZE_MAX};
+    return len <= XATTR_SIZE_MAX || xattr_scalar_text(value, len, &text) == 0;
+}
+
+/* What another attribute has the name of. */
+static bool xattr_is_taken(const char *name, size_t len, bool is_tag)
+{
+    size_t tags_len = TAG_LEN - PREFIX_LEN;
+    if (is_tag)
+        return false;
+    return (len == 2 && memcmp(name, "id", 2) == 0) ||
+           (len >= tags_len && memcmp(name, TAGS ".", tags_len) == 0);
 }
 
 /* A member's name, where it may be an attribute's and this is the member that
  * a look-up by the name finds. */
-static int append_name(const char *object, size_t object_len,
-                       const struct scan_token *key, const char *value,
-                       const char *prefix, struct buf *out)
+static int xattr_append_name(const char *object, size_t object_len,
+                             const struct scan_token *key, const char *value,
+                             size_t value_len, const char *prefix,
+                             struct buf *out)
 {
     size_t prefix_len = strlen(prefix);
     bool is_tag = prefix_len > PREFIX_LEN;
@@ -129,8 +145,8 @@ static int append_name(const char *object, size_t object_len,
     const char *found;
     size_t found_len;
     if (len == 0 || len > XATTR_NAME_MAX - prefix_len ||
-        memchr(name, '\0', len) ||
-        (!is_tag && len == 2 && memcmp(name, "id", 2) == 0) ||
+        memchr(name, '\0', len) || xattr_is_taken(name, len, is_tag) ||
+        !xattr_is_readable(value, value_len) ||
         scan_member(object, object_len, name, len, &found, &found_len) ||
         found != value)
         return 0;
@@ -140,8 +156,8 @@ static int append_name(const char *object, size_t object_len,
     return err ? err : buf_append(out, "", 1);
 }
 
-static int append_names(const char *object, size_t len, const char *prefix,
-                        struct buf *out)
+static int xattr_append_names(const char *object, size_t len,
+                              const char *prefix, struct buf *out)
 {
     struct scan s;
     struct scan_token token;
@@ -162,7 +178,8 @@ static int append_names(const char *object, size_t len, const char *prefix,
         if (!err)
             err = scan_value(&s, &value, &value_len);
         if (!err && *value != '{' && *value != '[')
-            err = append_name(object, len, &key, value, prefix, out);
+            err = xattr_append_name(object, len, &key, value, value_len, prefix,
+                                    out);
         if (err)
             return err;
     }
@@ -173,35 +190,35 @@ int fs_listxattr(struct request *r)
     cleanup(buf_done) struct buf body = {.max = BODY_MAX};
     cleanup(buf_done) struct buf names = {.max = XATTR_LIST_MAX};
     cleanup(buf_done) struct buf id = {.max = XATTR_SIZE_MAX};
-    int err = read_asset(r, &body, &id);
+    int err = xattr_read_asset(r, &body, &id);
     if (err == -ENODATA)
-        return reply_bytes(r, &names);
+        return xattr_reply(r, &names);
     if (!err)
         err = buf_append(&names, PREFIX "id", sizeof(PREFIX "id"));
     if (!err)
-        err = append_names(buf_str(&body), body.len, PREFIX, &names);
+        err = xattr_append_names(buf_str(&body), body.len, PREFIX, &names);
     const char *tags;
     size_t len;
-    if (!err && scan_member(buf_str(&body), body.len, TAGS, strlen(TAGS), &tags,
-                            &len) == 0)
-        err = append_names(tags, len, TAG, &names);
-    return err == -EBADMSG ? -EIO : err ? err : reply_bytes(r, &names);
+    if (!err &&
+        scan_member(buf_str(&body), body.len, TAGS, strlen(TAGS), &tags,
+                    &len) == 0 &&
+        *tags == '{')
+        err = xattr_append_names(tags, len, TAG, &names);
+    return err == -EBADMSG ? -EIO : err ? err : xattr_reply(r, &names);
 }
 
-/* ---- set ---- */
-
 /* XATTR_CREATE and XATTR_REPLACE; what isn't there can't be removed. */
-static int check_presence(const struct request *r, const struct buf *body)
+static int xattr_check_presence(const struct request *r, const struct buf *body)
 {
     const char *token;
     size_t len;
-    bool absent = find_value(body, r->name, &token, &len) != 0;
+    bool absent = xattr_find(body, r->name, &token, &len) != 0;
     if (r->operation_flags & XATTR_CREATE)
         return absent ? 0 : -EEXIST;
     return absent && r->operation_flags & XATTR_REPLACE ? -ENODATA : 0;
 }
 
-static int run_setxattr(struct request *r)
+static int xattr_run_set(struct request *r)
 {
     if (r->asked & REQUEST_ASKED_CHANGE) {
         (void)fuse_reply_err(r->req, 0);
@@ -209,9 +226,9 @@ static int run_setxattr(struct request *r)
     }
     cleanup(buf_done) struct buf body = {.max = BODY_MAX};
     cleanup(buf_done) struct buf id = {.max = XATTR_SIZE_MAX};
-    int err = read_asset(r, &body, &id);
+    int err = xattr_read_asset(r, &body, &id);
     if (!err)
-        err = check_presence(r, &body);
+        err = xattr_check_presence(r, &body);
     if (err)
         return err;
     return park_change(r, r->mount->change,
@@ -221,7 +238,7 @@ static int run_setxattr(struct request *r)
 }
 
 /* Whether an attribute can be set here. */
-static int check_settable(const struct request *r)
+static int xattr_check_settable(const struct request *r)
 {
     struct node n;
     if (!r->mount->change)
@@ -238,7 +255,7 @@ static int check_settable(const struct request *r)
 void fs_setxattr(struct request *r, const char *value, size_t size, int flags)
 {
     cleanup(buf_done) struct buf patch = {.max = PATCH_MAX};
-    int err = check_settable(r);
+    int err = xattr_check_settable(r);
     if (!err)
         err = tag_append(&patch, r->name + TAG_LEN, value, size);
     if (!err)
@@ -249,7 +266,7 @@ void fs_setxattr(struct request *r, const char *value, size_t size, int flags)
     }
     r->text = buf_str(&patch);
     r->operation_flags = value ? flags : XATTR_REPLACE;
-    r->run = run_setxattr;
+    r->run = xattr_run_set;
     request_serve(r);
 }
 
@@ -257,7 +274,7 @@ int fs_tag(struct request *r, const char *patch)
 {
     cleanup(buf_done) struct buf body = {.max = BODY_MAX};
     cleanup(buf_done) struct buf id = {.max = XATTR_SIZE_MAX};
-    int err = read_asset(r, &body, &id);
+    int err = xattr_read_asset(r, &body, &id);
     if (err)
         return err == -ENODATA ? -ENOTDIR : err;
     return park_change(r, r->mount->change,

@@ -35,31 +35,32 @@ void history_free(struct history *h)
     free(h);
 }
 
-static uint64_t count_all(const struct history_mark *mark)
+static uint64_t history_count_all(const struct history_mark *mark)
 {
     return mark->created + mark->deleted + mark->changed;
 }
 
-static void add_name(struct history *h, char sign, enum asset_type type,
-                     const char *folder)
+static void history_add_name(struct history *h, char sign, enum asset_type type,
+                             const char *folder)
 {
-    char **place = &h->names[count_all(&h->now) % HISTORY_NAMES];
-    free(*place);
-    if (asprintf(place, "%c %s/%s", sign, asset_type_name(type), folder) < 0)
-        *place = NULL;
+    char **slot = &h->names[history_count_all(&h->now) % HISTORY_NAMES];
+    free(*slot);
+    if (asprintf(slot, "%c %s/%s", sign, asset_type_name(type), folder) < 0)
+        *slot = NULL;
 }
 
-static void add_change(struct history *h, const struct catalogue_change *c)
+static void history_add_change(struct history *h,
+                               const struct catalogue_change *c)
 {
     if (c->kind == CATALOGUE_REMOVED && c->old_folder) {
-        add_name(h, '-', c->old_type, c->old_folder);
+        history_add_name(h, '-', c->old_type, c->old_folder);
         h->now.deleted++;
     } else if (c->kind == CATALOGUE_ADDED && c->folder) {
-        add_name(h, '+', c->type, c->folder);
+        history_add_name(h, '+', c->type, c->folder);
         h->now.created++;
     } else if ((c->kind == CATALOGUE_CHANGED || c->kind == CATALOGUE_MOVED) &&
                c->folder) {
-        add_name(h, '~', c->type, c->folder);
+        history_add_name(h, '~', c->type, c->folder);
         h->now.changed++;
     }
 }
@@ -68,7 +69,7 @@ void history_add(struct history *h, const struct catalogue_diff *diff)
 {
     guard_mutex(&h->lock);
     for (size_t i = 0; i < diff->count; i++)
-        add_change(h, &diff->changes[i]);
+        history_add_change(h, &diff->changes[i]);
 }
 
 void history_now(struct history *h, struct history_mark *ret_mark)
@@ -81,8 +82,8 @@ int history_text(struct history *h, const struct history_mark *since,
                  struct buf *out)
 {
     guard_mutex(&h->lock);
-    uint64_t end = count_all(&h->now);
-    uint64_t at = count_all(since);
+    uint64_t end = history_count_all(&h->now);
+    uint64_t at = history_count_all(since);
     if (at == end)
         return buf_append_str(out, "nothing changed\n");
     int err = buf_appendf(

@@ -15,52 +15,63 @@ static struct iovec part(const void *bytes, size_t len)
 }
 
 /* The code takes the place of a reply's error. */
-static int tell(int fd, int code, const struct iovec *parts, int count)
+static void head_with(int code, const struct iovec *parts, int count,
+                      struct fuse_out_header *ret_head,
+                      struct iovec ret_iov[1 + PARTS_MAX])
 {
-    struct fuse_out_header head = {.error = code, .len = sizeof(head)};
-    struct iovec iov[1 + PARTS_MAX] = {part(&head, sizeof(head))};
+    *ret_head =
+        (struct fuse_out_header){.error = code, .len = sizeof(*ret_head)};
+    ret_iov[0] = part(ret_head, sizeof(*ret_head));
     for (int i = 0; i < count; i++) {
-        head.len += (uint32_t)parts[i].iov_len;
-        iov[1 + i] = parts[i];
+        ret_head->len += (uint32_t)parts[i].iov_len;
+        ret_iov[1 + i] = parts[i];
     }
-    return writev(fd, iov, 1 + count) < 0 ? -errno : 0;
 }
 
-int kernel_inval_inode(int fd, uint64_t ino, int64_t off)
+static int tell(struct notifier *n, int code, const struct iovec *parts,
+                int count)
+{
+    struct fuse_out_header head;
+    struct iovec iov[1 + PARTS_MAX];
+    head_with(code, parts, count, &head, iov);
+    return notifier_write(n, iov, 1 + count);
+}
+
+int kernel_inval_inode(struct notifier *n, uint64_t ino, int64_t off)
 {
     const struct fuse_notify_inval_inode_out out = {.ino = ino, .off = off};
     const struct iovec parts[] = {part(&out, sizeof(out))};
-    return tell(fd, FUSE_NOTIFY_INVAL_INODE, parts, 1);
+    return tell(n, FUSE_NOTIFY_INVAL_INODE, parts, 1);
 }
 
-static int forget_entry(int fd, uint64_t parent, const char *name,
+static int forget_entry(struct notifier *n, uint64_t parent, const char *name,
                         uint32_t flags)
 {
     size_t len = strlen(name);
     const struct fuse_notify_inval_entry_out out = {
         .parent = parent, .namelen = (uint32_t)len, .flags = flags};
     const struct iovec parts[] = {part(&out, sizeof(out)), part(name, len + 1)};
-    return tell(fd, FUSE_NOTIFY_INVAL_ENTRY, parts, 2);
+    return tell(n, FUSE_NOTIFY_INVAL_ENTRY, parts, 2);
 }
 
-int kernel_inval_entry(int fd, uint64_t parent, const char *name)
+int kernel_inval_entry(struct notifier *n, uint64_t parent, const char *name)
 {
-    return forget_entry(fd, parent, name, 0);
+    return forget_entry(n, parent, name, 0);
 }
 
-int kernel_expire_entry(int fd, uint64_t parent, const char *name)
+int kernel_expire_entry(struct notifier *n, uint64_t parent, const char *name)
 {
-    return forget_entry(fd, parent, name, FUSE_EXPIRE_ONLY);
+    return forget_entry(n, parent, name, FUSE_EXPIRE_ONLY);
 }
 
-int kernel_delete_entry(int fd, uint64_t parent, uint64_t child,
+int kernel_delete_entry(struct notifier *n, uint64_t parent, uint64_t child,
                         const char *name)
 {
     size_t len = strlen(name);
     const struct fuse_notify_delete_out out = {
         .parent = parent, .child = child, .namelen = (uint32_t)len};
     const struct iovec parts[] = {part(&out, sizeof(out)), part(name, len + 1)};
-    return tell(fd, FUSE_NOTIFY_DELETE, parts, 2);
+    return tell(n, FUSE_NOTIFY_DELETE, parts, 2);
 }
 
 int kernel_store(int fd, uint64_t ino, uint64_t off, const void *bytes,
@@ -69,5 +80,8 @@ int kernel_store(int fd, uint64_t ino, uint64_t off, const void *bytes,
     const struct fuse_notify_store_out out = {
         .nodeid = ino, .offset = off, .size = size};
     const struct iovec parts[] = {part(&out, sizeof(out)), part(bytes, size)};
-    return tell(fd, FUSE_NOTIFY_STORE, parts, 2);
+    struct fuse_out_header head;
+    struct iovec iov[1 + PARTS_MAX];
+    head_with(FUSE_NOTIFY_STORE, parts, 2, &head, iov);
+    return writev(fd, iov, 3) < 0 ? -errno : 0;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * mount.h - what the files of this room share: struct mount, and a FUSE
- * request on its way. Private to the room.
+ * mount.h - what the files of this module share: struct mount, and a FUSE
+ * request on its way. Private to the module.
  *
  * A request is a plain struct and a function that answers it from the
  * catalogue. Where the catalogue doesn't hold the answer yet the function
@@ -25,19 +25,17 @@
 #include "catalogue/catalogue.h"
 #include "change/change.h"
 #include "media/media.h"
-#include "mount/attr.h"
 #include "mount/device.h"
 #include "mount/fs_errno.h"
 #include "mount/history.h"
-#include "mount/node.h"
+#include "mount/notifier.h"
 #include "mount/notify.h"
 #include "mount/opcount.h"
 #include "mount/park.h"
-#include "mount/pin.h"
-#include "mount/selection.h"
+#include "mount/content.h"
 #include "mount/session.h"
-#include "mount/view.h"
 #include "sync/sync.h"
+#include "tree/tree.h"
 #include "wire/api.h"
 
 #define MOUNT_THREADS 2
@@ -55,23 +53,18 @@ struct mount {
     struct media *media;
     struct api *api;
     struct change *change; /* NULL: nothing is changed */
-    bool deletes;          /* by rmdir */
 
-    struct attr_owner owner;
-    double refresh_s;
+    struct tree tree; /* what stands where */
     int64_t timeout_ms;
-    int64_t started_ns;
     bool read_write;  /* the superblock isn't read-only */
     bool no_pictures; /* none is fetched */
     _Atomic bool told_no_pictures;
 
-    struct view_table *views;
-    struct selection_table *selections;
-    struct pin_table *pins;
+    struct content_table *contents;
     struct park *park;
     struct notify *notify;
+    struct notifier notifier; /* the notify thread's while that runs */
     struct history *history;
-    struct status_table *statuses;
     struct device *device;
     struct opcount operations;
     struct mount_features features; /* written before anybody is served */
@@ -79,11 +72,6 @@ struct mount {
     bool wants_rings;               /* io_uring was asked for */
     _Atomic bool has_rings;         /* a request came by io_uring */
 
-    _Atomic int64_t root_changed_ns;
-    _Atomic int64_t links_changed_ns; /* saved links, wherever */
-    _Atomic uint64_t link_changes;
-    _Atomic bool other_shown;    /* the root has other/ */
-    _Atomic bool other_offered;  /* it was listed while it might yet come */
     _Atomic bool long_negatives; /* the kernel may hold day-long absences */
 
     struct caution *caution; /* fs_ops_delete.c's */
@@ -145,17 +133,6 @@ void request_serve(struct request *r);
 
 /* Goes on with one whose answer came (park_take). */
 void request_resume(struct request *r);
-
-/* A view with a reference, for a scope. */
-struct view_hold {
-    struct view_table *table;
-    struct view *view;
-};
-static inline __attribute__((unused)) void view_hold_done(struct view_hold *h)
-{
-    if (h->view)
-        view_unref(h->table, h->view);
-}
 
 DEFINE_CLEANUP(release_reader, struct catalogue_reader *,
                catalogue_reader_release)

@@ -9,9 +9,8 @@
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/log.h"
-#include "base/failpoint.h"
 #include "grammar/name.h"
-#include "mount/node.h"
+#include "tree/tree.h"
 #include "mount/notify_internal.h"
 
 /* In struct notify's `directories`, beside the fixed views' bits. */
@@ -64,7 +63,7 @@ int notify_new(const struct notify_kernel *kernel, void *ctx,
     return 0;
 }
 
-static void drop_items(struct notify *n)
+static void notify_drop_items(struct notify *n)
 {
     for (; n->count; n->count--) {
         free(n->items[n->first].name);
@@ -78,28 +77,28 @@ void notify_free(struct notify *n)
     if (!n)
         return;
     notify_stop(n);
-    drop_items(n);
+    notify_drop_items(n);
     free(n->items);
     (void)pthread_cond_destroy(&n->more);
     (void)pthread_mutex_destroy(&n->lock);
     free(n);
 }
 
-static void go_coarse(struct notify *n)
+static void notify_go_coarse(struct notify *n)
 {
-    drop_items(n);
+    notify_drop_items(n);
     n->coarse = true;
 }
 
 /* Under the lock: whatever was put off is looked at again. */
-static void look_again(struct notify *n)
+static void notify_look_again(struct notify *n)
 {
     n->put_off = 0;
     n->coarse_put_off = false;
     (void)pthread_cond_signal(&n->more);
 }
 
-static int grow(struct notify *n)
+static int notify_grow(struct notify *n)
 {
     size_t capacity = n->capacity ? n->capacity * 2 : 256;
     if (capacity > NOTIFY_MAX)
@@ -123,9 +122,9 @@ void notify_add(struct notify *n, enum item_kind kind, uint64_t ino,
     if (n->coarse)
         return;
     char *copy = name ? strdup(name) : NULL;
-    if ((name && !copy) || (n->count == n->capacity && grow(n))) {
+    if ((name && !copy) || (n->count == n->capacity && notify_grow(n))) {
         free(copy);
-        go_coarse(n);
+        notify_go_coarse(n);
         return;
     }
     n->put_off = 0;
@@ -138,14 +137,24 @@ void notify_add_directory(struct notify *n, uint32_t view)
     n->directories |= view < VIEW_FIRST_QUERY ? 1u << view : DIRECTORIES_QUERY;
 }
 
-void notify_commit(struct notify *n, const struct catalogue_diff *diff,
-                   bool negatives)
+bool notify_begin(struct notify *n)
 {
-    guard_mutex(&n->lock);
-    if (!n->running || failpoint("dropped_notification"))
-        return;
-    notify_add_diff(n, n->views, diff, negatives);
+    (void)pthread_mutex_lock(&n->lock);
+    if (n->running)
+        return true;
+    (void)pthread_mutex_unlock(&n->lock);
+    return false;
+}
+
+void notify_end(struct notify *n)
+{
     (void)pthread_cond_signal(&n->more);
+    (void)pthread_mutex_unlock(&n->lock);
+}
+
+struct view_table *notify_views_of(const struct notify *n)
+{
+    return n->views;
 }
 
 int notify_after(struct notify *n, void (*fn)(void *ctx), void *ctx)
@@ -170,38 +179,35 @@ int notify_after(struct notify *n, void (*fn)(void *ctx), void *ctx)
 
 void notify_other(struct notify *n, bool shown, bool negatives)
 {
-    guard_mutex(&n->lock);
-    if (!n->running)
+    if (!notify_begin(n))
         return;
     if (!shown || negatives)
         notify_add(n, ITEM_ENTRY, NODE_ROOT, 0, asset_type_name(ASSET_OTHER));
     notify_add_directory(n, VIEW_ROOT);
-    (void)pthread_cond_signal(&n->more);
+    notify_end(n);
 }
 
-void notify_link(struct notify *n, uint32_t view, const char *name)
+void notify_saved(struct notify *n, uint32_t view, const char *name)
 {
-    guard_mutex(&n->lock);
-    if (!n->running)
+    if (!notify_begin(n))
         return;
-    notify_add(n, ITEM_ENTRY, node_number(NODE_VIEW, view, 1), 0, name);
+    notify_add(n, ITEM_ENTRY, node_ino(NODE_VIEW, view, 1), 0, name);
     notify_add_directory(n, view);
-    (void)pthread_cond_signal(&n->more);
+    notify_end(n);
 }
 
-static void add_view(void *ctx, const struct view *v)
+static void notify_add_view(void *ctx, const struct view *v)
 {
-    notify_add(ctx, ITEM_ENTRY, node_number(NODE_VIEW, v->parent->number, 1), 0,
+    notify_add(ctx, ITEM_ENTRY, node_ino(NODE_VIEW, v->parent->number, 1), 0,
                v->segment);
 }
 
 void notify_views(struct notify *n)
 {
-    guard_mutex(&n->lock);
-    if (!n->running)
+    if (!notify_begin(n))
         return;
-    view_each(n->views, add_view, n);
-    (void)pthread_cond_signal(&n->more);
+    view_each(n->views, notify_add_view, n);
+    notify_end(n);
 }
 
 void notify_go_on(struct notify *n)
@@ -209,50 +215,50 @@ void notify_go_on(struct notify *n)
     guard_mutex(&n->lock);
     n->releases++;
     if (n->put_off || n->coarse_put_off)
-        look_again(n);
+        notify_look_again(n);
 }
 
 void notify_pages(struct notify *n, int64_t row)
 {
-    guard_mutex(&n->lock);
-    if (!n->running)
+    if (!notify_begin(n))
         return;
-    notify_add(n, ITEM_PAGES, node_number(NODE_METADATA, 0, row), 0, NULL);
-    notify_add(n, ITEM_PAGES, node_number(NODE_PICTURE_URL, 0, row), 0, NULL);
-    notify_add(n, ITEM_PAGES, node_number(NODE_MANIFEST_URL, 0, row), 0, NULL);
-    (void)pthread_cond_signal(&n->more);
+    for (int kind = 0; kind < tree_kind_count; kind++)
+        if (tree_is_file(kind))
+            notify_add(n, ITEM_PAGES, node_ino((enum node_kind)kind, 0, row), 0,
+                       NULL);
+    notify_end(n);
 }
 
 void notify_name(struct notify *n, uint64_t directory, const char *name)
 {
-    guard_mutex(&n->lock);
-    if (!n->running)
+    if (!notify_begin(n))
         return;
     notify_add(n, ITEM_ENTRY, directory, 0, name);
-    (void)pthread_cond_signal(&n->more);
+    notify_end(n);
 }
 
 void notify_written(struct notify *n, uint64_t file)
 {
-    guard_mutex(&n->lock);
-    if (!n->running)
+    if (!notify_begin(n))
         return;
     notify_add(n, ITEM_PAGES, file, 0, NULL);
-    (void)pthread_cond_signal(&n->more);
+    notify_end(n);
 }
 
 /* The kernel resets a cached listing when a name that it knows goes. The link
  * that came wasn't known; metadata.json is, wherever the listing was read, or
  * was dropped from memory since (and stands not in .media/<id>): then the pages
  * of the listing are dropped, and the attributes, whose mtime is another. */
-static void reset_listing(struct notify *n, uint64_t folder)
+static void notify_reset_listing(struct notify *n, uint64_t folder)
 {
-    int err = n->kernel.inval_entry(n->ctx, folder, "metadata.json");
+    char name[NAME_SIZE];
+    tree_child_name(NODE_METADATA, "", name);
+    int err = n->kernel.inval_entry(n->ctx, folder, name);
     if (err)
         (void)n->kernel.inval_inode(n->ctx, folder, 0);
 }
 
-static void tell(struct notify *n, const struct item *item)
+static void notify_tell(struct notify *n, const struct item *item)
 {
     int err;
     switch (item->kind) {
@@ -273,12 +279,12 @@ static void tell(struct notify *n, const struct item *item)
         (void)n->kernel.inval_inode(n->ctx, item->ino, 0);
         break;
     case ITEM_LISTING:
-        reset_listing(n, item->ino);
+        notify_reset_listing(n, item->ino);
         break;
     }
 }
 
-static void collect_name(void *ctx, const struct view *v)
+static void notify_collect_name(void *ctx, const struct view *v)
 {
     struct buf *names = ctx;
     if (v->parent->number != VIEW_ROOT)
@@ -288,47 +294,50 @@ static void collect_name(void *ctx, const struct view *v)
 }
 
 /* Every name in the root: whatever stands below goes with it. */
-static void tell_everything(struct notify *n)
+static void notify_tell_everything(struct notify *n)
 {
     cleanup(buf_done) struct buf names = {.max = (size_t)VIEW_MAX * NAME_SIZE};
     log_warning("too many changes at once: the kernel's cache begins anew");
-    for (int i = 0; i < ASSET_TYPE_COUNT; i++)
-        (void)n->kernel.inval_entry(n->ctx, NODE_ROOT,
-                                    asset_type_name((enum asset_type)i));
-    (void)n->kernel.inval_entry(n->ctx, NODE_ROOT, ".id");
-    (void)n->kernel.inval_entry(n->ctx, NODE_ROOT, ".media");
-    view_each(n->views, collect_name, &names);
+    for (uint32_t number = VIEW_FIRST_TYPE; number <= VIEW_ID; number++) {
+        struct view *v = view_get(n->views, number);
+        (void)n->kernel.inval_entry(n->ctx, NODE_ROOT, v->segment);
+        view_unref(n->views, v);
+    }
+    char name[NAME_SIZE];
+    tree_child_name(NODE_ALL_MEDIA, "", name);
+    (void)n->kernel.inval_entry(n->ctx, NODE_ROOT, name);
+    view_each(n->views, notify_collect_name, &names);
     for (size_t at = 0; at < names.len; at += strlen(names.data + at) + 1)
         (void)n->kernel.inval_entry(n->ctx, NODE_ROOT, names.data + at);
 }
 
-static void tell_query_directories(struct notify *n)
+static void notify_tell_query_directories(struct notify *n)
 {
     uint32_t views[NOTIFY_MAX_VIEWS];
     size_t count = view_numbers(n->views, views, array_count(views));
     for (size_t i = 0; i < count; i++) {
-        (void)n->kernel.inval_inode(n->ctx, node_number(NODE_VIEW, views[i], 1),
+        (void)n->kernel.inval_inode(n->ctx, node_ino(NODE_VIEW, views[i], 1),
                                     -1);
-        (void)n->kernel.inval_inode(
-            n->ctx, node_number(NODE_PICTURES, views[i], 1), -1);
+        (void)n->kernel.inval_inode(n->ctx,
+                                    node_ino(NODE_PICTURES, views[i], 1), -1);
     }
     for (uint32_t view = 0; view < VIEW_ID; view++)
-        (void)n->kernel.inval_inode(n->ctx, node_number(NODE_PICTURES, view, 1),
+        (void)n->kernel.inval_inode(n->ctx, node_ino(NODE_PICTURES, view, 1),
                                     -1);
 }
 
-static void tell_directories(struct notify *n, unsigned directories)
+static void notify_tell_directories(struct notify *n, unsigned directories)
 {
     for (uint32_t view = 0; view < VIEW_FIRST_QUERY; view++)
         if (directories >> view & 1)
-            (void)n->kernel.inval_inode(n->ctx, node_number(NODE_VIEW, view, 1),
+            (void)n->kernel.inval_inode(n->ctx, node_ino(NODE_VIEW, view, 1),
                                         -1);
     if (directories & DIRECTORIES_QUERY)
-        tell_query_directories(n);
+        notify_tell_query_directories(n);
 }
 
 /* Their order doesn't matter: all was told. */
-static void make_calls(struct call *calls)
+static void notify_make_calls(struct call *calls)
 {
     while (calls) {
         struct call *call = calls;
@@ -338,17 +347,17 @@ static void make_calls(struct call *calls)
     }
 }
 
-static bool is_held(const struct notify *n, uint64_t directory)
+static bool notify_is_held(const struct notify *n, uint64_t directory)
 {
     return n->kernel.is_held(n->ctx, directory);
 }
 
 /* The lock dropped meanwhile, as in all that follow. */
-static void step_coarse(struct notify *n)
+static void notify_step_coarse(struct notify *n)
 {
     uint64_t releases = n->releases;
     (void)pthread_mutex_unlock(&n->lock);
-    bool held = is_held(n, NODE_ROOT);
+    bool held = notify_is_held(n, NODE_ROOT);
     (void)pthread_mutex_lock(&n->lock);
     n->coarse_put_off = held && releases == n->releases;
     if (held)
@@ -356,21 +365,21 @@ static void step_coarse(struct notify *n)
     n->coarse = false;
     n->directories |= (1u << VIEW_ID) - 1;
     (void)pthread_mutex_unlock(&n->lock);
-    tell_everything(n);
+    notify_tell_everything(n);
     (void)pthread_mutex_lock(&n->lock);
 }
 
 /* What is put off goes to the end; there was room for it before. */
-static void step_item(struct notify *n)
+static void notify_step_item(struct notify *n)
 {
     struct item item = n->items[n->first];
     uint64_t releases = n->releases;
     n->first = (n->first + 1) % n->capacity;
     n->count--;
     (void)pthread_mutex_unlock(&n->lock);
-    bool held = item.kind != ITEM_PAGES && is_held(n, item.ino);
+    bool held = item.kind != ITEM_PAGES && notify_is_held(n, item.ino);
     if (!held)
-        tell(n, &item);
+        notify_tell(n, &item);
     (void)pthread_mutex_lock(&n->lock);
     if (held && n->count < n->capacity && !n->coarse) {
         n->items[(n->first + n->count++) % n->capacity] = item;
@@ -379,28 +388,28 @@ static void step_item(struct notify *n)
     }
     free(item.name);
     if (held && !n->coarse)
-        go_coarse(n);
+        notify_go_coarse(n);
 }
 
 /* One thing at a time; false: there is nothing that could be done now.
  * Directories wait for the items: their new mtime shouldn't be read with old
  * names. */
-static bool step(struct notify *n)
+static bool notify_step(struct notify *n)
 {
     if (n->coarse && !n->coarse_put_off) {
-        step_coarse(n);
+        notify_step_coarse(n);
     } else if (n->count > n->put_off) {
-        step_item(n);
+        notify_step_item(n);
     } else if (n->directories) {
         unsigned directories = n->directories;
         n->directories = 0;
         (void)pthread_mutex_unlock(&n->lock);
-        tell_directories(n, directories);
+        notify_tell_directories(n, directories);
         (void)pthread_mutex_lock(&n->lock);
     } else if (n->calls) {
         struct call *calls = steal_ptr(n->calls);
         (void)pthread_mutex_unlock(&n->lock);
-        make_calls(calls);
+        notify_make_calls(calls);
         (void)pthread_mutex_lock(&n->lock);
     } else {
         return false;
@@ -408,12 +417,12 @@ static bool step(struct notify *n)
     return true;
 }
 
-static void *run(void *ctx)
+static void *notify_run(void *ctx)
 {
     struct notify *n = ctx;
     (void)pthread_mutex_lock(&n->lock);
     while (!n->stopping)
-        if (!step(n))
+        if (!notify_step(n))
             (void)pthread_cond_wait(&n->more, &n->lock);
     (void)pthread_mutex_unlock(&n->lock);
     return NULL;
@@ -422,7 +431,7 @@ static void *run(void *ctx)
 int notify_start(struct notify *n)
 {
     guard_mutex(&n->lock);
-    int err = pthread_create(&n->thread, NULL, run, n);
+    int err = pthread_create(&n->thread, NULL, notify_run, n);
     if (err)
         return -err;
     n->running = true;
@@ -440,5 +449,5 @@ void notify_stop(struct notify *n)
         (void)pthread_cond_signal(&n->more);
     }
     (void)pthread_join(n->thread, NULL);
-    make_calls(steal_ptr(n->calls));
+    notify_make_calls(steal_ptr(n->calls));
 }

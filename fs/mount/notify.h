@@ -10,7 +10,8 @@
  * What concerns a name waits for the lock of its directory, which a request
  * parked in there holds, and whoever comes after it then waits as well. So it
  * is put off while there is such a request; one that is parked in the very
- * moment may still be met.
+ * moment may still be met, and is waited for by a process that nobody else
+ * waits for (notifier.h).
  *
  * What it tells (row: the asset; TYPE: its type's directory):
  *   added    TYPE's name, if the kernel may hold its absence; TYPE's attributes
@@ -25,9 +26,9 @@
  * isn't too much: whoever asked for a poll sees what it brought.
  *
  * A directory's attributes are dropped, and its pages are not: its new mtime
- * makes the kernel read the listing anew for whoever begins. Without the pages
+ * makes the kernel read the listing again for whoever begins. Without the pages
  * a listing that somebody left unfinished could neither be completed nor begun
- * anew, and the directory would not be cached again while it is known. The
+ * again, and the directory would not be cached again while it is known. The
  * price: whoever begins before another has completed such a listing may be
  * shown a name that went between.
  */
@@ -39,7 +40,7 @@
 #include <stdint.h>
 
 #include "catalogue/catalogue.h"
-#include "mount/view.h"
+#include "tree/view.h"
 
 #define NOTIFY_MAX       65536 /* notifications that wait */
 #define NOTIFY_MAX_VIEWS 1024  /* query directories that are told */
@@ -81,8 +82,8 @@ void notify_other(struct notify *n, bool shown, bool negatives);
  * off; on the notify thread, or at once when that doesn't run. -ENOMEM: it
  * won't. */
 int notify_after(struct notify *n, void (*fn)(void *ctx), void *ctx);
-/* A saved link of a view came or went. */
-void notify_link(struct notify *n, uint32_t view, const char *name);
+/* A saved query of a view came or went. */
+void notify_saved(struct notify *n, uint32_t view, const char *name);
 /* The kernel should forget the query directories that nobody is in. */
 void notify_views(struct notify *n);
 /* Some directory may be held no longer. Any thread; quick. */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * notify_internal.h - what notify.c (the queue, its thread, the kernel) and
- * notify_commit.c (what a commit means in the tree) share. All of it under the
- * queue's lock.
+ * notify_commit.c (what a commit means in the tree) share. notify_add and
+ * notify_add_directory are called between notify_begin and notify_end.
  */
 #ifndef TWELVEFS_MOUNT_NOTIFY_INTERNAL_H
 #define TWELVEFS_MOUNT_NOTIFY_INTERNAL_H
@@ -25,8 +25,10 @@ void notify_add(struct notify *n, enum item_kind kind, uint64_t ino,
 /* The attributes of a fixed view's directory, or of all query directories. */
 void notify_add_directory(struct notify *n, uint32_t view);
 
-/* Queues what a commit changed. */
-void notify_add_diff(struct notify *n, struct view_table *views,
-                     const struct catalogue_diff *diff, bool negatives);
+/* Takes the lock; false where nothing runs, and then it isn't held. */
+bool notify_begin(struct notify *n);
+/* Wakes the thread and lets the lock go. */
+void notify_end(struct notify *n);
+struct view_table *notify_views_of(const struct notify *n);
 
 #endif

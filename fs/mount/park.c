@@ -15,6 +15,8 @@
  *     held over I/O, a reply or a notification.
  *  3. Notifications can wait in the kernel for a directory that a request has
  *     locked. They have a thread of their own, and no lock is held over one.
+ * And they are written by a process of its own (notifier.h), so that the thread
+ *     can be killed while one waits.
  *  4. At the end the parked are answered (park_close) and notifications stopped
  *     while there are still threads that reply; then the threads end.
  *  5. When the daemon dies, however, its device closes and the kernel ends all
@@ -32,6 +34,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/queue.h>
 
 #include "base/clock.h"
 #include "base/failpoint.h"
@@ -50,7 +53,7 @@ enum ticket_kind { TICKET_SYNC, TICKET_MEDIA, TICKET_CHANGE, TICKET_NOTIFY };
 struct parked {
     struct request request;
     struct park *park;
-    struct parked *next, *previous; /* among those that wait, or are ready */
+    TAILQ_ENTRY(parked) link; /* among those that wait, or are ready */
     enum parked_state state;
     bool answered;    /* while ASKING */
     bool interrupted; /* while ASKING */
@@ -62,11 +65,12 @@ struct parked {
     char words[256];
 };
 
+TAILQ_HEAD(parked_list, parked);
+
 struct park {
     pthread_mutex_t lock; /* guards the lists, count, closed */
     pthread_cond_t idle;  /* nobody waits any more */
-    struct parked *waiting;
-    struct parked *ready, **ready_end;
+    struct parked_list waiting, ready;
     size_t count; /* on `waiting` */
     bool closed;
     _Atomic size_t ready_count;
@@ -84,7 +88,8 @@ int park_new(struct sync *sync, struct media *media, park_wake_fn *wake,
         return -ENOMEM;
     (void)pthread_mutex_init(&p->lock, NULL);
     (void)pthread_cond_init(&p->idle, NULL);
-    p->ready_end = &p->ready;
+    TAILQ_INIT(&p->waiting);
+    TAILQ_INIT(&p->ready);
     p->sync = sync;
     p->media = media;
     p->wake = wake;
@@ -113,44 +118,27 @@ void parked_free(struct request *r)
     free(k);
 }
 
-static void join_waiting(struct park *p, struct parked *k)
+static void park_leave_waiting(struct park *p, struct parked *k)
 {
-    k->previous = NULL;
-    k->next = p->waiting;
-    if (k->next)
-        k->next->previous = k;
-    p->waiting = k;
-    p->count++;
-}
-
-static void leave_waiting(struct park *p, struct parked *k)
-{
-    if (k->previous)
-        k->previous->next = k->next;
-    else
-        p->waiting = k->next;
-    if (k->next)
-        k->next->previous = k->previous;
-    k->next = k->previous = NULL;
+    TAILQ_REMOVE(&p->waiting, k, link);
     p->count--;
     if (p->count == 0)
         (void)pthread_cond_broadcast(&p->idle);
 }
 
-static void make_ready(struct park *p, struct parked *k, int answer)
+static void park_make_ready(struct park *p, struct parked *k, int answer)
 {
-    leave_waiting(p, k);
+    park_leave_waiting(p, k);
     k->state = PARKED_READY;
     k->answer = answer;
-    *p->ready_end = k;
-    p->ready_end = &k->next;
+    TAILQ_INSERT_TAIL(&p->ready, k, link);
     p->ready_count++;
     p->wake(p->ctx);
 }
 
 /* Where the cancellation comes too late the answer is on its way, and makes
  * the request ready itself. */
-static void cancel(struct park *p, struct parked *k, int answer)
+static void park_cancel(struct park *p, struct parked *k, int answer)
 {
     bool cancelled = false; /* notify is quick and can't */
     if (k->kind == TICKET_SYNC)
@@ -160,10 +148,10 @@ static void cancel(struct park *p, struct parked *k, int answer)
     else if (k->kind == TICKET_CHANGE)
         cancelled = change_cancel(k->request.mount->change, k->ticket);
     if (cancelled)
-        make_ready(p, k, answer);
+        park_make_ready(p, k, answer);
 }
 
-static void on_answer(void *ctx, int err)
+static void park_on_answer(void *ctx, int err)
 {
     struct parked *k = ctx;
     struct park *p = k->park;
@@ -171,36 +159,36 @@ static void on_answer(void *ctx, int err)
         err = 0;
     guard_mutex(&p->lock);
     if (k->state == PARKED_WAITING) {
-        make_ready(p, k, err);
+        park_make_ready(p, k, err);
         return;
     }
     k->answered = true;
     k->answer = err;
 }
 
-static void on_picture(void *ctx, int err, struct media_file *file)
+static void park_on_picture(void *ctx, int err, struct media_file *file)
 {
     struct parked *k = ctx;
     {
         guard_mutex(&k->park->lock);
         k->file = file;
     }
-    on_answer(k, err);
+    park_on_answer(k, err);
 }
 
-static void on_changed(void *ctx, int err, const char *words)
+static void park_on_changed(void *ctx, int err, const char *words)
 {
     struct parked *k = ctx;
     {
         guard_mutex(&k->park->lock);
         (void)snprintf(k->words, sizeof(k->words), "%s", words);
     }
-    on_answer(k, err);
+    park_on_answer(k, err);
 }
 
 /* libfuse calls this under the request's lock, from fuse_req_interrupt_func
  * too: no reply may be sent here. */
-static void on_interrupt(fuse_req_t req, void *data)
+static void park_on_interrupt(fuse_req_t req, void *data)
 {
     (void)req;
     struct parked *k = data;
@@ -212,10 +200,10 @@ static void on_interrupt(fuse_req_t req, void *data)
     if (k->state == PARKED_ASKING)
         k->interrupted = true;
     else if (k->state == PARKED_WAITING)
-        cancel(p, k, -EINTR);
+        park_cancel(p, k, -EINTR);
 }
 
-static char *copy_text(const char *text, bool *failed)
+static char *park_copy_text(const char *text, bool *failed)
 {
     char *copy = text ? strdup(text) : NULL;
     *failed |= text && !copy;
@@ -223,7 +211,7 @@ static char *copy_text(const char *text, bool *failed)
 }
 
 /* The request moves to the heap the first time it waits. */
-static struct parked *move(struct request *r)
+static struct parked *park_move(struct request *r)
 {
     if (r->parked)
         return r->parked;
@@ -231,8 +219,8 @@ static struct parked *move(struct request *r)
     if (!k)
         return NULL;
     bool failed = false;
-    k->name = copy_text(r->name, &failed);
-    k->text = copy_text(r->text, &failed);
+    k->name = park_copy_text(r->name, &failed);
+    k->text = park_copy_text(r->text, &failed);
     k->park = r->mount->park;
     k->request = *r;
     k->request.name = k->name;
@@ -247,9 +235,10 @@ static struct parked *move(struct request *r)
     return k;
 }
 
-static int begin(struct request *r, enum ticket_kind kind, struct parked **ret)
+static int park_begin(struct request *r, enum ticket_kind kind,
+                      struct parked **ret)
 {
-    struct parked *k = move(r);
+    struct parked *k = park_move(r);
     if (!k)
         return -ENOMEM;
     struct park *p = k->park;
@@ -261,7 +250,9 @@ static int begin(struct request *r, enum ticket_kind kind, struct parked **ret)
         else if (p->count >= PARK_MAX)
             err = -EAGAIN;
         else
-            join_waiting(p, k);
+            TAILQ_INSERT_HEAD(&p->waiting, k, link);
+        if (!err)
+            p->count++;
         k->state = PARKED_ASKING;
         k->answered = k->interrupted = false;
         k->kind = kind;
@@ -271,20 +262,21 @@ static int begin(struct request *r, enum ticket_kind kind, struct parked **ret)
             parked_free(&k->request);
         return err;
     }
-    fuse_req_interrupt_func(k->request.req, on_interrupt, k);
+    fuse_req_interrupt_func(k->request.req, park_on_interrupt, k);
     *ret = k;
     return 0;
 }
 
 /* After the question was put. The request may be gone once this returns. */
-static int settle(struct request *r, struct parked *k, int err, uint64_t ticket)
+static int park_settle(struct request *r, struct parked *k, int err,
+                       uint64_t ticket)
 {
     struct park *p = k->park;
     if (err) {
         fuse_req_interrupt_func(k->request.req, NULL, NULL);
         {
             guard_mutex(&p->lock);
-            leave_waiting(p, k);
+            park_leave_waiting(p, k);
         }
         if (!r->parked)
             parked_free(&k->request);
@@ -293,14 +285,14 @@ static int settle(struct request *r, struct parked *k, int err, uint64_t ticket)
     guard_mutex(&p->lock);
     k->ticket = ticket;
     if (k->answered) {
-        make_ready(p, k, k->answer);
+        park_make_ready(p, k, k->answer);
         return REQUEST_PARKED;
     }
     k->state = PARKED_WAITING;
     if (p->closed)
-        cancel(p, k, -ESHUTDOWN);
+        park_cancel(p, k, -ESHUTDOWN);
     else if (k->interrupted)
-        cancel(p, k, -EINTR);
+        park_cancel(p, k, -EINTR);
     return REQUEST_PARKED;
 }
 
@@ -308,26 +300,26 @@ int park_ask(struct request *r, const struct sync_question *question)
 {
     struct parked *k;
     uint64_t ticket = 0;
-    int err = begin(r, TICKET_SYNC, &k);
+    int err = park_begin(r, TICKET_SYNC, &k);
     if (err)
         return err;
     k->request.asked |= 1u << question->want;
-    err = sync_ask(k->park->sync, question, k->request.deadline_ms, on_answer,
-                   k, &ticket);
-    return settle(r, k, err, ticket);
+    err = sync_ask(k->park->sync, question, k->request.deadline_ms,
+                   park_on_answer, k, &ticket);
+    return park_settle(r, k, err, ticket);
 }
 
 int park_fetch(struct request *r, const char *id)
 {
     struct parked *k;
     uint64_t ticket = 0;
-    int err = begin(r, TICKET_MEDIA, &k);
+    int err = park_begin(r, TICKET_MEDIA, &k);
     if (err)
         return err;
     k->request.fetches++;
-    err = media_fetch(k->park->media, id, k->request.deadline_ms, on_picture, k,
-                      &ticket);
-    return settle(r, k, err, ticket);
+    err = media_fetch(k->park->media, id, k->request.deadline_ms,
+                      park_on_picture, k, &ticket);
+    return park_settle(r, k, err, ticket);
 }
 
 int park_change(struct request *r, struct change *change,
@@ -335,29 +327,29 @@ int park_change(struct request *r, struct change *change,
 {
     struct parked *k;
     uint64_t ticket = 0;
-    int err = begin(r, TICKET_CHANGE, &k);
+    int err = park_begin(r, TICKET_CHANGE, &k);
     if (err)
         return err;
     k->request.asked |= REQUEST_ASKED_CHANGE;
-    err = change_ask(change, question, k->request.deadline_ms, on_changed, k,
-                     &ticket);
-    return settle(r, k, err, ticket);
+    err = change_ask(change, question, k->request.deadline_ms, park_on_changed,
+                     k, &ticket);
+    return park_settle(r, k, err, ticket);
 }
 
-static void on_flushed(void *ctx)
+static void park_on_flushed(void *ctx)
 {
-    on_answer(ctx, 0);
+    park_on_answer(ctx, 0);
 }
 
 int park_flush(struct request *r)
 {
     struct parked *k;
-    int err = begin(r, TICKET_NOTIFY, &k);
+    int err = park_begin(r, TICKET_NOTIFY, &k);
     if (err)
         return err;
     k->request.asked |= REQUEST_ASKED_FLUSH;
-    err = notify_after(k->request.mount->notify, on_flushed, k);
-    return settle(r, k, err, 0);
+    err = notify_after(k->request.mount->notify, park_on_flushed, k);
+    return park_settle(r, k, err, 0);
 }
 
 bool park_is_ready(const struct park *p)
@@ -370,14 +362,11 @@ struct request *park_take(struct park *p)
     struct parked *k;
     {
         guard_mutex(&p->lock);
-        k = p->ready;
+        k = TAILQ_FIRST(&p->ready);
         if (!k)
             return NULL;
-        p->ready = k->next;
-        if (!p->ready)
-            p->ready_end = &p->ready;
+        TAILQ_REMOVE(&p->ready, k, link);
         p->ready_count--;
-        k->next = NULL;
     }
     /* Waits for an interrupt handler that is just looking at k. */
     fuse_req_interrupt_func(k->request.req, NULL, NULL);
@@ -392,10 +381,10 @@ void park_close(struct park *p)
 {
     guard_mutex(&p->lock);
     p->closed = true;
-    for (struct parked *k = p->waiting, *next; k; k = next) {
-        next = k->next;
+    for (struct parked *k = TAILQ_FIRST(&p->waiting), *next; k; k = next) {
+        next = TAILQ_NEXT(k, link);
         if (k->state == PARKED_WAITING)
-            cancel(p, k, -ESHUTDOWN);
+            park_cancel(p, k, -ESHUTDOWN);
     }
     while (p->count > 0)
         (void)pthread_cond_wait(&p->idle, &p->lock);
@@ -407,11 +396,22 @@ size_t park_count(struct park *p)
     return p->count;
 }
 
+/* An ioctl holds none: what is done by it would wait for itself. */
+static bool park_holds_lock(const struct request *r, uint64_t directory)
+{
+    return r->ino == directory && r->operation != FS_COMMAND;
+}
+
 bool park_holds(struct park *p, uint64_t directory)
 {
     guard_mutex(&p->lock);
-    const struct parked *k = p->waiting;
-    while (k && k->request.ino != directory)
-        k = k->next;
-    return k;
+    const struct parked_list *lists[] = {&p->waiting,
+                                         &p->ready}; /* unanswered */
+    for (size_t i = 0; i < array_count(lists); i++) {
+        const struct parked *k;
+        TAILQ_FOREACH(k, lists[i], link)
+        if (park_holds_lock(&k->request, directory))
+            return true;
+    }
+    return false;
 }

@@ -58,8 +58,8 @@ void park_close(struct park *p);
 
 size_t park_count(struct park *p);
 
-/* Whether somebody waits for something in this directory: the kernel holds its
- * lock as long. */
+/* Whether somebody waits for something in this directory, not by an ioctl: the
+ * kernel holds its lock as long. */
 bool park_holds(struct park *p, uint64_t directory);
 
 #endif

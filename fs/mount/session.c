@@ -12,10 +12,8 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
-#include "base/clock.h"
 #include "base/log.h"
 #include "mount/device.h"
-#include "mount/entry.h"
 #include "mount/fs_ops.h"
 #include "mount/kernel.h"
 #include "mount/mount.h"
@@ -27,22 +25,20 @@
 #define RING_ENTRIES  "64" /* a processor; each that waits holds one */
 #define DEVICE_PATH   "/dev/fuse"
 
-/* ---- making and ending ------------------------------------------------ */
-
-static void wake(void *ctx)
+static void session_wake(void *ctx)
 {
     struct mount *m = ctx;
     device_wake(m->device);
 }
 
-static bool has_ready(void *ctx)
+static bool session_has_ready(void *ctx)
 {
     struct mount *m = ctx;
     return park_is_ready(m->park);
 }
 
 /* A comma in an option's value would begin another option. */
-static int append_escaped(struct buf *out, const char *text)
+static int session_append_escaped(struct buf *out, const char *text)
 {
     int err = 0;
     for (; !err && *text; text++) {
@@ -54,12 +50,12 @@ static int append_escaped(struct buf *out, const char *text)
     return err;
 }
 
-static int make_options(const struct mount_config *config, char **ret)
+static int session_make_options(const struct mount_config *config, char **ret)
 {
     cleanup(buf_done) struct buf out = {.max = OPTIONS_MAX};
     int err = buf_append_str(&out, "fsname=");
     if (!err)
-        err = append_escaped(&out, config->source);
+        err = session_append_escaped(&out, config->source);
     if (!err)
         err = buf_append_str(&out,
                              ",subtype=twelvefs,default_permissions,noexec");
@@ -81,24 +77,24 @@ static int make_options(const struct mount_config *config, char **ret)
     return *ret ? 0 : -ENOMEM;
 }
 
-static int told_fd(void *ctx)
+static struct notifier *session_notifier(void *ctx)
 {
-    return fuse_session_fd(((struct mount *)ctx)->session);
+    return &((struct mount *)ctx)->notifier;
 }
 
 static int tell_inode(void *ctx, uint64_t ino, int64_t off)
 {
-    return kernel_inval_inode(told_fd(ctx), ino, off);
+    return kernel_inval_inode(session_notifier(ctx), ino, off);
 }
 
 static int tell_entry(void *ctx, uint64_t parent, const char *name)
 {
-    return kernel_inval_entry(told_fd(ctx), parent, name);
+    return kernel_inval_entry(session_notifier(ctx), parent, name);
 }
 
 static int tell_expiry(void *ctx, uint64_t parent, const char *name)
 {
-    return kernel_expire_entry(told_fd(ctx), parent, name);
+    return kernel_expire_entry(session_notifier(ctx), parent, name);
 }
 
 static int tell_deletion(void *ctx, uint64_t parent, uint64_t child,
@@ -107,7 +103,7 @@ static int tell_deletion(void *ctx, uint64_t parent, uint64_t child,
     struct mount *m = ctx;
     if (caution_has(m->caution, parent, child))
         return 0;
-    return kernel_delete_entry(told_fd(ctx), parent, child, name);
+    return kernel_delete_entry(session_notifier(ctx), parent, child, name);
 }
 
 static bool is_held(void *ctx, uint64_t directory)
@@ -116,7 +112,7 @@ static bool is_held(void *ctx, uint64_t directory)
     return park_holds(m->park, directory);
 }
 
-static int make_tables(struct mount *m)
+static int session_make_tables(struct mount *m)
 {
     static const struct notify_kernel kernel = {
         .is_held = is_held,
@@ -125,47 +121,60 @@ static int make_tables(struct mount *m)
         .expire_entry = tell_expiry,
         .delete_entry = tell_deletion,
     };
-    int err = view_table_new(&m->views);
+    int err = tree_init(&m->tree);
     if (!err)
-        err = selection_table_new(&m->selections);
-    if (!err)
-        err = pin_table_new(&m->pins);
+        err = content_table_new(&m->contents);
     if (!err)
         err = caution_new(&m->caution);
     if (!err)
         err = history_new(&m->history);
     if (!err)
-        err = status_table_new(&m->statuses);
+        err = park_new(m->sync, m->media, session_wake, m, &m->park);
     if (!err)
-        err = park_new(m->sync, m->media, wake, m, &m->park);
+        err = device_new(session_has_ready, m, &m->device);
     if (!err)
-        err = device_new(has_ready, m, &m->device);
-    if (!err)
-        err = notify_new(&kernel, m, m->views, &m->notify);
+        err = notify_new(&kernel, m, m->tree.views, &m->notify);
     return err;
 }
 
-static int fill(struct mount *m, const struct mount_config *config)
+static int session_append_status(void *ctx, struct buf *out)
+{
+    return status_json(ctx, out);
+}
+
+static void session_fill_tree(struct mount *m,
+                              const struct mount_config *config)
+{
+    struct tree *t = &m->tree;
+    t->catalogue = m->catalogue;
+    t->sync = m->sync;
+    t->uid = config->uid;
+    t->gid = config->gid;
+    t->umask = config->umask;
+    t->saves = config->read_write;
+    t->tags = m->change;
+    t->deletes = m->change && config->deletes;
+    t->refresh_s = (double)config->refresh_ms / 1000;
+    t->status = session_append_status;
+    t->ctx = m;
+}
+
+static int session_fill(struct mount *m, const struct mount_config *config)
 {
     m->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (m->stop_fd < 0)
         return -errno;
-    m->owner = (struct attr_owner){config->uid, config->gid, config->umask};
-    m->refresh_s = (double)config->refresh_ms / 1000;
     m->timeout_ms = config->timeout_ms;
-    m->started_ns = clock_wall_ns();
-    m->root_changed_ns = m->started_ns;
-    m->other_shown = catalogue_count(m->catalogue, ASSET_OTHER) > 0;
     m->read_write = config->read_write;
     m->no_pictures = config->no_pictures;
-    m->deletes = m->change && config->deletes;
+    session_fill_tree(m, config);
     m->wants_rings = config->io_uring;
     m->mountpoint = strdup(config->mountpoint);
     m->source = strdup(config->source);
-    int err = make_options(config, &m->options);
+    int err = session_make_options(config, &m->options);
     if (!err && (!m->mountpoint || !m->source))
         err = -ENOMEM;
-    return err ? err : make_tables(m);
+    return err ? err : session_make_tables(m);
 }
 
 int mount_new(const struct mount_config *config, struct catalogue *catalogue,
@@ -181,8 +190,9 @@ int mount_new(const struct mount_config *config, struct catalogue *catalogue,
     m->api = api;
     m->change = change;
     m->stop_fd = -1;
+    m->notifier = NOTIFIER_NONE;
     (void)pthread_mutex_init(&m->push_lock, NULL);
-    int err = fill(m, config);
+    int err = session_fill(m, config);
     if (err) {
         mount_free(m);
         return err;
@@ -200,12 +210,10 @@ void mount_free(struct mount *m)
         fuse_session_destroy(m->session);
     park_free(m->park);
     device_free(m->device);
-    status_table_free(m->statuses);
     history_free(m->history);
-    pin_table_free(m->pins);
+    content_table_free(m->contents);
     caution_free(m->caution);
-    selection_table_free(m->selections);
-    view_table_free(m->views);
+    tree_done(&m->tree);
     (void)pthread_mutex_destroy(&m->push_lock);
     close_fd(&m->stop_fd);
     free(m->mountpoint);
@@ -214,18 +222,19 @@ void mount_free(struct mount *m)
     free(m);
 }
 
-/* A picture may be another now: the kernel, where it knows one, looks anew. */
-static void tell_pictures(struct mount *m, const struct catalogue_diff *diff)
+/* A picture may be another now: the kernel, where it knows one, looks again. */
+static void session_tell_pictures(struct mount *m,
+                                  const struct catalogue_diff *diff)
 {
     for (size_t i = 0; i < diff->count; i++) {
         const struct catalogue_change *c = &diff->changes[i];
-        char name[ENTRY_PICTURE_SIZE];
+        char name[NAME_SIZE];
         if (c->kind == CATALOGUE_ADDED || c->kind == CATALOGUE_RENEWED ||
             !c->old_extension[0] ||
-            !pin_is_known(m->pins, node_number(NODE_PICTURE, 0, c->row)))
+            !content_is_known(m->contents, node_ino(NODE_PICTURE, 0, c->row)))
             continue;
-        (void)snprintf(name, sizeof(name), "thumbnail.%s", c->old_extension);
-        notify_name(m->notify, node_number(NODE_MEDIA, 0, c->row), name);
+        tree_child_name(NODE_PICTURE, c->old_extension, name);
+        notify_name(m->notify, node_ino(NODE_MEDIA, 0, c->row), name);
     }
 }
 
@@ -233,19 +242,17 @@ void mount_committed(void *ctx, const struct catalogue_diff *diff)
 {
     struct mount *m = ctx;
     bool other = catalogue_count(m->catalogue, ASSET_OTHER) > 0;
-    if (other != m->other_shown) {
-        m->root_changed_ns = diff->committed_ns;
-        m->other_shown = other;
+    if (other != m->tree.other_shown) {
+        m->tree.root_changed_ns = diff->committed_ns;
+        m->tree.other_shown = other;
         notify_other(m->notify, other, m->long_negatives);
     }
     history_add(m->history, diff);
     notify_commit(m->notify, diff, m->long_negatives);
-    tell_pictures(m, diff);
+    session_tell_pictures(m, diff);
 }
 
-/* ---- serving ------------------------------------------------------------ */
-
-static void resume_parked(struct mount *m)
+static void session_resume_parked(struct mount *m)
 {
     struct request *r;
     while (park_is_ready(m->park) && (r = park_take(m->park))) {
@@ -255,9 +262,9 @@ static void resume_parked(struct mount *m)
 }
 
 /* One request, or a look around. */
-static int serve_next(struct mount *m, struct server *server)
+static int session_serve_next(struct mount *m, struct server *server)
 {
-    resume_parked(m);
+    session_resume_parked(m);
     ssize_t got = device_receive(m->device, fuse_session_fd(m->session),
                                  server->bytes, sizeof(server->bytes));
     if (got <= 0)
@@ -268,14 +275,14 @@ static int serve_next(struct mount *m, struct server *server)
     return 0;
 }
 
-static void *serve(void *ctx)
+static void *session_serve(void *ctx)
 {
     struct server *server = ctx;
     struct mount *m = server->mount;
     int err = 0;
     while (!err && !device_is_leaving(m->device) &&
            !fuse_session_exited(m->session))
-        err = serve_next(m, server);
+        err = session_serve_next(m, server);
     if (err && err != -ENODEV)
         m->failure = err;
     device_leave(m->device); /* the other thread as well */
@@ -289,7 +296,8 @@ static _Thread_local struct buf *start_words;
 
 /* Later its words belong in our log. */
 __attribute__((format(printf, 2, 0))) static void
-log_fuse(enum fuse_log_level level, const char *format, va_list arguments)
+session_log_fuse(enum fuse_log_level level, const char *format,
+                 va_list arguments)
 {
     char line[LOG_LINE_SIZE];
     int len = vsnprintf(line, sizeof(line), format, arguments);
@@ -308,22 +316,22 @@ log_fuse(enum fuse_log_level level, const char *format, va_list arguments)
 }
 
 /* "/dev/fd/N" is mounted already; libfuse takes the descriptor. */
-static bool is_descriptor(const char *path)
+static bool session_is_descriptor(const char *path)
 {
     return strncmp(path, "/dev/fd/", strlen("/dev/fd/")) == 0;
 }
 
-static int check_mountpoint(const char *path)
+static int session_check_mountpoint(const char *path)
 {
     struct stat st;
-    if (is_descriptor(path))
+    if (session_is_descriptor(path))
         return 0;
     if (stat(path, &st) < 0)
         return -errno;
     return S_ISDIR(st.st_mode) ? 0 : -ENOTDIR;
 }
 
-static int make_session(struct mount *m)
+static int session_make_session(struct mount *m)
 {
     struct fuse_args args = FUSE_ARGS_INIT(0, NULL);
     int err = 0;
@@ -339,7 +347,7 @@ static int make_session(struct mount *m)
 }
 
 /* Without it everything that libfuse tries fails in a way of its own. */
-static int check_device(void)
+static int session_check_device(void)
 {
     struct stat st;
     if (stat(DEVICE_PATH, &st) < 0)
@@ -348,7 +356,7 @@ static int check_device(void)
 }
 
 /* libfuse says -1; errno is mount(2)'s only where it called that itself. */
-static int attach(struct mount *m)
+static int session_attach(struct mount *m)
 {
     errno = 0;
     if (fuse_session_mount(m->session, m->mountpoint) != 0)
@@ -363,7 +371,7 @@ static int attach(struct mount *m)
 }
 
 /* Until INIT is there; whoever stops the mount ends it. */
-static int await_init(struct mount *m)
+static int session_await_init(struct mount *m)
 {
     struct pollfd fds[] = {
         {.fd = fuse_session_fd(m->session), .events = POLLIN},
@@ -378,20 +386,20 @@ static int await_init(struct mount *m)
 
 /* The kernel asks INIT first, and whoever comes waits for the answer. libfuse
  * gives it, and ends the session where it can't agree. */
-static int shake_hands(struct mount *m)
+static int session_shake_hands(struct mount *m)
 {
     int err = 0;
     while (!err && !m->initialized && !fuse_session_exited(m->session)) {
-        err = await_init(m);
+        err = session_await_init(m);
         if (!err)
-            err = serve_next(m, &m->servers[0]);
+            err = session_serve_next(m, &m->servers[0]);
     }
     if (!err && fuse_session_exited(m->session))
         err = -EPROTO;
     return err;
 }
 
-static void report_rings(const struct mount *m)
+static void session_report_rings(const struct mount *m)
 {
     if (m->wants_rings && !m->has_rings)
         log_warning("no io_uring: it takes a libfuse that was built with it, "
@@ -400,23 +408,24 @@ static void report_rings(const struct mount *m)
 
 /* Once the threads serve: an answer to INIT that the kernel doesn't take shows
  * only in what it says to those who come. */
-static int check_root(const struct mount *m)
+static int session_check_root(const struct mount *m)
 {
     struct stat st;
-    if (is_descriptor(m->mountpoint))
+    if (session_is_descriptor(m->mountpoint))
         return 0;
     if (stat(m->mountpoint, &st) < 0)
         return -errno;
     return st.st_ino == FUSE_ROOT_ID ? 0 : -EIO;
 }
 
-static int start_threads(struct mount *m)
+static int session_start_threads(struct mount *m)
 {
+    notifier_start(&m->notifier, fuse_session_fd(m->session), m->tree.deletes);
     int err = notify_start(m->notify);
     while (!err && m->server_count < MOUNT_THREADS) {
         struct server *server = &m->servers[m->server_count];
         server->mount = m;
-        err = -pthread_create(&server->thread, NULL, serve, server);
+        err = -pthread_create(&server->thread, NULL, session_serve, server);
         if (!err)
             m->server_count++;
     }
@@ -425,7 +434,7 @@ static int start_threads(struct mount *m)
 
 /* libfuse takes its rings down at the end of its own loop, and only there;
  * with the session at its end that is all that the loop does. */
-static void end_rings(struct mount *m)
+static void session_end_rings(struct mount *m)
 {
 #if TWELVEFS_FUSE_RINGS /* its environment can ask for rings as well */
     fuse_session_exit(m->session);
@@ -437,23 +446,24 @@ static void end_rings(struct mount *m)
 
 /* While the threads still serve, so that nobody holds a kernel lock that a
  * notification waits for; then they go, and the mount. */
-static void end_service(struct mount *m)
+static void session_end_service(struct mount *m)
 {
     park_close(m->park);
     (void)pthread_mutex_lock(&m->push_lock); /* none from now on */
     notify_stop(m->notify);
+    notifier_end(&m->notifier);
     device_leave(m->device);
     for (int i = 0; i < m->server_count; i++)
         (void)pthread_join(m->servers[i].thread, NULL);
     m->server_count = 0;
-    resume_parked(m);
+    session_resume_parked(m);
     (void)pthread_mutex_unlock(&m->push_lock);
     fuse_session_unmount(m->session);
-    end_rings(m);
+    session_end_rings(m);
 }
 
 /* "fuse: error: …" and a line end, as libfuse has them, are its log's. */
-static int say_why(struct buf *words, struct buf *ret_why)
+static int session_say_why(struct buf *words, struct buf *ret_why)
 {
     static const char *const prefixes[] = {"fuse: ", "error: "};
     const char *text = buf_str(words);
@@ -464,43 +474,43 @@ static int say_why(struct buf *words, struct buf *ret_why)
     return buf_append(ret_why, text, len);
 }
 
-static int start(struct mount *m)
+static int session_start(struct mount *m)
 {
-    int err = check_mountpoint(m->mountpoint);
+    int err = session_check_mountpoint(m->mountpoint);
     if (!err)
-        err = check_device();
+        err = session_check_device();
     if (!err)
-        err = make_session(m);
+        err = session_make_session(m);
     if (!err)
-        err = attach(m);
+        err = session_attach(m);
     if (!err)
-        err = shake_hands(m);
+        err = session_shake_hands(m);
     if (!err)
-        err = start_threads(m);
+        err = session_start_threads(m);
     if (!err)
-        err = check_root(m);
+        err = session_check_root(m);
     return err;
 }
 
 int mount_start(struct mount *m, struct buf *ret_why)
 {
     cleanup(buf_done) struct buf words = {.max = LOG_LINE_SIZE};
-    fuse_set_log_func(log_fuse);
+    fuse_set_log_func(session_log_fuse);
     start_words = &words;
-    int err = start(m);
+    int err = session_start(m);
     start_words = NULL;
     if (err && m->session)
-        end_service(m);
+        session_end_service(m);
     if (err)
-        (void)say_why(&words, ret_why);
+        (void)session_say_why(&words, ret_why);
     else
-        report_rings(m);
+        session_report_rings(m);
     return err;
 }
 
 /* The device says the same when it is unmounted and when the connection was
  * cut (/sys/fs/fuse/connections); then the mount is still there. */
-static bool is_cut_off(const struct mount *m)
+static bool session_is_cut_off(const struct mount *m)
 {
     struct statfs st;
     return device_is_leaving(m->device) && statfs(m->mountpoint, &st) < 0 &&
@@ -512,33 +522,10 @@ int mount_wait(struct mount *m)
     struct pollfd fd = {.fd = m->stop_fd, .events = POLLIN};
     while (poll(&fd, 1, -1) < 0 && errno == EINTR)
         ;
-    if (!m->failure && is_cut_off(m))
+    if (!m->failure && session_is_cut_off(m))
         m->failure = -ECONNABORTED;
-    end_service(m);
+    session_end_service(m);
     return m->failure;
-}
-
-const char *mount_library_version(void)
-{
-    return fuse_pkgversion();
-}
-
-const char *mount_library_use(void)
-{
-#if TWELVEFS_FUSE_RINGS
-    return "io_uring where it is asked for";
-#elif TWELVEFS_FUSE_MENDS_INIT
-    return "its answer to INIT is mended; no io_uring";
-#else
-    return "no io_uring";
-#endif
-}
-
-struct mount_features mount_features(const struct mount *m)
-{
-    struct mount_features f = m->features;
-    f.io_uring = m->has_rings;
-    return f;
 }
 
 void mount_stop(struct mount *m)

@@ -10,7 +10,7 @@
 #define BAR_CELLS 30
 
 /* 1,234,567 */
-static int append_count(struct buf *out, int64_t count)
+static int summary_count(struct buf *out, int64_t count)
 {
     char digits[32];
     int len = snprintf(digits, sizeof(digits), "%" PRId64, count);
@@ -24,7 +24,7 @@ static int append_count(struct buf *out, int64_t count)
     return err;
 }
 
-static int append_duration(struct buf *out, int64_t seconds)
+static int summary_duration(struct buf *out, int64_t seconds)
 {
     if (seconds < 120)
         return buf_appendf(out, "%" PRId64 " s", seconds);
@@ -35,11 +35,11 @@ static int append_duration(struct buf *out, int64_t seconds)
     return buf_appendf(out, "%" PRId64 " days", seconds / 86400);
 }
 
-static int append_assets(struct buf *out, const struct catalogue *c)
+static int summary_assets(struct buf *out, const struct catalogue *c)
 {
     int err = buf_append_str(out, "assets    ");
     if (!err)
-        err = append_count(out, catalogue_count(c, ASSET_TYPE_COUNT));
+        err = summary_count(out, catalogue_count(c, ASSET_TYPE_COUNT));
     const char *separator = ": ";
     for (int i = 0; !err && i < ASSET_TYPE_COUNT; i++) {
         enum asset_type type = (enum asset_type)i;
@@ -48,7 +48,7 @@ static int append_assets(struct buf *out, const struct catalogue *c)
             continue;
         err = buf_append_str(out, separator);
         if (!err)
-            err = append_count(out, count);
+            err = summary_count(out, count);
         if (!err)
             err = buf_appendf(out, " %s", asset_type_name(type));
         separator = ", ";
@@ -56,7 +56,7 @@ static int append_assets(struct buf *out, const struct catalogue *c)
     return err ? err : buf_append_str(out, "\n");
 }
 
-static int append_walk(struct buf *out, const struct sync_status *s)
+static int summary_walk(struct buf *out, const struct sync_status *s)
 {
     if (s->complete)
         return 0;
@@ -69,15 +69,15 @@ static int append_walk(struct buf *out, const struct sync_status *s)
     bar[BAR_CELLS] = '\0';
     int err = buf_appendf(out, "reading   [%s] ", bar);
     if (!err)
-        err = append_count(out, s->walked);
+        err = summary_count(out, s->walked);
     if (!err && s->total >= 0)
         err = buf_append_str(out, " of ");
     if (!err && s->total >= 0)
-        err = append_count(out, s->total);
+        err = summary_count(out, s->total);
     return err ? err : buf_append_str(out, " for the first time\n");
 }
 
-static int append_fresh(struct buf *out, const struct sync_status *s)
+static int summary_fresh(struct buf *out, const struct sync_status *s)
 {
     int err = buf_append_str(out, "fresh     ");
     if (!err && s->poll_age_ms < 0)
@@ -85,13 +85,13 @@ static int append_fresh(struct buf *out, const struct sync_status *s)
     else if (!err)
         err = buf_append_str(out, "polled ");
     if (!err && s->poll_age_ms >= 0)
-        err = append_duration(out, s->poll_age_ms / 1000);
+        err = summary_duration(out, s->poll_age_ms / 1000);
     if (!err && s->poll_age_ms >= 0)
         err = buf_append_str(out, " ago");
     if (!err && s->sweep_bound_s >= 0)
         err = buf_append_str(out, "; edits of old assets show within ");
     if (!err && s->sweep_bound_s >= 0)
-        err = append_duration(out, s->sweep_bound_s);
+        err = summary_duration(out, s->sweep_bound_s);
     if (!err && s->last_error)
         err = buf_appendf(
             out, "\nstale     %s",
@@ -99,7 +99,7 @@ static int append_fresh(struct buf *out, const struct sync_status *s)
     return err ? err : buf_append_str(out, "\n");
 }
 
-static int append_budget(struct buf *out, const struct api_stats *s)
+static int summary_budget(struct buf *out, const struct api_stats *s)
 {
     uint64_t sent = 0, failed = 0;
     for (int i = 0; i < API_CAUSE_COUNT; i++) {
@@ -108,7 +108,7 @@ static int append_budget(struct buf *out, const struct api_stats *s)
     }
     int err = buf_append_str(out, "requests  ");
     if (!err)
-        err = append_count(out, (int64_t)sent);
+        err = summary_count(out, (int64_t)sent);
     if (!err)
         err = buf_appendf(out,
                           " since the start, %" PRIu64 " failed, %" PRIu64
@@ -121,11 +121,11 @@ static int append_budget(struct buf *out, const struct api_stats *s)
     if (!err && s->background_pause_ms > 0)
         err = buf_append_str(out, "; background work rests ");
     if (!err && s->background_pause_ms > 0)
-        err = append_duration(out, s->background_pause_ms / 1000);
+        err = summary_duration(out, s->background_pause_ms / 1000);
     return err ? err : buf_append_str(out, "\n");
 }
 
-static int append_errors(struct buf *out, const struct api_stats *s)
+static int summary_errors(struct buf *out, const struct api_stats *s)
 {
     if (!s->last_error)
         return buf_append_str(out, "errors    none\n");
@@ -147,12 +147,12 @@ int status_summary(struct mount *m, struct buf *out)
         out, "account   %s on %s, %s (twelvefs %s)\n", m->source, m->mountpoint,
         m->read_write ? "read-write" : "read-only", TWELVEFS_VERSION);
     if (!err)
-        err = append_assets(out, m->catalogue);
+        err = summary_assets(out, m->catalogue);
     if (!err)
-        err = append_walk(out, &sync);
+        err = summary_walk(out, &sync);
     if (!err)
-        err = append_fresh(out, &sync);
+        err = summary_fresh(out, &sync);
     if (!err)
-        err = append_budget(out, &api);
-    return err ? err : append_errors(out, &api);
+        err = summary_budget(out, &api);
+    return err ? err : summary_errors(out, &api);
 }

@@ -20,7 +20,9 @@
  *  5. Nor does any answer bring back what one that may be of a later moment
  *     has shown to be gone: an id that went never comes again. Several are
  *     always under way at once, and they cross.
- *  6. Assets of the answer's first and last second prove nothing about others
+ *  6. Nor does it bring back what an asset was before somebody changed it
+ *     through the mount.
+ *  7. Assets of the answer's first and last second prove nothing about others
  *     of that second: only an answer about their own ids does.
  *
  * An asset without a usable created_at takes the second of its neighbour, so
@@ -36,6 +38,7 @@
 #include "sync/sync_internal.h"
 
 #define BETWEEN_MAX 256 /* candidates of one transaction, some milliseconds */
+#define BODY_MAX    (256u << 20)
 
 /* Gives what has no second its neighbour's; false when out of order. */
 bool apply_order(struct page *page)
@@ -128,7 +131,7 @@ static int apply_slots_within(struct sync *s,
 
 bool apply_is_made_id(const char *id)
 {
-    return strncmp(id, "noid-", strlen("noid-")) == 0;
+    return asset_id_is_made(id);
 }
 
 static int apply_remove_absent(struct sync *s, const struct page *page,
@@ -167,6 +170,51 @@ static int apply_forget_unnamed(struct sync *s, const char *id)
     return err == -ENOENT ? 0 : err;
 }
 
+/* 0: an asset as the catalogue has it, since the answer may be older than what
+ * somebody changed. -ENOENT: as the answer has it. */
+static int apply_find_newer(struct sync *s, const char *id,
+                            const struct api_answer *answer,
+                            struct asset *ret_asset, int64_t *ret_received_s)
+{
+    struct catalogue_entry entry;
+    cleanup(buf_done) struct buf body = {.max = BODY_MAX};
+    if (!tombstones_has_changed(s, id, answer->asked_ms))
+        return -ENOENT;
+    struct catalogue_reader *r = catalogue_reader_of_writer(s->catalogue);
+    int err = catalogue_get_by_id(r, id, &entry);
+    int64_t received_s = err ? 0 : entry.fetched_s;
+    int64_t created_s = err ? 0 : entry.created_s;
+    if (!err)
+        err = catalogue_body(r, entry.row, &body);
+    catalogue_reader_release(r);
+    if (!err)
+        err = page_parse_asset(buf_str(&body), body.len, ret_asset);
+    if (err)
+        return err;
+    ret_asset->created_s = created_s; /* its place, where it says none */
+    *ret_received_s = received_s;
+    return 0;
+}
+
+static int apply_put_newest(struct sync *s, const struct asset *a, bool named,
+                            const struct api_answer *answer, int64_t *ret_row,
+                            bool *ret_added)
+{
+    cleanup(asset_done) struct asset kept = {0};
+    int64_t received_s = answer->received_s;
+    int err = apply_find_newer(s, a->id, answer, &kept, &received_s);
+    if (err && err != -ENOENT)
+        return err;
+    const struct asset *newest = err ? a : &kept;
+    if (named && s->commits.has_unnamed) {
+        err = apply_forget_unnamed(s, a->id);
+        if (err)
+            return err;
+    }
+    return catalogue_put(s->catalogue, newest, named, received_s, ret_row,
+                         ret_added);
+}
+
 int apply_asset(struct sync *s, const struct asset *a, bool named,
                 const struct api_answer *answer,
                 struct apply_outcome *ret_outcome)
@@ -175,11 +223,7 @@ int apply_asset(struct sync *s, const struct asset *a, bool named,
     *out = (struct apply_outcome){0};
     if ((out->gone = tombstones_has(s, a->id, answer->asked_ms)))
         return 0;
-    int err =
-        named && s->commits.has_unnamed ? apply_forget_unnamed(s, a->id) : 0;
-    if (!err)
-        err = catalogue_put(s->catalogue, a, named, answer->received_s,
-                            &out->row, &out->added);
+    int err = apply_put_newest(s, a, named, answer, &out->row, &out->added);
     if (err == -EBADMSG)
         return 0;
     if (!err && out->added)

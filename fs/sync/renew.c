@@ -263,6 +263,8 @@ int renew_ask(struct sync *s, struct waiter *w)
     if (!b)
         return -ENOMEM;
     bool joins = w->want == SYNC_RENEW;
+    if (!joins)
+        tombstones_note_changed(s, w->text, w->asked_ms);
     if (joins && renewal_answers(b, w))
         return 0;
     if (b->under_way) {

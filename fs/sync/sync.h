@@ -73,7 +73,8 @@ enum sync_want {
     SYNC_ID,     /* the asset with this id, named or not */
     SYNC_RENEW,  /* re-read the asset with this id now, and others near it:
                     fresh URLs; see renew.c */
-    SYNC_REREAD, /* the same, by a request that is sent after the question */
+    SYNC_REREAD, /* the same, by a request that is sent after the question; the
+                    asset was changed, and no older answer undoes that */
     SYNC_GONE,   /* the asset with this id was deleted, says the API */
     SYNC_POLL,   /* a poll that began after the question, unfinished included */
     SYNC_FIELDS, /* query's fields are indexed (catalogue_field_indexed) */

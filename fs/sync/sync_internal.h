@@ -112,6 +112,13 @@ struct tombstones {
     } removed[1024]; /* a ring; what it forgets a poll finds once more */
     size_t next_removed;
     int64_t last_removed_ms;
+    struct {
+        uint64_t id_hash;
+        int64_t changed_ms;
+    } changed[1024]; /* a ring: by us */
+    size_t next_changed;
+    int64_t last_changed_ms;
+    int64_t changed_floor_ms; /* changes up to there may be forgotten */
 };
 
 /* An answer of this time showed it. */
@@ -120,6 +127,12 @@ void tombstones_note_removed(struct sync *s, const char *id, int64_t seen_ms);
 /* Whether an answer that was asked for then may be older than the row. */
 bool tombstones_row_may_be_newer(const struct sync *s, int64_t row,
                                  int64_t asked_ms);
+/* The API has changed an asset; what is asked for from then on shows it. */
+void tombstones_note_changed(struct sync *s, const char *id,
+                             int64_t changed_ms);
+/* Whether an answer that was asked for then may be older than the change. */
+bool tombstones_has_changed(const struct sync *s, const char *id,
+                            int64_t asked_ms);
 /* Whether it may be older than what showed that this id is gone. */
 bool tombstones_has(const struct sync *s, const char *id, int64_t asked_ms);
 

@@ -43,6 +43,34 @@ void tombstones_note_removed(struct sync *s, const char *id, int64_t seen_ms)
         r->last_removed_ms = seen_ms;
 }
 
+void tombstones_note_changed(struct sync *s, const char *id, int64_t changed_ms)
+{
+    struct tombstones *r = &s->tombstones;
+    size_t at = r->next_changed++ % array_count(r->changed);
+    if (r->changed[at].changed_ms > r->changed_floor_ms)
+        r->changed_floor_ms = r->changed[at].changed_ms;
+    r->changed[at].id_hash = tombstone_hash(id);
+    r->changed[at].changed_ms = changed_ms;
+    if (changed_ms > r->last_changed_ms)
+        r->last_changed_ms = changed_ms;
+}
+
+bool tombstones_has_changed(const struct sync *s, const char *id,
+                            int64_t asked_ms)
+{
+    const struct tombstones *r = &s->tombstones;
+    if (asked_ms >= r->last_changed_ms)
+        return false;
+    if (asked_ms < r->changed_floor_ms)
+        return true;
+    uint64_t id_hash = tombstone_hash(id);
+    for (size_t i = 0; i < array_count(r->changed); i++)
+        if (r->changed[i].id_hash == id_hash &&
+            asked_ms < r->changed[i].changed_ms)
+            return true;
+    return false;
+}
+
 bool tombstones_has(const struct sync *s, const char *id, int64_t asked_ms)
 {
     const struct tombstones *r = &s->tombstones;

@@ -179,20 +179,36 @@ int api_get_picture(struct api *a, const char *url, size_t max_bytes,
     return api_ask(a, &like, strdup(url), ret_ticket);
 }
 
-void api_cancel(struct api *a, uint64_t ticket)
+static struct api_call *find_call(struct api *a, uint64_t ticket)
 {
-    guard_mutex(&a->lock);
     struct api_call *c;
     TAILQ_FOREACH(c, &a->calls, link)
     if (c->ticket == ticket)
         break;
-    if (!c || c->ending)
+    return c && !c->ending ? c : NULL;
+}
+
+void api_cancel(struct api *a, uint64_t ticket)
+{
+    guard_mutex(&a->lock);
+    struct api_call *c = find_call(a, ticket);
+    if (!c)
         return;
     c->cancelled = true;
     if (c->http_ticket)
         http_cancel(a->http, c->http_ticket);
     else
         http_call_by(a->http, 0);
+}
+
+void api_withdraw(struct api *a, uint64_t ticket)
+{
+    guard_mutex(&a->lock);
+    struct api_call *c = find_call(a, ticket);
+    if (!c)
+        return;
+    c->withdrawn = true;
+    http_call_by(a->http, 0);
 }
 
 void api_stats(struct api *a, struct api_stats *ret_stats)

@@ -179,6 +179,9 @@ int api_write(struct api *a, const struct api_writing *writing,
               uint64_t *ret_ticket);
 
 void api_cancel(struct api *a, uint64_t ticket);
+/* What is under way goes on; what isn't, is not sent, or not again: then its
+ * callback has -ECANCELED or why it failed before. */
+void api_withdraw(struct api *a, uint64_t ticket);
 
 /* For status.json; any thread. */
 struct api_stats {

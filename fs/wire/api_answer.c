@@ -1,4 +1,11 @@
 /* SPDX-License-Identifier: MIT */
+/*
+ * api_answer.c - what an attempt's answer means for its call.
+ *
+ * An answer counts for the host, for the limits, for status.json and for the
+ * log, in that order, all under the lock. Then the call waits for another
+ * attempt or its callback gets the result.
+ */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -135,7 +142,7 @@ static bool line_up(struct api_call *c, const struct api_verdict *verdict,
 {
     if (verdict->err == -ENOBUFS)
         return true; /* it waits for room, and for nothing else */
-    if (!verdict->retry || c->cancelled || c->api->stopping)
+    if (!verdict->retry || c->cancelled || c->withdrawn || c->api->stopping)
         return false;
     int64_t wait_ms =
         api_retry_delay_ms(c->attempts, retry_after_ms, arc4random());

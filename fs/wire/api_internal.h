@@ -57,6 +57,7 @@ struct api_call {
     void *ctx;
 
     bool cancelled;       /* under api.lock */
+    bool withdrawn;       /* under api.lock: it isn't to be sent (again) */
     bool ending;          /* under api.lock: its callback runs */
     bool has_room;        /* under api.lock: its room_bytes are counted */
     uint64_t http_ticket; /* under api.lock; 0 while it waits */

@@ -1,4 +1,11 @@
 /* SPDX-License-Identifier: MIT */
+/*
+ * api_pump.c - which call goes when.
+ *
+ * The pump runs on the http thread whenever something may have changed. It
+ * first ends the calls that can't or needn't wait any longer, then sends those
+ * that may go, in the order of lanes, and says when it wants to run again.
+ */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -42,7 +49,7 @@ static int reason_of_lateness(const struct api_call *c)
  * tried already goes on by itself, its host down or not. */
 static int reason_to_end(struct api *a, struct api_call *c, int64_t now_ms)
 {
-    if (c->cancelled || a->stopping)
+    if (c->cancelled || c->withdrawn || a->stopping)
         return -ECANCELED;
     if (is_limited(a, c, now_ms))
         return -EAGAIN;
@@ -83,7 +90,7 @@ static bool foreground_is_busy(const struct api *a, int64_t now_ms)
     return false;
 }
 
-static int64_t later(int64_t a_ms, int64_t b_ms)
+static int64_t pump_later(int64_t a_ms, int64_t b_ms)
 {
     return a_ms > b_ms ? a_ms : b_ms;
 }
@@ -111,13 +118,14 @@ static int64_t when_ms(struct api *a, const struct api_call *c, bool busy,
 {
     if (c->lane != API_FOREGROUND && busy)
         return CLOCK_NEVER_MS;
-    int64_t when = later(c->not_before_ms, api_host_when_ms(c->host, now_ms));
-    return later(when, c->picture
-                           ? picture_when_ms(a, c, now_ms)
-                           : api_budget_when_ms(
-                                 &a->categories[c->category].budget, c->lane,
-                                 a->categories[c->category].in_flight,
-                                 c->deadline_ms, now_ms));
+    int64_t when =
+        pump_later(c->not_before_ms, api_host_when_ms(c->host, now_ms));
+    return pump_later(
+        when, c->picture ? picture_when_ms(a, c, now_ms)
+                         : api_budget_when_ms(
+                               &a->categories[c->category].budget, c->lane,
+                               a->categories[c->category].in_flight,
+                               c->deadline_ms, now_ms));
 }
 
 /* The next call to send, foreground first, each lane in order of asking; NULL

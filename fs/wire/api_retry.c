@@ -8,49 +8,50 @@
 #define BACKOFF_FIRST_MS 500
 #define BACKOFF_MOST_MS  8000
 
-static struct api_verdict fail(int err)
+static struct api_verdict verdict_fail(int err)
 {
     return (struct api_verdict){.err = err};
 }
 
-static struct api_verdict try_again(int err, bool host_failed)
+static struct api_verdict verdict_retry(int err, bool host_failed)
 {
     return (struct api_verdict){err, true, host_failed};
 }
 
 struct api_verdict api_verdict_of_broken(void)
 {
-    return try_again(-EIO, true);
+    return verdict_retry(-EIO, true);
 }
 
 static struct api_verdict
 verdict_of_transport(const struct http_response *response, enum api_kind kind)
 {
     if (response->refused)
-        return fail(response->err == -EHOSTUNREACH ? -EHOSTUNREACH : -EIO);
+        return verdict_fail(response->err == -EHOSTUNREACH ? -EHOSTUNREACH
+                                                           : -EIO);
     switch (response->err) {
     case -ECANCELED:
     case -ENOMEM:
-        return fail(response->err);
+        return verdict_fail(response->err);
     case -EFBIG:
-        return fail(kind == API_KIND_PICTURE ? -EFBIG : -EIO);
+        return verdict_fail(kind == API_KIND_PICTURE ? -EFBIG : -EIO);
     case -ELOOP:
-        return fail(-EIO);
+        return verdict_fail(-EIO);
     case -ESTALE:
-        return fail(-ESTALE);
+        return verdict_fail(-ESTALE);
     case -ENOBUFS:
-        return try_again(-ENOBUFS, false);
+        return verdict_retry(-ENOBUFS, false);
     case -EPROTO:
         return (struct api_verdict){-EPROTO, false, true};
     case -ETIMEDOUT:
     case -ENETUNREACH:
-        return try_again(response->err, true);
+        return verdict_retry(response->err, true);
     case -EHOSTUNREACH:
     case -ECONNREFUSED:
     case -ECONNRESET:
-        return try_again(-EHOSTUNREACH, true);
+        return verdict_retry(-EHOSTUNREACH, true);
     default: /* not HTTP, not TLS */
-        return try_again(-EIO, true);
+        return verdict_retry(-EIO, true);
     }
 }
 
@@ -66,30 +67,30 @@ static struct api_verdict verdict_of_refusal(int status, enum api_kind kind)
 {
     switch (kind == API_KIND_CHANGE ? status : 0) {
     case 402:
-        return fail(-EDQUOT);
+        return verdict_fail(-EDQUOT);
     case 409:
-        return fail(-EBUSY);
+        return verdict_fail(-EBUSY);
     case 413:
-        return fail(-EFBIG);
+        return verdict_fail(-EFBIG);
     default:
         break;
     }
     switch (status) {
     case 400:
-        return fail(-EINVAL);
+        return verdict_fail(-EINVAL);
     case 401:
     case 403:
-        return fail(-EACCES);
+        return verdict_fail(-EACCES);
     case 404:
     case 410:
-        return fail(errno_of_absence(status, kind));
+        return verdict_fail(errno_of_absence(status, kind));
     case 408:
-        return kind == API_KIND_PICTURE ? fail(-ETIMEDOUT)
-                                        : try_again(-ETIMEDOUT, false);
+        return kind == API_KIND_PICTURE ? verdict_fail(-ETIMEDOUT)
+                                        : verdict_retry(-ETIMEDOUT, false);
     case 429:
-        return try_again(-EAGAIN, false);
+        return verdict_retry(-EAGAIN, false);
     default:
-        return fail(-EIO);
+        return verdict_fail(-EIO);
     }
 }
 
@@ -107,7 +108,8 @@ struct api_verdict api_verdict_of(const struct http_response *response,
     if (response->err)
         return verdict_of_transport(response, kind);
     if (status == 200 && picture && is_html(response))
-        return fail(-EIO); /* some portal's page: it would be kept for good */
+        return verdict_fail(
+            -EIO); /* some portal's page: it would be kept for good */
     if (status == 200 && kind != API_KIND_CHANGE)
         return (struct api_verdict){0};
     if (kind == API_KIND_CHANGE && status >= 200 && status < 300)
@@ -116,9 +118,10 @@ struct api_verdict api_verdict_of(const struct http_response *response,
     if (status >= 400 && status < 500)
         return verdict_of_refusal(status, kind);
     if (status < 400 && picture)
-        return fail(-EIO); /* a redirect to nowhere, part of a picture */
+        return verdict_fail(
+            -EIO); /* a redirect to nowhere, part of a picture */
     /* 5xx; a redirect or an odd 2xx is a captive portal's */
-    return try_again(-EIO, true);
+    return verdict_retry(-EIO, true);
 }
 
 int64_t api_retry_delay_ms(int attempts, int64_t retry_after_ms,

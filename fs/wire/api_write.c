@@ -105,7 +105,8 @@ struct api_verdict api_change_verdict(struct api_call *c,
 {
     struct api_change *change = c->change;
     struct api_verdict verdict = api_verdict_of(response, API_KIND_CHANGE);
-    if (!verdict.err && is_foreign(response))
+    /* an absence is believed of the API alone: it means that it is deleted */
+    if ((!verdict.err || verdict.err == -ENOENT) && is_foreign(response))
         verdict = api_verdict_of_broken();
     if (verdict.err == -EINVAL && response->status == 400)
         verdict.err = change_errno_of_code(response);

@@ -1,4 +1,13 @@
 /* SPDX-License-Identifier: MIT */
+/*
+ * http.c - one thread that drives one curl multi handle.
+ *
+ * A request is a job: submitted into `inbox` by any thread, started from there
+ * by the http thread, then in `active` until it ends by an answer, its deadline
+ * or a cancellation. The thread sleeps in curl_multi_poll until a socket is
+ * ready, a deadline comes, the tick is due, or curl_multi_wakeup is called for
+ * a new job.
+ */
 #include "wire/http.h"
 
 #include <assert.h>
@@ -13,7 +22,6 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/thread.h"
-#include "wire/address.h"
 #include "wire/http_internal.h"
 
 #define IDLE_HANDLES        16
@@ -456,11 +464,6 @@ void http_call_by(struct http *h, int64_t due_ms)
         h->tick_due_ms = due_ms;
     }
     (void)curl_multi_wakeup(h->multi);
-}
-
-bool http_address_is_private(const struct sockaddr *address)
-{
-    return address_is_private(address);
 }
 
 const char *http_library_version(void)

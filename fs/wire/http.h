@@ -129,12 +129,9 @@ void http_call_by(struct http *h, int64_t due_ms);
 /* fn isn't called again. From within fn only; due before http_free. */
 void http_detach(struct http *h);
 
-/* Header values as this module reads them, for its tests and fuzzers. */
+/* A header's value as this module reads it, for its tests and fuzzers. */
 int64_t http_parse_retry_after(const char *value, size_t len,
                                int64_t now_wall_s);
-/* Whether an address (struct sockaddr) is one that `public_only` refuses. */
-struct sockaddr;
-bool http_address_is_private(const struct sockaddr *address);
 
 /* The library's, as it runs. */
 const char *http_library_version(void);

@@ -100,7 +100,7 @@ static size_t http_on_read(char *out, size_t size, size_t count, void *ctx)
     return (size_t)taken;
 }
 
-/* curl rewinds when it has to begin a request anew. */
+/* curl rewinds when it has to restart a request. */
 static int http_on_seek(void *ctx, curl_off_t offset, int origin)
 {
     struct http_transfer *t = ctx;

@@ -41,20 +41,12 @@ static void headers_trim(const char **text, size_t *len)
         (*len)--;
 }
 
-/* Digits alone; -1 for all else. Numbers past 2^53 are absurd here. */
+/* -1 for what is no number. Past 2^53 they are absurd here. */
 static int64_t parse_count(const char *text, size_t len)
 {
-    int64_t number = 0;
-    if (len == 0)
-        return -1;
-    for (size_t i = 0; i < len; i++) {
-        if (!ascii_is_digit(text[i]))
-            return -1;
-        number = number * 10 + (text[i] - '0');
-        if (number >= (int64_t)1 << 53)
-            return -1;
-    }
-    return number;
+    int64_t count = -1;
+    (void)ascii_parse_count(text, len, ((int64_t)1 << 53) - 1, &count);
+    return count;
 }
 
 static int64_t cap_wait(int64_t ms)

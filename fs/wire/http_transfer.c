@@ -1,4 +1,11 @@
 /* SPDX-License-Identifier: MIT */
+/*
+ * http_transfer.c - one request as curl sees it.
+ *
+ * Redirects are followed here and not by curl: each target is checked before a
+ * connection is made to it, and the addresses that a name has are checked in
+ * the socket callback, after DNS.
+ */
 #include "wire/http_internal.h"
 
 #include <arpa/inet.h>
@@ -79,7 +86,7 @@ void transfer_done(struct http_transfer *t)
     t->url = NULL;
 }
 
-static size_t larger(size_t a, size_t b)
+static size_t transfer_larger(size_t a, size_t b)
 {
     return a > b ? a : b;
 }
@@ -95,8 +102,8 @@ static int get_room(struct http_transfer *t, size_t need)
         return -EFBIG;
     (void)curl_easy_getinfo(t->easy, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T,
                             &announced);
-    size_t want = larger(need, announced > 0 ? (size_t)announced : 0);
-    want = larger(want, 2 * t->body.max);
+    size_t want = transfer_larger(need, announced > 0 ? (size_t)announced : 0);
+    want = transfer_larger(want, 2 * t->body.max);
     if (want > t->max_bytes)
         want = t->max_bytes;
     int err = t->room(t->room_ctx, want);
@@ -303,7 +310,7 @@ static int check_redirect(struct http_transfer *t, const char *url)
     return -EBADMSG;
 }
 
-static int redirect(struct http_transfer *t, const char *to)
+static int transfer_redirect(struct http_transfer *t, const char *to)
 {
     int err = check_redirect(t, to);
     char *url = err ? NULL : strdup(to);
@@ -325,7 +332,7 @@ bool transfer_follow(struct http_transfer *t)
     if (!t->follows || curl_easy_getinfo(t->easy, CURLINFO_REDIRECT_URL, &to) ||
         !to)
         return false;
-    t->abort_error = redirect(t, to);
+    t->abort_error = transfer_redirect(t, to);
     return !t->abort_error;
 }
 

@@ -46,6 +46,12 @@ static const char *const names[FAULT_KINDS] = {
     [FAULT_LATE_ANSWER] = "late_answer",
 };
 
+bool fault_refuses(const struct fault *fault)
+{
+    return fault->kind == FAULT_STATUS && fault->status >= 400 &&
+           fault->status < 500 && fault->status != 408;
+}
+
 const char *fault_name(enum fault_kind kind)
 {
     return names[kind];

@@ -71,6 +71,9 @@ void faults_match(struct faults *f, enum origin origin, enum kind kind,
                   struct fault *ret_fault);
 void faults_json(struct faults *f, struct buf *out);
 void fault_done(struct fault *fault);
+/* Whether the request is refused, so that nothing comes of it. A 408 and a 5xx
+ * may be said of what was done. */
+bool fault_refuses(const struct fault *fault);
 /* A literal, NULL for FAULT_NONE. */
 const char *fault_name(enum fault_kind kind);
 

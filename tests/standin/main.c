@@ -68,7 +68,8 @@
  *        the nth such request on; count is then 1), count (how often; -1
  *        without end), probability with seed.
  *
- *        Kinds: status (status, body, headers) | reset | stall (ms, or until
+ *        Kinds: status (status, body, headers; of 4xx but 408 nothing is
+ *        done, else it is) | reset | stall (ms, or until
  *        cleared) | stall_body (half the body, then as stall) | truncate
  *        (half of the promised length) | drip (a byte each ms, 200) |
  *        garbage | html | wrong_types (variant 0…5) | partial_json | empty |

@@ -231,7 +231,8 @@ static enum MHD_Result respond(struct request *r)
             return MHD_YES;
         }
     } else if (r->origin == ORIGIN_API) {
-        route_api(r, &answer);
+        if (!fault_refuses(&r->fault))
+            route_api(r, &answer);
     } else {
         route_media(r, &answer);
     }

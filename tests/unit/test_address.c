@@ -157,9 +157,9 @@ static bool is_private(const char *text)
     struct sockaddr_in in = {.sin_family = AF_INET};
     struct sockaddr_in6 in6 = {.sin6_family = AF_INET6};
     if (inet_pton(AF_INET, text, &in.sin_addr) == 1)
-        return http_address_is_private((struct sockaddr *)&in);
+        return address_is_private((struct sockaddr *)&in);
     assert_int_equal(inet_pton(AF_INET6, text, &in6.sin6_addr), 1);
-    return http_address_is_private((struct sockaddr *)&in6);
+    return address_is_private((struct sockaddr *)&in6);
 }
 
 static void private_addresses_are_known(void **state)
@@ -210,8 +210,7 @@ static void private_addresses_are_known(void **state)
         assert_true(is_private(private[i]));
     for (size_t i = 0; i < sizeof(public) / sizeof(*public); i++)
         assert_false(is_private(public[i]));
-    assert_true(
-        http_address_is_private(&(struct sockaddr){.sa_family = AF_UNIX}));
+    assert_true(address_is_private(&(struct sockaddr){.sa_family = AF_UNIX}));
 }
 
 static void private_hosts_are_known_by_their_text(void **state)

@@ -149,23 +149,6 @@ static void no_header_is_believed_for_more_than_minutes(void **state)
     assert_int_equal(when(&b, API_WALK, 3, 9000060), 9000060);
 }
 
-static void a_person_waits_for_a_pause_or_tries_now_and_then(void **state)
-{
-    struct api_pause p = {0};
-    struct http_response r = heard(-1, -1, -1);
-    assert_int_equal(api_pause_try_ms(&p, 9, 2000, 1000), 1000);
-    r.status = 429;
-    r.retry_after_ms = 3000;
-    api_pause_hear(&p, &r, 900, at(1000));
-    assert_int_equal(api_pause_try_ms(&p, 0, 4000, 1500), 4000);
-    assert_int_equal(api_pause_try_ms(&p, 3, 4000, 1500), 4000);
-    assert_false(api_pause_refused(&p, 950, 4000)); /* there is time */
-    assert_int_equal(api_pause_try_ms(&p, 0, 3999, 1500), 6000);
-    assert_int_equal(api_pause_try_ms(&p, 1, 3999, 1500), CLOCK_NEVER_MS);
-    assert_true(api_pause_refused(&p, 950, 3999));
-    assert_false(api_pause_refused(&p, 1001, 3999)); /* that was before */
-}
-
 static void a_fifth_stays_for_others_until_the_reset(void **state)
 {
     struct api_budget b;
@@ -255,124 +238,6 @@ static void none_left_is_not_believed_of_who_answers_all_the_same(void **state)
     assert_true(when(&b, API_WALK, 0, 4000) > 4000);
 }
 
-static void waits_double_up_to_a_bound_and_obey_retry_after(void **state)
-{
-    for (int attempts = 1; attempts < 100; attempts++) {
-        int64_t bound = attempts < 5 ? 500 << (attempts - 1) : 8000;
-        for (uint64_t random = 0; random < 100000; random += 997)
-            assert_int_in_range(api_retry_delay_ms(attempts, -1, random), 0,
-                                bound);
-        assert_int_equal(api_retry_delay_ms(attempts, -1, (uint64_t)bound),
-                         bound);
-        assert_int_in_range(api_retry_delay_ms(attempts, 40000, UINT64_MAX),
-                            40000, 40000);
-    }
-}
-
-static struct api_verdict judge(int err, int status, bool picture)
-{
-    const struct http_response r = {.err = err, .status = status};
-    return api_verdict_of(&r, picture ? API_KIND_PICTURE : API_KIND_LIST);
-}
-
-static void what_will_not_change_is_not_tried_again(void **state)
-{
-    static const int final_statuses[] = {400, 401, 403, 404, 405, 410, 451};
-    static const int passing_statuses[] = {408, 429, 500, 502, 503, 599, 204};
-    static const int passing_errors[] = {-ETIMEDOUT,    -ENETUNREACH,
-                                         -EHOSTUNREACH, -ECONNREFUSED,
-                                         -ECONNRESET,   -EBADMSG};
-    static const int final_errors[] = {-ECANCELED, -ENOMEM, -EFBIG, -ELOOP,
-                                       -EPROTO};
-    for (size_t i = 0; i < sizeof(final_statuses) / sizeof(int); i++) {
-        assert_false(judge(0, final_statuses[i], false).retry);
-        assert_false(judge(0, final_statuses[i], false).host_failed);
-        assert_int_not_equal(judge(0, final_statuses[i], false).err, 0);
-    }
-    for (size_t i = 0; i < sizeof(passing_statuses) / sizeof(int); i++)
-        assert_true(judge(0, passing_statuses[i], false).retry);
-    for (size_t i = 0; i < sizeof(passing_errors) / sizeof(int); i++)
-        assert_true(judge(passing_errors[i], 0, true).retry);
-    for (size_t i = 0; i < sizeof(final_errors) / sizeof(int); i++)
-        assert_false(judge(final_errors[i], 0, true).retry);
-    assert_int_equal(judge(0, 200, false).err, 0);
-    assert_true(judge(0, 429, true).retry);
-    assert_false(judge(0, 429, false).host_failed);
-    assert_int_equal(judge(-EPROTO, 0, false).err, -EPROTO);
-    assert_false(judge(0, 302, true).retry);
-}
-
-/* ENOENT would be taken for the end of a directory. */
-static void of_the_list_itself_nothing_is_absent(void **state)
-{
-    for (int status = 404; status <= 410; status += 6) {
-        struct http_response r = {.status = status};
-        assert_int_equal(api_verdict_of(&r, API_KIND_LIST).err, -EIO);
-        assert_int_equal(api_verdict_of(&r, API_KIND_LIST_BY_IDS).err, -ENOENT);
-    }
-    assert_int_equal(judge(0, 404, true).err, -ENOENT);
-    assert_int_equal(judge(0, 410, true).err, -ESTALE);
-}
-
-static void only_failures_one_after_another_are_a_hosts_end(void **state)
-{
-    static struct api_hosts all;
-    struct api_host *h = api_host_hold(&all, "https://a.test/x");
-    for (int i = 0; i < 100; i++)
-        api_host_failed(h, -EIO, 1000, at(1010)); /* asked together */
-    assert_false(api_host_is_down(h));
-    for (int i = 0; i < API_CIRCUIT_FAILURES - 1; i++) {
-        assert_false(api_host_is_down(h));
-        api_host_failed(h, -EIO, 2000 + (uint64_t)i * 20, at(2010 + i * 20));
-    }
-    assert_true(api_host_is_down(h));
-    api_host_succeeded(h);
-    assert_false(api_host_is_down(h));
-    api_host_release(h, NULL);
-}
-
-static void a_host_that_is_down_is_asked_by_one_at_a_time(void **state)
-{
-    static struct api_hosts all;
-    static char call; /* what it is isn't looked at */
-    const struct api_call *probe = (const struct api_call *)(void *)&call;
-    struct api_host *h = api_host_hold(&all, "https://a.test/x");
-    assert_int_equal(api_host_when_ms(h, 10), 10);
-    for (int i = 0; i < API_CIRCUIT_FAILURES; i++)
-        api_host_failed(h, -EIO, 2000 + (uint64_t)i * 20, at(2010 + i * 20));
-    assert_int_equal(api_host_when_ms(h, 2100), 2090 + 1000);
-    assert_true(api_host_failed_since(h, 2089));
-    assert_false(api_host_failed_since(h, 2090));
-    api_host_sent(h, probe);
-    assert_int_equal(api_host_when_ms(h, 9999), CLOCK_NEVER_MS);
-    api_host_ended(h, probe);
-    assert_true(api_host_when_ms(h, 9999) <= 9999);
-    api_host_release(h, probe);
-}
-
-static void hosts_are_known_apart_as_far_as_there_is_room(void **st)
-{
-    static struct api_hosts all;
-    char url[64];
-    struct api_host *a = api_host_hold(&all, "https://a.test/x?y");
-    assert_ptr_equal(api_host_hold(&all, "HTTPS://A.test/z"), a);
-    assert_ptr_not_equal(api_host_hold(&all, "https://a.test:444/"), a);
-    for (int i = 0; i < 100; i++) {
-        snprintf(url, sizeof(url), "http://h%d.test/", i);
-        api_host_release(api_host_hold(&all, url), NULL);
-    }
-    assert_ptr_equal(api_host_hold(&all, "https://a.test"), a);
-    int held = 0;
-    for (int i = 0; i < 100; i++) {
-        snprintf(url, sizeof(url), "http://h%d.test/", i);
-        held += api_host_hold(&all, url) != NULL;
-    }
-    assert_int_equal(held, API_HOSTS_MAX - 2);
-    assert_null(api_host_hold(&all, "nonsense"));
-    assert_false(api_host_is_down(NULL));
-    assert_int_equal(api_host_when_ms(NULL, 5), 5);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -380,18 +245,11 @@ int main(void)
         cmocka_unit_test(the_walk_and_a_person_have_no_pace),
         cmocka_unit_test(a_429_rests_the_background_until_its_time),
         cmocka_unit_test(no_header_is_believed_for_more_than_minutes),
-        cmocka_unit_test(a_person_waits_for_a_pause_or_tries_now_and_then),
         cmocka_unit_test(a_fifth_stays_for_others_until_the_reset),
         cmocka_unit_test(a_limit_of_one_still_lets_the_background_live),
         cmocka_unit_test(absurd_resets_rest_a_minute_or_some),
         cmocka_unit_test(a_far_reset_is_looked_at_again_by_one_at_a_time),
         cmocka_unit_test(none_left_is_not_believed_of_who_answers_all_the_same),
-        cmocka_unit_test(waits_double_up_to_a_bound_and_obey_retry_after),
-        cmocka_unit_test(what_will_not_change_is_not_tried_again),
-        cmocka_unit_test(of_the_list_itself_nothing_is_absent),
-        cmocka_unit_test(only_failures_one_after_another_are_a_hosts_end),
-        cmocka_unit_test(a_host_that_is_down_is_asked_by_one_at_a_time),
-        cmocka_unit_test(hosts_are_known_apart_as_far_as_there_is_room),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

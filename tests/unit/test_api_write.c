@@ -285,6 +285,43 @@ static void deletions_keep_their_pace(void **state)
     world_close(&w);
 }
 
+/* One a minute: the second waits for its turn, which never comes. */
+static void what_waits_can_be_withdrawn(void **state)
+{
+    static const char *const says[] = {"204 No Content|", NULL};
+    struct world w;
+    struct reply first, second;
+    uint64_t ticket;
+    world_says(&w, says);
+    assert_int_equal(write_one(&w, &a_deletion, &first), 0);
+    answer_init(&second.answer);
+    assert_int_equal(api_write(w.api, &a_deletion, clock_mono_ms() + 100000,
+                               on_reply, &second, &ticket),
+                     0);
+    api_withdraw(w.api, ticket);
+    assert_int_equal(answer_wait(&second.answer), -ECANCELED);
+    assert_false(second.maybe_done);
+    assert_int_equal(loopback_requests(w.server), 1);
+    api_withdraw(w.api, ticket); /* it is none any more */
+    world_close(&w);
+}
+
+static void an_absence_is_the_apis_to_state(void **state)
+{
+    static const char *const portal[] = {"404 Not Found|<p>Not here",
+                                         "204 No Content|", NULL};
+    static const char *const own[] = {"404 Not Found|{\"code\":\"c\"}", NULL};
+    struct world w;
+    struct reply o;
+    world_says(&w, own);
+    assert_int_equal(write_one(&w, &a_deletion, &o), -ENOENT);
+    world_close(&w);
+    world_says(&w, portal);
+    assert_int_equal(write_one(&w, &a_tag, &o), 0);
+    assert_int_equal(loopback_requests(w.server), 2);
+    world_close(&w);
+}
+
 static void the_key_is_not_in_the_words(void **state)
 {
     static const char *const says[] = {
@@ -310,6 +347,8 @@ int main(void)
         cmocka_unit_test(a_limit_on_changes_is_none_on_lists),
         cmocka_unit_test(trouble_with_changes_is_none_with_the_host),
         cmocka_unit_test(deletions_keep_their_pace),
+        cmocka_unit_test(what_waits_can_be_withdrawn),
+        cmocka_unit_test(an_absence_is_the_apis_to_state),
         cmocka_unit_test(the_key_is_not_in_the_words),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

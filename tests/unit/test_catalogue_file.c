@@ -6,8 +6,6 @@
 #include <sys/file.h>
 #include <sys/resource.h>
 
-/* ---- files ------------------------------------------------------- */
-
 static void files_are_private_and_locked(void **state)
 {
     struct catalogue *second;
@@ -165,8 +163,6 @@ static void a_rebuilding_that_broke_off_hands_on_links_later(void **state)
     assert_int_equal(catalogue_link_get(r, "", "k", &link), 0);
     assert_int_equal(link.link, number);
 }
-
-/* ---- threads ----------------------------------------------------- */
 
 struct spell {
     _Atomic bool over;

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "catalogue_fixture.h"
 
-/* ---- a model ----------------------------------------------------- */
-
 #define MODEL_IDS 40
 
 /* Random transactions, and a mirror that knows nothing but the diffs. */

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "catalogue_fixture.h"
 
-/* ---- queries ----------------------------------------------------- */
-
 /* The rows that segments (parted by '/') select, as "1 2 ". */
 static const char *selected(const char *path)
 {
@@ -229,43 +227,6 @@ static void of_many_indexed_fields_the_first_gives_way(void **state)
     assert_true(catalogue_field_indexed(r, name));
 }
 
-/* ---- links, state ------------------------------------------------ */
-
-static bool append_link(void *ctx, const struct catalogue_link *l)
-{
-    struct listing *text = ctx;
-    size_t len = strlen(text->text);
-
-    (void)snprintf(text->text + len, sizeof(text->text) - len, "%s>%s ",
-                   l->name, l->target);
-    return true;
-}
-
-static void links_stand_in_their_place(void **state)
-{
-    struct listing l = {""};
-    struct catalogue_link link;
-    int64_t a, b;
-
-    assert_int_equal(catalogue_link_add(cat, "", "k", "filename=k", 5, &a), 0);
-    assert_int_equal(catalogue_link_add(cat, "video", "k", "x=1", 6, &b), 0);
-    assert_int_equal(catalogue_link_add(cat, "", "k", "y=1", 7, &b), -EEXIST);
-    reopen();
-    cleanup(release) struct catalogue_reader *r = reader();
-    assert_int_equal(catalogue_links(r, "", 0, append_link, &l), 0);
-    assert_string_equal(l.text, "k>filename=k ");
-    assert_int_equal(catalogue_link_get(r, "video", "k", &link), 0);
-    assert_string_equal(link.target, "x=1");
-    assert_int_equal(link.created_s, 6);
-    assert_int_equal(catalogue_link_by_number(r, a, &link), 0);
-    assert_string_equal(link.target, "filename=k");
-    assert_int_equal(catalogue_link_get(r, "image", "k", &link), -ENOENT);
-    assert_int_equal(catalogue_link_remove(cat, "", "k"), 0);
-    assert_int_equal(catalogue_link_remove(cat, "", "k"), -ENOENT);
-    assert_int_equal(catalogue_link_add(cat, "", "k", "z=1", 8, &b), 0);
-    assert_true(b > a + 1);
-}
-
 static void state_outlives_the_process(void **state)
 {
     assert_int_equal(catalogue_state_set(cat, "complete", 1), 0);
@@ -278,102 +239,6 @@ static void state_outlives_the_process(void **state)
     assert_int_equal(catalogue_state(r, "polled_s", -1), -1);
 }
 
-/* ---- places ------------------------------------------------------ */
-
-static void rank_counts_what_is_older(void **state)
-{
-    put_places();
-    cleanup(release) struct catalogue_reader *r = reader();
-    for (int64_t row = 1; row <= PLACES; row++) {
-        int64_t rank, older = 0;
-        for (int64_t other = 1; other <= PLACES; other++)
-            older += is_newer(row, other);
-        assert_int_equal(catalogue_rank(r, place_s[row], row, &rank), 0);
-        assert_int_equal(rank, older);
-    }
-    assert_int_equal(catalogue_total(r), PLACES);
-}
-
-static void check_between(struct catalogue_reader *r, int64_t newer,
-                          int64_t older, size_t max)
-{
-    struct catalogue_slot a = {newer, place_s[newer], NULL};
-    struct catalogue_slot b = {older, place_s[older], NULL};
-    struct catalogue_slot *places;
-    size_t count, expected = 0;
-
-    assert_int_equal(catalogue_between(r, newer ? &a : NULL, older ? &b : NULL,
-                                       max, &places, &count),
-                     0);
-    for (int64_t row = 1; row <= PLACES; row++)
-        expected += (!newer || is_newer(newer, row)) &&
-                    (!older || is_newer(row, older));
-    assert_int_equal(count, expected < max ? expected : max);
-    for (size_t i = 0; i < count; i++) {
-        assert_true(!newer || is_newer(newer, places[i].row));
-        assert_true(!older || is_newer(places[i].row, older));
-        assert_true(i == 0 || is_newer(places[i - 1].row, places[i].row));
-        assert_non_null(places[i].id);
-    }
-    if (count > 0 && !newer) /* none that is newer was left out */
-        for (int64_t row = 1; row <= PLACES; row++)
-            assert_true(row == places[0].row || is_newer(places[0].row, row) ||
-                        (older && !is_newer(row, older)));
-    catalogue_slots_free(places, count);
-}
-
-static void between_walks_the_order_from_the_newer_side(void **state)
-{
-    put_places();
-    cleanup(release) struct catalogue_reader *r = reader();
-    for (int64_t newer = 0; newer <= PLACES; newer += 3) {
-        for (int64_t older = 0; older <= PLACES; older += 7) {
-            check_between(r, newer, older, SIZE_MAX);
-            check_between(r, newer, older, 5);
-        }
-    }
-}
-
-static void unfinished_come_newest_first(void **state)
-{
-    struct catalogue_slot *places;
-    size_t count;
-
-    put_places();
-    cleanup(release) struct catalogue_reader *r = reader();
-    assert_int_equal(catalogue_unfinished(r, 1000, &places, &count), 0);
-    assert_int_equal(count, PLACES / 7);
-    for (size_t i = 0; i < count; i++) {
-        assert_int_equal(places[i].row % 7, 0);
-        assert_true(i == 0 || is_newer(places[i - 1].row, places[i].row));
-    }
-    catalogue_slots_free(places, count);
-    assert_int_equal(catalogue_unfinished(r, 3, &places, &count), 0);
-    assert_int_equal(count, 3);
-    catalogue_slots_free(places, count);
-}
-
-static void what_was_not_marked_is_told(void **state)
-{
-    int64_t rows[PLACES];
-    size_t count;
-
-    put_places();
-    assert_int_equal(catalogue_mark_begin(cat), 0);
-    for (int64_t row = 1; row <= PLACES; row++)
-        if (row != 10 && row != 150 && row != PLACES)
-            assert_int_equal(catalogue_mark(cat, row), 0);
-    assert_int_equal(catalogue_unmarked(cat, rows, PLACES, &count), 0);
-    assert_int_equal(count, 3);
-    assert_int_equal(rows[0], 10);
-    assert_int_equal(rows[2], PLACES);
-    assert_int_equal(catalogue_unmarked(cat, rows, 2, &count), 0);
-    assert_int_equal(count, 2);
-    assert_int_equal(catalogue_mark_begin(cat), 0);
-    assert_int_equal(catalogue_unmarked(cat, rows, PLACES, &count), 0);
-    assert_int_equal(count, PLACES);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -382,12 +247,7 @@ int main(void)
         CASE(fields_are_gathered_between_other_writes),
         CASE(any_field_path_seen_is_known),
         CASE(of_many_indexed_fields_the_first_gives_way),
-        CASE(links_stand_in_their_place),
         CASE(state_outlives_the_process),
-        CASE(rank_counts_what_is_older),
-        CASE(between_walks_the_order_from_the_newer_side),
-        CASE(unfinished_come_newest_first),
-        CASE(what_was_not_marked_is_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -12,7 +12,7 @@
 #include <cmocka.h>
 
 #include "base/cleanup.h"
-#include "mount/node.h"
+#include "tree/node.h"
 
 #define CALL_SIZE 96
 
@@ -62,9 +62,13 @@ static void describe(uint64_t ino, char *out, size_t size)
                    (long long)n.row);
 }
 
+/* Pages of generated files that come after those in here are no matter. */
 static int inval_inode(void *ctx, uint64_t ino, int64_t off)
 {
     char node[32], call[CALL_SIZE];
+    struct node n;
+    if (node_parse(ino, &n) && n.kind >= NODE_FURTHER)
+        return 0;
     describe(ino, node, sizeof(node));
     (void)snprintf(call, sizeof(call), "inode %s %lld", node, (long long)off);
     write_down(ctx, call);
@@ -197,7 +201,7 @@ static void let_go(struct fixture *f)
     (void)pthread_cond_broadcast(&f->kernel.told);
 }
 
-static void test_added_ends_the_absence_and_the_listing(void **state)
+static void added_ends_the_absence_and_the_listing(void **state)
 {
     struct catalogue_change c = change(CATALOGUE_ADDED, 5);
     commit(*state, &c, 1, true);
@@ -205,14 +209,14 @@ static void test_added_ends_the_absence_and_the_listing(void **state)
            "inode 0/1/1 -1");
 }
 
-static void test_added_spares_names_nobody_was_refused(void **state)
+static void added_spares_names_nobody_was_refused(void **state)
 {
     struct catalogue_change c = change(CATALOGUE_ADDED, 5);
     commit(*state, &c, 1, false);
     EXPECT(*state, "inode 0/1/1 -1");
 }
 
-static void test_directories_are_told_once_a_commit(void **state)
+static void directories_are_told_once_a_commit(void **state)
 {
     struct fixture *f = *state;
     struct catalogue_change c[3];
@@ -229,7 +233,7 @@ static void test_directories_are_told_once_a_commit(void **state)
         assert_memory_equal(f->kernel.calls[i], "entry", 5);
 }
 
-static void test_removed_is_a_deletion(void **state)
+static void removed_is_a_deletion(void **state)
 {
     struct catalogue_change c = change(CATALOGUE_REMOVED, 7);
     c.folder = NULL;
@@ -238,7 +242,7 @@ static void test_removed_is_a_deletion(void **state)
            "entry 14/0/1 id", "inode 5/0/7 0", "inode 0/1/1 -1");
 }
 
-static void test_a_folder_in_use_is_dropped_by_name(void **state)
+static void a_folder_in_use_is_dropped_by_name(void **state)
 {
     struct fixture *f = *state;
     f->kernel.delete_result = -ENOTEMPTY;
@@ -250,7 +254,7 @@ static void test_a_folder_in_use_is_dropped_by_name(void **state)
            "inode 5/0/7 0", "inode 0/1/1 -1");
 }
 
-static void test_what_is_not_cached_needs_no_second_word(void **state)
+static void what_is_not_cached_needs_no_second_word(void **state)
 {
     struct fixture *f = *state;
     f->kernel.delete_result = -ENOENT;
@@ -261,7 +265,7 @@ static void test_what_is_not_cached_needs_no_second_word(void **state)
            "entry 14/0/1 id", "inode 5/0/7 0", "inode 0/1/1 -1");
 }
 
-static void test_changed_drops_the_pages_of_all_its_files(void **state)
+static void changed_drops_the_pages_of_all_its_files(void **state)
 {
     struct catalogue_change c = change(CATALOGUE_CHANGED, 9);
     (void)strcpy(c.extension, "jpg");
@@ -271,7 +275,7 @@ static void test_changed_drops_the_pages_of_all_its_files(void **state)
     EXPECT(*state, "inode 5/0/9 0", "inode 6/0/9 0", "inode 7/0/9 0");
 }
 
-static void test_links_that_come_and_go_reset_the_folder(void **state)
+static void links_that_come_and_go_reset_the_folder(void **state)
 {
     struct catalogue_change c = change(CATALOGUE_CHANGED, 9);
     (void)strcpy(c.extension, "png");
@@ -285,7 +289,7 @@ static void test_links_that_come_and_go_reset_the_folder(void **state)
            "entry 10/0/9 manifest.m3u8", "entry 10/0/9 metadata.json");
 }
 
-static void test_a_first_picture_brings_the_link_to_media(void **state)
+static void a_first_picture_brings_the_link_to_media(void **state)
 {
     struct catalogue_change c = change(CATALOGUE_CHANGED, 9);
     (void)strcpy(c.extension, "png");
@@ -295,7 +299,7 @@ static void test_a_first_picture_brings_the_link_to_media(void **state)
            "entry 2/1/9 metadata.json", "entry 2/6/9 thumbnail.url");
 }
 
-static void test_a_listing_without_known_names_loses_its_pages(void **state)
+static void a_listing_without_known_names_loses_its_pages(void **state)
 {
     struct fixture *f = *state;
     f->kernel.entry_result = -ENOENT;
@@ -307,7 +311,7 @@ static void test_a_listing_without_known_names_loses_its_pages(void **state)
            "entry 2/6/9 manifest.url");
 }
 
-static void test_renamed_is_dropped_not_deleted(void **state)
+static void renamed_is_dropped_not_deleted(void **state)
 {
     struct catalogue_change c = change(CATALOGUE_MOVED, 9);
     commit(*state, &c, 1, true);
@@ -315,7 +319,7 @@ static void test_renamed_is_dropped_not_deleted(void **state)
            "inode 5/0/9 0", "inode 0/1/1 -1");
 }
 
-static void test_moved_is_dropped_there_and_added_here(void **state)
+static void moved_is_dropped_there_and_added_here(void **state)
 {
     struct catalogue_change c = change(CATALOGUE_MOVED, 9);
     c.old_type = ASSET_OTHER;
@@ -324,21 +328,21 @@ static void test_moved_is_dropped_there_and_added_here(void **state)
            "inode 5/0/9 0", "inode 0/1/1 -1", "inode 0/5/1 -1");
 }
 
-static void test_other_goes_without_a_burial(void **state)
+static void other_goes_without_a_burial(void **state)
 {
     struct fixture *f = *state;
     notify_other(f->notify, false, true);
     EXPECT(f, "entry 0/0/1 other", "inode 0/0/1 -1");
 }
 
-static void test_other_comes_quietly_while_absences_are_short(void **state)
+static void other_comes_quietly_while_absences_are_short(void **state)
 {
     struct fixture *f = *state;
     notify_other(f->notify, true, false);
     EXPECT(f, "inode 0/0/1 -1");
 }
 
-static void test_overflow_drops_whole_directories(void **state)
+static void overflow_drops_whole_directories(void **state)
 {
     struct fixture *f = *state;
     struct view *root = view_get(f->views, VIEW_ROOT), *v = NULL;
@@ -366,7 +370,7 @@ static void test_overflow_drops_whole_directories(void **state)
     view_unref(f->views, root);
 }
 
-static void test_query_directories_hear_of_names_too(void **state)
+static void query_directories_hear_of_names_too(void **state)
 {
     struct fixture *f = *state;
     struct view *root = view_get(f->views, VIEW_ROOT), *v = NULL;
@@ -380,7 +384,7 @@ static void test_query_directories_hear_of_names_too(void **state)
     view_unref(f->views, root);
 }
 
-static void test_too_many_names_are_left_to_the_timeout(void **state)
+static void too_many_names_are_left_to_the_timeout(void **state)
 {
     struct fixture *f = *state;
     static struct catalogue_change c[NOTIFY_MAX_NAMES + 1];
@@ -406,7 +410,7 @@ static void note_call(void *ctx)
     write_down(ctx, "called");
 }
 
-static void test_a_call_comes_after_all_that_was_queued(void **state)
+static void a_call_comes_after_all_that_was_queued(void **state)
 {
     struct fixture *f = *state;
     struct catalogue_change c = change(CATALOGUE_ADDED, 9);
@@ -429,12 +433,12 @@ static void let_directory_go(struct fixture *f)
     notify_go_on(f->notify);
 }
 
-static void test_a_name_in_a_directory_that_is_held_is_put_off(void **state)
+static void a_name_in_a_directory_that_is_held_is_put_off(void **state)
 {
     struct fixture *f = *state;
     struct catalogue_change c = change(CATALOGUE_MOVED, 9);
     c.old_type = ASSET_OTHER;
-    f->kernel.held = node_number(NODE_VIEW, 1, 1);
+    f->kernel.held = node_ino(NODE_VIEW, 1, 1);
     hold(f); /* until all is queued */
     commit(f, &c, 1, true);
     await_held(f);
@@ -449,7 +453,7 @@ static void test_a_name_in_a_directory_that_is_held_is_put_off(void **state)
     expect_last(f, 7, "entry 0/1/1 new.mp4");
 }
 
-static void test_the_root_is_dropped_when_it_is_let_go(void **state)
+static void the_root_is_dropped_when_it_is_let_go(void **state)
 {
     struct fixture *f = *state;
     struct catalogue_change c = change(CATALOGUE_RENEWED, 9);
@@ -464,7 +468,7 @@ static void test_the_root_is_dropped_when_it_is_let_go(void **state)
     expect_last(f, 2, "entry 0/0/1 video");
 }
 
-static void test_a_call_is_made_though_nothing_runs(void **state)
+static void a_call_is_made_though_nothing_runs(void **state)
 {
     struct fixture *f = *state;
     notify_stop(f->notify);
@@ -472,7 +476,7 @@ static void test_a_call_is_made_though_nothing_runs(void **state)
     assert_int_equal(f->kernel.count, 1);
 }
 
-static void test_nothing_is_said_after_the_stop(void **state)
+static void nothing_is_said_after_the_stop(void **state)
 {
     struct fixture *f = *state;
     struct catalogue_change c = change(CATALOGUE_RENEWED, 9);
@@ -491,28 +495,28 @@ static void test_nothing_is_said_after_the_stop(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_added_ends_the_absence_and_the_listing),
-        TEST(test_added_spares_names_nobody_was_refused),
-        TEST(test_directories_are_told_once_a_commit),
-        TEST(test_removed_is_a_deletion),
-        TEST(test_a_folder_in_use_is_dropped_by_name),
-        TEST(test_what_is_not_cached_needs_no_second_word),
-        TEST(test_changed_drops_the_pages_of_all_its_files),
-        TEST(test_links_that_come_and_go_reset_the_folder),
-        TEST(test_a_first_picture_brings_the_link_to_media),
-        TEST(test_a_listing_without_known_names_loses_its_pages),
-        TEST(test_renamed_is_dropped_not_deleted),
-        TEST(test_moved_is_dropped_there_and_added_here),
-        TEST(test_other_goes_without_a_burial),
-        TEST(test_other_comes_quietly_while_absences_are_short),
-        TEST(test_overflow_drops_whole_directories),
-        TEST(test_query_directories_hear_of_names_too),
-        TEST(test_too_many_names_are_left_to_the_timeout),
-        TEST(test_a_call_comes_after_all_that_was_queued),
-        TEST(test_a_name_in_a_directory_that_is_held_is_put_off),
-        TEST(test_the_root_is_dropped_when_it_is_let_go),
-        TEST(test_a_call_is_made_though_nothing_runs),
-        TEST(test_nothing_is_said_after_the_stop),
+        TEST(added_ends_the_absence_and_the_listing),
+        TEST(added_spares_names_nobody_was_refused),
+        TEST(directories_are_told_once_a_commit),
+        TEST(removed_is_a_deletion),
+        TEST(a_folder_in_use_is_dropped_by_name),
+        TEST(what_is_not_cached_needs_no_second_word),
+        TEST(changed_drops_the_pages_of_all_its_files),
+        TEST(links_that_come_and_go_reset_the_folder),
+        TEST(a_first_picture_brings_the_link_to_media),
+        TEST(a_listing_without_known_names_loses_its_pages),
+        TEST(renamed_is_dropped_not_deleted),
+        TEST(moved_is_dropped_there_and_added_here),
+        TEST(other_goes_without_a_burial),
+        TEST(other_comes_quietly_while_absences_are_short),
+        TEST(overflow_drops_whole_directories),
+        TEST(query_directories_hear_of_names_too),
+        TEST(too_many_names_are_left_to_the_timeout),
+        TEST(a_call_comes_after_all_that_was_queued),
+        TEST(a_name_in_a_directory_that_is_held_is_put_off),
+        TEST(the_root_is_dropped_when_it_is_let_go),
+        TEST(a_call_is_made_though_nothing_runs),
+        TEST(nothing_is_said_after_the_stop),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -201,7 +201,7 @@ static void live(struct world *w)
             delete_one(w, roll(w->count));
         break;
     case 2:
-        while (w->count && !roll(4) == 0)
+        while (w->count && roll(4) != 0)
             delete_one(w, w->count - 1);
         break;
     default:

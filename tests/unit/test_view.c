@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "mount/view.h"
+#include "tree/view.h"
 
 #include <errno.h>
 #include <malloc.h>
@@ -34,15 +34,15 @@ static struct view *enter(struct view_table *t, struct view *parent,
     return v;
 }
 
-static void test_types_and_root_are_there_from_the_start(void **state)
+static void types_and_root_are_there_from_the_start(void **state)
 {
     struct view_table *t = *state;
     struct view *root = view_get(t, VIEW_ROOT);
     struct view *audio = view_get(t, VIEW_FIRST_TYPE + ASSET_AUDIO);
     assert_non_null(root);
-    assert_string_equal(root->place, "");
+    assert_string_equal(root->path, "");
     assert_int_equal(root->query.count, 0);
-    assert_string_equal(audio->place, "audio");
+    assert_string_equal(audio->path, "audio");
     assert_ptr_equal(audio->parent, root);
     assert_int_equal(audio->query.count, 1);
     view_unref(t, audio);
@@ -52,7 +52,7 @@ static void test_types_and_root_are_there_from_the_start(void **state)
     view_unref(t, audio);
 }
 
-static void test_a_path_of_segments_is_one_view_with_its_place(void **state)
+static void a_path_of_segments_is_one_view_with_its_place(void **state)
 {
     struct view_table *t = *state;
     struct view *video = view_get(t, VIEW_FIRST_TYPE + ASSET_VIDEO);
@@ -60,7 +60,7 @@ static void test_a_path_of_segments_is_one_view_with_its_place(void **state)
     struct view *b = enter(t, a, "status=failed");
     struct view *again = enter(t, a, "status=failed");
     assert_ptr_equal(b, again);
-    assert_string_equal(b->place, "video/filename=x/status=failed");
+    assert_string_equal(b->path, "video/filename=x/status=failed");
     assert_string_equal(b->segment, "status=failed");
     assert_int_equal(b->depth, 3);
     assert_int_equal(b->query.count, 3);
@@ -71,7 +71,7 @@ static void test_a_path_of_segments_is_one_view_with_its_place(void **state)
     assert_int_equal(view_count(t), 0);
 }
 
-static void test_two_orders_are_two_views(void **state)
+static void two_orders_are_two_views(void **state)
 {
     struct view_table *t = *state;
     struct view *root = view_get(t, VIEW_ROOT);
@@ -87,7 +87,7 @@ static void test_two_orders_are_two_views(void **state)
     view_unref(t, root);
 }
 
-static void test_the_kernel_and_children_keep_a_view(void **state)
+static void the_kernel_and_children_keep_a_view(void **state)
 {
     struct view_table *t = *state;
     struct view *root = view_get(t, VIEW_ROOT);
@@ -108,7 +108,7 @@ static void test_the_kernel_and_children_keep_a_view(void **state)
     view_forget(t, child, 1); /* a stray one does no harm */
 }
 
-static void test_unusable_segments_are_refused(void **state)
+static void unusable_segments_are_refused(void **state)
 {
     struct view_table *t = *state;
     struct view *root = view_get(t, VIEW_ROOT), *v = NULL;
@@ -127,7 +127,7 @@ static void test_unusable_segments_are_refused(void **state)
     view_unref(t, root);
 }
 
-static void test_depth_ends_at_sixteen(void **state)
+static void depth_ends_at_sixteen(void **state)
 {
     struct view_table *t = *state;
     struct view *v = view_get(t, VIEW_ROOT);
@@ -145,7 +145,7 @@ static void test_depth_ends_at_sixteen(void **state)
     assert_int_equal(depth, QUERY_MAX_TERMS);
 }
 
-static void test_ten_thousand_forgotten_views_leave_little(void **state)
+static void ten_thousand_forgotten_views_leave_little(void **state)
 {
     struct view_table *t = *state;
     struct view *root = view_get(t, VIEW_ROOT);
@@ -166,7 +166,7 @@ static void test_ten_thousand_forgotten_views_leave_little(void **state)
     view_unref(t, root);
 }
 
-static void test_views_alive_are_bounded(void **state)
+static void views_alive_are_bounded(void **state)
 {
     struct view_table *t = *state;
     struct view *root = view_get(t, VIEW_ROOT), *v = NULL;
@@ -216,7 +216,7 @@ static void *race(void *ctx)
     return NULL;
 }
 
-static void test_threads_may_enter_and_forget_at_once(void **state)
+static void threads_may_enter_and_forget_at_once(void **state)
 {
     struct racer racers[4];
     pthread_t threads[4];
@@ -238,15 +238,15 @@ static void test_threads_may_enter_and_forget_at_once(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_types_and_root_are_there_from_the_start),
-        TEST(test_a_path_of_segments_is_one_view_with_its_place),
-        TEST(test_two_orders_are_two_views),
-        TEST(test_the_kernel_and_children_keep_a_view),
-        TEST(test_unusable_segments_are_refused),
-        TEST(test_depth_ends_at_sixteen),
-        TEST(test_ten_thousand_forgotten_views_leave_little),
-        TEST(test_views_alive_are_bounded),
-        TEST(test_threads_may_enter_and_forget_at_once),
+        TEST(types_and_root_are_there_from_the_start),
+        TEST(a_path_of_segments_is_one_view_with_its_place),
+        TEST(two_orders_are_two_views),
+        TEST(the_kernel_and_children_keep_a_view),
+        TEST(unusable_segments_are_refused),
+        TEST(depth_ends_at_sixteen),
+        TEST(ten_thousand_forgotten_views_leave_little),
+        TEST(views_alive_are_bounded),
+        TEST(threads_may_enter_and_forget_at_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -41,5 +41,9 @@ complete -c twelvefs -n $first -a watch -d 'changes as they happen'
 complete -c twelvefs -n $first -a tag -d 'set keys of user_metadata'
 complete -c twelvefs -n $first -a deleted -d 'what was deleted'
 complete -c twelvefs -n $first -a '(__twelvefs_accounts):' -d account
+complete -c twelvefs -n '__fish_seen_subcommand_from watch' -l since -x \
+    -d 'from then on'
+complete -c twelvefs -n '__fish_seen_subcommand_from status deleted' -l json \
+    -d 'for programs'
 complete -c twelvefs -n '__fish_seen_subcommand_from login' -x \
     -a '(__twelvefs_accounts)' -d account
