@@ -104,6 +104,11 @@ static void status_add_libraries(struct object o, const struct mount *m)
 static void status_add_stale(struct object o, const struct sync_status *s)
 {
     char text[80];
+    if (!s->last_error && s->behind && !s->missing) {
+        status_add_text(o, "stale_because",
+                        "what was deleted lately is still being looked for");
+        return;
+    }
     if (s->last_error || !s->missing) {
         status_add_error(o, "stale_because", s->last_error);
         return;

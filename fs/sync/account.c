@@ -39,6 +39,19 @@ void account_note_missing(struct sync *s, int64_t missing)
     status->total = status->walked + missing;
 }
 
+int account_note_linked(struct sync *s, int64_t linked_s)
+{
+    if (linked_s == s->account.linked_s)
+        return 0;
+    int err = sync_begin(s);
+    if (!err)
+        err = sync_end(s,
+                       catalogue_state_set(s->catalogue, "linked_s", linked_s));
+    if (!err)
+        s->account.linked_s = linked_s;
+    return err;
+}
+
 void account_note_total(struct sync *s, int64_t total)
 {
     guard_mutex(&s->lock);

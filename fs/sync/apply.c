@@ -141,8 +141,9 @@ static int apply_remove_absent(struct sync *s, const struct page *page,
 {
     for (size_t i = 0; i < count; i++) {
         if (page_has_id(page, slots[i].id) ||
-            (by_id && apply_is_made_id(slots[i].id)) ||
-            tombstones_row_may_be_newer(s, slots[i].row, answer->asked_ms))
+            (by_id ? apply_is_made_id(slots[i].id) /* known when it was asked */
+                   : tombstones_row_may_be_newer(s, slots[i].row,
+                                                 answer->asked_ms)))
             continue;
         int err = catalogue_remove(s->catalogue, slots[i].row);
         if (err && err != -ENOENT)

@@ -6,9 +6,12 @@
  * An on-demand query is read whole and committed at once, oldest first. Its
  * answer counts when its pages have one total and as many different assets:
  * what shifted between two pages would be missing or double; then it is asked
- * again. An answer to `filename=` holds every asset of each filename in it, so
- * their folder names are final; one to `asset_ids=` doesn't, so each filename
- * in it is asked for next.
+ * again. Without a total that can be told of a single page alone, and more than
+ * that waits for the walk. What is known to meet the query and wasn't in its
+ * answer is asked for by its id, which proves it gone: what the server takes
+ * for a match is its own. An answer to `filename=` holds every asset of each
+ * filename in it, so their folder names are final; one to `asset_ids=` doesn't,
+ * so each filename in it is asked for next.
  *
  * Where no such query can be made, it is refused, or it turns out wide, the
  * question waits for the walk. A refusal (400, 404) proves no absence, not even
@@ -23,10 +26,11 @@
 #include "grammar/name.h"
 #include "sync/sync_internal.h"
 
-#define PAGES_MAX 100        /* a wider answer waits for the walk */
-#define BYTES_MAX (32 << 20) /* … and so does a fatter one, held in memory */
-#define TRIES_MAX 5
-#define NAMES_MAX 64 /* filenames to complete after an answer by ids */
+#define PAGES_MAX  100        /* a wider answer waits for the walk */
+#define BYTES_MAX  (32 << 20) /* … and so does a fatter one, held in memory */
+#define TRIES_MAX  5
+#define SELECT_MAX 50000 /* rows are looked through in some milliseconds */
+#define NAMES_MAX  64    /* filenames to complete after an answer by ids */
 
 struct on_demand;
 struct part {
@@ -53,6 +57,8 @@ struct on_demand {
     int err;                /* of the first page that failed */
     char *names[NAMES_MAX]; /* filenames that remain to be asked for */
     size_t name_count;
+    struct catalogue_slot *absent; /* known, and not in the answer */
+    size_t absent_count;
 };
 
 static void on_demand_ask_more(struct sync *s, struct on_demand *n);
@@ -63,6 +69,7 @@ static void on_demand_free(struct on_demand *n)
         page_done(&n->pages[i]);
     for (size_t i = 0; i < n->name_count; i++)
         free(n->names[i]);
+    catalogue_slots_free(n->absent, n->absent_count);
     query_done(&n->query);
     free(n->key);
     free(n->filter);
@@ -198,6 +205,25 @@ static int on_demand_compare_ids(const void *a, const void *b)
     return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
+/* Those of its answer; borrowed. */
+static int on_demand_sort_ids(const struct on_demand *n, const char ***ret_ids,
+                              size_t *ret_count)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < n->page_count; i++)
+        count += n->pages[i].count;
+    const char **ids = calloc(count + 1, sizeof(*ids));
+    if (!ids)
+        return -ENOMEM;
+    *ret_ids = ids;
+    *ret_count = count;
+    for (size_t i = 0; i < n->page_count; i++)
+        for (size_t k = 0; k < n->pages[i].count; k++)
+            *ids++ = n->pages[i].assets[k].id;
+    qsort(*ret_ids, count, sizeof(*ids), on_demand_compare_ids);
+    return 0;
+}
+
 /* 0 when nothing is missing or double, -ESTALE when something is. */
 static int on_demand_check_whole(const struct on_demand *n)
 {
@@ -209,14 +235,11 @@ static int on_demand_check_whole(const struct on_demand *n)
     }
     if ((int64_t)count != n->total)
         return -ESTALE;
-    cleanup(free_ptr) const char **ids = calloc(count + 1, sizeof(*ids));
-    if (!ids)
-        return -ENOMEM;
-    size_t used = 0;
-    for (size_t i = 0; i < n->page_count; i++)
-        for (size_t k = 0; k < n->pages[i].count; k++)
-            ids[used++] = n->pages[i].assets[k].id;
-    qsort(ids, used, sizeof(*ids), on_demand_compare_ids);
+    cleanup(free_ptr) const char **ids = NULL;
+    size_t used;
+    int err = on_demand_sort_ids(n, &ids, &used);
+    if (err)
+        return err;
     for (size_t i = 1; i < used; i++)
         if (strcmp(ids[i - 1], ids[i]) == 0)
             return -ESTALE;
@@ -303,6 +326,66 @@ static bool on_demand_goes_on(struct sync *s, struct on_demand *n)
     return true;
 }
 
+/* Known assets that meet the query and weren't in its answer, as many as one
+ * request can ask for. */
+static int on_demand_find_absent(struct sync *s, struct on_demand *n)
+{
+    cleanup(free_ptr) const char **ids = NULL;
+    cleanup(free_ptr) int64_t *rows = NULL;
+    size_t id_count;
+    size_t row_count = 0;
+    int err = on_demand_sort_ids(n, &ids, &id_count);
+    struct catalogue_reader *r = catalogue_reader_acquire(s->catalogue);
+    n->absent = calloc(API_IDS_LIMIT, sizeof(*n->absent));
+    if (!err && (!r || !n->absent))
+        err = -ENOMEM;
+    bool many = !err && catalogue_total(r) > SELECT_MAX;
+    if (!err && !many)
+        err = catalogue_select(r, &n->query, 0, &rows, NULL, &row_count);
+    for (size_t i = 0; !err && i < row_count; i++) {
+        struct catalogue_entry e;
+        if (n->absent_count == API_IDS_LIMIT || catalogue_get(r, rows[i], &e) ||
+            apply_is_made_id(e.id) ||
+            bsearch(&e.id, ids, id_count, sizeof(*ids), on_demand_compare_ids))
+            continue;
+        struct catalogue_slot *slot = &n->absent[n->absent_count];
+        *slot = (struct catalogue_slot){e.row, e.created_s, strdup(e.id)};
+        n->absent_count += slot->id != NULL;
+    }
+    catalogue_reader_release(r);
+    return err;
+}
+
+static void on_demand_proceed(struct sync *s, struct on_demand *n, int err)
+{
+    if (!err && on_demand_next_name(s, n))
+        return;
+    if (!err && n->nameless)
+        on_demand_give_up(s, n);
+    else
+        on_demand_end(s, n, err);
+}
+
+/* What can't be found out stays: the answer is whole without. */
+static void on_demand_on_absent(struct sync *s, void *ctx, int err,
+                                struct page *page,
+                                const struct api_answer *answer)
+{
+    struct on_demand *n = ctx;
+    size_t removed;
+    size_t doubtful;
+    if (!err)
+        err = apply_ids(s, n->absent, n->absent_count, page, answer, true,
+                        &removed, &doubtful);
+    on_demand_proceed(s, n, err == -ESHUTDOWN ? err : 0);
+}
+
+static void on_demand_ask_absent(struct sync *s, struct on_demand *n)
+{
+    request_ids(s, n->absent, n->absent_count, API_FOREGROUND, API_CAUSE_QUERY,
+                on_demand_on_absent, n);
+}
+
 static void on_demand_conclude(struct sync *s, struct on_demand *n)
 {
     if (on_demand_goes_on(s, n))
@@ -320,20 +403,27 @@ static void on_demand_conclude(struct sync *s, struct on_demand *n)
     }
     if (!err)
         err = on_demand_commit(s, n);
+    if (!err && !n->ids_came)
+        err = on_demand_find_absent(s, n);
     n->ids_came |= !err && n->by_ids;
-    if (!err && on_demand_next_name(s, n))
-        return;
-    if (!err && n->nameless) {
-        on_demand_give_up(s, n);
-        return;
-    }
-    on_demand_end(s, n, err);
+    if (!err && n->absent_count)
+        on_demand_ask_absent(s, n);
+    else
+        on_demand_proceed(s, n, err);
 }
 
 static bool on_demand_is_wide(const struct on_demand *n)
 {
     return n->total > (int64_t)PAGES_MAX * API_PAGE_LIMIT ||
            n->bytes > BYTES_MAX;
+}
+
+/* None is stated, or none that can be read. */
+static void on_demand_make_total(const struct on_demand *n, struct page *page)
+{
+    size_t count = page->count + page->skipped;
+    page->total_results =
+        n->asked == 1 && count < API_PAGE_LIMIT ? (int64_t)count : INT64_MAX;
 }
 
 static void on_demand_on_page(struct sync *s, void *ctx, int err,
@@ -345,7 +435,7 @@ static void on_demand_on_page(struct sync *s, void *ctx, int err,
     size_t index = part->index;
     n->in_flight--;
     if (!err && page->total_results < 0)
-        err = -EIO;
+        on_demand_make_total(n, page);
     if (err && !n->err)
         n->err = err;
     if (!err) {

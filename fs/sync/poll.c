@@ -2,17 +2,16 @@
 /*
  * poll.c - what is new, and whether anything is gone, for one request.
  *
- * Page 1 shows what was created. Where it reaches down to a known asset, no
- * newer than where the list was last known to be whole, it shows all of it:
- * above that a known one may stand alone, brought by its id, or by a poll that
- * was broken off. Else what is new is read by a walk of its own, many pages at
- * once, and the poll waits for it.
+ * It begins with what is new (news.c), or a walk of that where it is much; and
+ * with the unfinished assets that page 1 didn't show. Creations and what
+ * becomes ready wait for nothing else: while a poll goes on to look for
+ * deletions, for however long, both are looked at again each `refresh` (a
+ * glance).
  *
  * Then the account's total must be what the catalogue counts. Where it isn't,
  * or where none is stated, or the last one was wrong, the list's end is looked
  * at (one more request), and what differs is found by verify.c, or by a walk
- * where that costs less. Last come the unfinished assets that page 1 didn't
- * show.
+ * where that costs less.
  *
  * What changes while a verification is under way may hide from it what had
  * changed before. So it is another round until one finds the account at rest;
@@ -37,21 +36,21 @@
 #define WRONG_TOTALS_MAX  2  /* totals that led to nothing, in a row */
 #define JITTER_PARTS      20 /* early by a twentieth at most, not late */
 #define ROUNDS_MAX        32 /* of one poll, while the account changes, … */
-#define ROUND_PAGES                                                            \
-    20              /* … if a walk costs more than so many pages for each    \
-                     */
-#define GONE_MAX 50 /* more at once on page 1's word want a second look */
+#define SPENT_MORE        40 /* … requests beyond what a walk costs */
 
 struct poll {
     uint64_t number;
     enum api_lane lane;
-    int64_t top_s;    /* newest second that was read */
     int64_t bottom_s; /* what is newer was read just now */
-    bool linked;      /* the reading went down to what is whole */
-    bool confirmed;   /* that much is gone from the top */
+    int64_t total;    /* as page 1 states it */
+    bool finished;    /* the unfinished were read */
+    bool settling;    /* verifies or walks: what is new was read */
+    bool put_off;     /* its next look at page 1, until a glance is over */
     bool walking;     /* waits for a walk … */
     bool own_walk;    /* … that began after it */
     int rounds;
+    int64_t spent;    /* requests of its verifications */
+    bool in_vain;     /* one of them didn't agree */
     int err;          /* it isn't fresh in the end, whatever else went well */
     uint64_t changes; /* s->account.changes before a verification or walk */
 };
@@ -82,15 +81,13 @@ static int poll_note_polled(struct sync *s)
     if (err)
         return err;
     err = catalogue_state_set(s->catalogue, "polled_s", now_s);
-    if (!err && s->poll->linked)
-        err = catalogue_state_set(s->catalogue, "linked_s", s->poll->top_s);
     if (!err)
         err = account_save(s);
     err = sync_end(s, err);
+    if (!err && account_known(s) == 0)
+        err = account_note_linked(s, 0);
     if (err)
         return err;
-    if (s->poll->linked)
-        s->account.linked_s = s->poll->top_s;
     int64_t known = account_known(s);
     guard_mutex(&s->lock);
     s->status.polled_s = now_s;
@@ -101,10 +98,17 @@ static int poll_note_polled(struct sync *s)
     return 0;
 }
 
+static void poll_note_behind(struct sync *s, bool behind)
+{
+    guard_mutex(&s->lock);
+    s->status.behind = behind;
+}
+
 static void poll_end(struct sync *s, int err)
 {
     if (!err)
         err = poll_note_polled(s);
+    poll_note_behind(s, false);
     if (err && err != -ECANCELED && err != -ESHUTDOWN) {
         guard_mutex(&s->lock);
         if (s->status.last_error != err)
@@ -117,14 +121,30 @@ static void poll_end(struct sync *s, int err)
     waiters_settle(s, poll_is_answered_by, &err);
 }
 
+static void poll_compare(struct sync *s, int64_t total);
+
 static void poll_on_unfinished(struct sync *s, int err)
 {
-    poll_end(s, err ? err : s->poll->err);
+    struct poll *p = s->poll;
+    if (err || p->err)
+        poll_end(s, err ? err : p->err);
+    else
+        poll_compare(s, p->total);
 }
 
 static void poll_read_unfinished(struct sync *s)
 {
+    s->poll->finished = true;
     unfinished_start(s, s->poll->bottom_s, s->poll->lane, poll_on_unfinished);
+}
+
+/* Nothing is left to be done, or can be. */
+static void poll_conclude(struct sync *s)
+{
+    if (s->poll->finished)
+        poll_end(s, s->poll->err);
+    else
+        poll_read_unfinished(s);
 }
 
 static void poll_ask_page(struct sync *s);
@@ -141,11 +161,12 @@ static void poll_settled(struct sync *s, bool agrees)
     struct poll *p = s->poll;
     int64_t pages = s->account.extent.count / API_PAGE_LIMIT;
     if (s->account.changes == p->changes && agrees) {
-        poll_read_unfinished(s);
+        poll_conclude(s);
     } else if (++p->rounds >= ROUNDS_MAX) {
         p->err = -EAGAIN;
-        poll_read_unfinished(s);
-    } else if (p->rounds * ROUND_PAGES >= pages + 2 * ROUND_PAGES) {
+        poll_conclude(s);
+    } else if (p->spent >= pages + SPENT_MORE) {
+        p->spent = 0;
         poll_walk_instead(s);
     } else {
         poll_ask_page(s);
@@ -160,7 +181,7 @@ void poll_walked(struct sync *s, int64_t total)
     account_note_missing(s, 0);
     account_note_total(s, total);
     if (s->poll->own_walk)
-        poll_read_unfinished(s);
+        poll_conclude(s);
     else
         poll_settled(s, true);
 }
@@ -192,11 +213,14 @@ void poll_walk_failed(struct sync *s, int err)
  * unless somebody waits for it, and the poll is one that failed. */
 static void poll_walk_instead(struct sync *s)
 {
-    if (poll_is_waited_for(s))
+    s->poll->settling = true;
+    if (poll_is_waited_for(s)) {
         walk_retry_soon(s);
+        walk_hurry(s);
+    }
     if (walk_is_backing_off(s)) {
         s->poll->err = -EIO;
-        poll_read_unfinished(s);
+        poll_conclude(s);
         return;
     }
     s->poll->walking = true;
@@ -221,7 +245,7 @@ static void poll_disagrees(struct sync *s)
                              : BACKOFF_DOUBLINGS;
     s->polls.backoff_until = s->polls.number + (UINT64_C(1) << doublings) - 1;
     s->poll->err = -EIO;
-    poll_read_unfinished(s);
+    poll_conclude(s);
 }
 
 static void poll_agrees(struct sync *s)
@@ -241,9 +265,14 @@ static void poll_note_found(struct sync *s, const struct extent *extent)
 }
 
 static void poll_on_verified(struct sync *s, int err,
-                             const struct extent *extent)
+                             const struct extent *extent, int64_t requests)
 {
-    if (err == -ESTALE) {
+    struct poll *p = s->poll;
+    p->spent += requests;
+    p->in_vain |= err == -EAGAIN;
+    if (err == -EINTR || (err == -EAGAIN && s->account.changes != p->changes)) {
+        poll_settled(s, false);
+    } else if (err == -ESTALE) {
         log_info("the account is not as predicted; reading it all again");
         poll_walk_instead(s);
     } else if (err == -EAGAIN) {
@@ -251,9 +280,8 @@ static void poll_on_verified(struct sync *s, int err,
     } else if (err) {
         poll_end(s, err);
     } else {
-        s->polls.wrong_totals = s->account.changes == s->poll->changes
-                                    ? s->polls.wrong_totals + 1
-                                    : 0;
+        s->polls.wrong_totals =
+            s->account.changes == p->changes ? s->polls.wrong_totals + 1 : 0;
         poll_note_found(s, extent);
         account_note_total(s, extent->total);
         poll_agrees(s);
@@ -267,7 +295,8 @@ static void poll_verify_all(struct sync *s, int64_t guess)
                                      .unreadable = s->account.unreadable,
                                      .extent = {-1, -1},
                                      .guess = guess,
-                                     .no_totals = s->polls.failures > 0,
+                                     .no_totals = s->polls.failures > 0 ||
+                                                  s->poll->in_vain,
                                      .lane = s->poll->lane,
                                      .cause = API_CAUSE_VERIFY,
                                      .on_end = poll_on_verified};
@@ -275,6 +304,7 @@ static void poll_verify_all(struct sync *s, int64_t guess)
         guard_mutex(&s->lock);
         s->status.searches++;
     }
+    s->poll->settling = true;
     verify_start(s, &task);
 }
 
@@ -295,12 +325,12 @@ static void poll_compare(struct sync *s, int64_t total)
         poll_end(s, (int)known);
     } else if (believed && known == expected) {
         poll_agrees(s);
-        poll_read_unfinished(s);
+        poll_conclude(s);
     } else if (s->polls.number < s->polls.backoff_until &&
                !poll_is_waited_for(s)) {
         account_note_missing(s, expected - known);
         s->poll->err = -EIO;
-        poll_read_unfinished(s);
+        poll_conclude(s);
     } else if (walk_is_due(s) || s->account.unreadable) {
         /* Elements that can't be read stand anywhere: what is gone could be
          * taken for one of them, unless each page is looked at. */
@@ -312,145 +342,120 @@ static void poll_compare(struct sync *s, int64_t total)
     }
 }
 
-/* How many known assets are newer than a second; counted from that end. */
-static int poll_count_newer(struct sync *s, int64_t second, int64_t *ret_newer)
+/* What is new was read, down to this second. */
+static void poll_has_news(struct sync *s, int64_t total, int64_t bottom_s)
 {
-    int64_t rank = 0;
-    struct catalogue_reader *r = catalogue_reader_acquire(s->catalogue);
-    if (!r)
-        return -ENOMEM;
-    int err = catalogue_rank(r, second, INT64_MAX, &rank);
-    *ret_newer = catalogue_total(r) - rank;
-    catalogue_reader_release(r);
-    return err;
+    s->poll->total = total;
+    s->poll->bottom_s = bottom_s;
+    if (s->poll->finished)
+        poll_compare(s, total);
+    else
+        poll_read_unfinished(s);
 }
 
-static int poll_is_known(struct sync *s, const char *id, bool *ret_known)
-{
-    struct catalogue_entry entry;
-    struct catalogue_reader *r = catalogue_reader_acquire(s->catalogue);
-    if (!r)
-        return -ENOMEM;
-    int err = catalogue_get_by_id(r, id, &entry);
-    catalogue_reader_release(r);
-    *ret_known = !err;
-    return err == -ENOENT ? 0 : err;
-}
-
-/* Whether page 1 shows all that is new. */
-static int poll_links(struct sync *s, const struct page *page, bool *ret_links)
-{
-    *ret_links = page->count + page->skipped < API_PAGE_LIMIT;
-    if (*ret_links || !page->count)
-        return 0;
-    bool known;
-    bool ordered = true;
-    for (size_t i = 1; i < page->count; i++)
-        ordered &= page->assets[i - 1].created_s >= page->assets[i].created_s;
-    const struct asset *last = &page->assets[page->count - 1];
-    int err = poll_is_known(s, last->id, &known);
-    *ret_links = !err && known &&
-                 (!s->account.linked_s || !ordered ||
-                  last->created_s <= s->account.linked_s);
-    return err;
-}
-
+/* It is more than a few pages. */
 static int poll_grow(struct sync *s, const struct page *page,
                      const struct api_answer *answer)
 {
-    int64_t above = 0;
-    int64_t known = account_known(s);
-    int err = known < 0 ? (int)known
-                        : poll_count_newer(s, s->account.linked_s, &above);
-    if (err)
-        return err;
+    int64_t guess;
+    int64_t above;
     if (walk_is_due(s)) {
         poll_walk_instead(s);
         return 0;
     }
-    int64_t guess = extent_at(&s->account.extent, page) - known + above;
-    account_note_missing(s, guess > above ? guess - above : API_PAGE_LIMIT);
+    int err = news_guess(s, page, &guess, &above);
+    if (err)
+        return err;
     return walk_grow(s, page, answer, guess, s->poll->lane);
 }
 
 void poll_grown(struct sync *s, int err, int64_t total, int64_t top_s)
 {
-    struct poll *p = s->poll;
+    int64_t bottom_s = s->account.linked_s;
     if (err == -ESTALE) {
         poll_disagrees(s);
         return;
     }
+    if (!err)
+        err = account_note_linked(s, top_s);
     if (err) {
         poll_end(s, err);
         return;
     }
-    p->linked = true;
-    p->bottom_s = s->account.linked_s;
-    p->top_s = top_s;
     account_note_missing(s, 0);
-    poll_compare(s, total);
+    poll_has_news(s, total, bottom_s);
 }
 
-/* Whether an answer takes away so much that it wants a second look. */
-static int poll_wants_confirmation(struct sync *s, const struct page *page,
-                                   bool *ret_wants)
+static void poll_on_news(struct sync *s, int err,
+                         const struct news_result *news)
 {
-    int64_t newer = 0;
-    *ret_wants = false;
-    if (s->poll->confirmed || !page->count)
-        return 0;
-    int err = poll_count_newer(s, page->assets[0].created_s, &newer);
-    *ret_wants = s->poll->confirmed = !err && newer > GONE_MAX;
-    return err;
-}
-
-static int poll_take_first(struct sync *s, struct page *page,
-                           const struct api_answer *answer)
-{
-    struct poll *p = s->poll;
-    const struct apply_options options = {
-        .page = 1, .page_limit = API_PAGE_LIMIT, .named = true};
-    struct apply_result result = {0};
-    int err = apply_page(s, &options, page, answer, &result);
-    if (err)
-        return err;
-    p->linked = true;
-    p->top_s = result.top_s;
-    p->bottom_s = page->count ? result.bottom_s : INT64_MAX;
-    return 0;
-}
-
-static void poll_on_page(struct sync *s, void *ctx, int err, struct page *page,
-                         const struct api_answer *answer)
-{
-    bool again = false;
-    bool linked = false;
-    if (!err)
-        err = poll_wants_confirmation(s, page, &again);
-    if (!err && again) {
-        poll_ask_page(s);
-        return;
-    }
-    if (!err)
-        err = poll_links(s, page, &linked);
-    if (!err && linked) {
-        int64_t total = page->total_results;
-        err = poll_take_first(s, page, answer);
-        if (!err) {
-            poll_compare(s, total);
-            return;
-        }
-    } else if (!err) {
-        err = poll_grow(s, page, answer);
-    }
+    if (err == -E2BIG)
+        err = poll_grow(s, news->page, news->answer);
+    else if (!err)
+        poll_has_news(s, news->total, news->bottom_s);
     if (err)
         poll_end(s, err);
 }
 
 static void poll_ask_page(struct sync *s)
 {
-    request_page(s, 1, API_PAGE_LIMIT, NULL, s->poll->lane, API_CAUSE_POLL, 0,
-                 poll_on_page, NULL);
+    s->poll->settling = false;
+    s->poll->put_off = s->polls.glancing;
+    if (!s->poll->put_off)
+        news_start(s, s->poll->lane, poll_on_news);
+}
+
+/* ---- glances ---- */
+
+static void glance_end(struct sync *s, int err)
+{
+    s->polls.glancing = false;
+    if (err && err != -ESHUTDOWN)
+        log_info("page 1 can't be looked at: %s", strerror(-err));
+    if (s->poll && s->poll->put_off)
+        poll_ask_page(s);
+}
+
+/* What is much more than page 1 is a walk's, for which a verification gives
+ * way. */
+static void glance_on_news(struct sync *s, int err,
+                           const struct news_result *news)
+{
+    if (err == -E2BIG && s->verify && !s->walk)
+        verify_interrupt(s);
+    if (err) {
+        glance_end(s, err == -E2BIG ? 0 : err);
+        return;
+    }
+    account_note_missing(s, 0);
+    if (s->verify)
+        verify_note_created(s->verify, (int64_t)news->added);
+    unfinished_start(s, news->bottom_s, API_BACKGROUND, glance_end);
+}
+
+/* Elements that can't be read are counted by what is known in the end. */
+static bool poll_may_glance(const struct sync *s)
+{
+    return s->poll->settling && !s->polls.glancing && !s->account.unreadable &&
+           !walk_has_unreadable(s);
+}
+
+static void poll_glance(struct sync *s)
+{
+    s->polls.glancing = true;
+    s->polls.looks++;
+    poll_note_behind(s, true);
+    news_start(s, API_BACKGROUND, glance_on_news);
+}
+
+/* Somebody waits for the next poll, and so for this one. */
+static void poll_hurry(struct sync *s)
+{
+    s->poll->lane = API_FOREGROUND;
+    if (s->verify && !s->walk)
+        s->verify->task.lane = API_FOREGROUND;
+    if (s->poll->walking)
+        walk_hurry(s);
 }
 
 static void poll_start(struct sync *s)
@@ -461,6 +466,7 @@ static void poll_start(struct sync *s)
     bool somebody_waits = false;
     s->poll = p;
     p->number = ++s->polls.number;
+    s->polls.looks++;
     p->bottom_s = INT64_MAX;
     waiters_settle(s, poll_is_attached, &somebody_waits);
     p->lane = somebody_waits ? API_FOREGROUND : API_BACKGROUND;
@@ -485,18 +491,25 @@ static bool poll_is_wanted(struct sync *s, struct waiter *w, void *ctx,
 void poll_run_due(struct sync *s, int64_t now_ms)
 {
     bool wanted = false;
-    if (!s->complete || s->poll)
+    if (!s->complete || (s->polls.glancing && !s->poll))
         return;
     waiters_settle(s, poll_is_wanted, &wanted);
-    if (!wanted && now_ms < s->polls.at_ms)
+    if (s->poll && wanted && !poll_is_waited_for(s))
+        poll_hurry(s);
+    bool due = now_ms >= s->polls.at_ms;
+    if (s->poll ? !due || !poll_may_glance(s) : !due && !wanted)
         return;
     s->polls.at_ms = now_ms + poll_jittered(s->config.refresh_ms);
-    poll_start(s);
+    if (s->poll)
+        poll_glance(s);
+    else
+        poll_start(s);
 }
 
 int64_t poll_due_ms(const struct sync *s)
 {
-    return s->complete && !s->poll ? s->polls.at_ms : CLOCK_NEVER_MS;
+    bool may = s->poll ? poll_may_glance(s) : !s->polls.glancing;
+    return s->complete && may ? s->polls.at_ms : CLOCK_NEVER_MS;
 }
 
 void poll_postpone(struct sync *s)

@@ -168,6 +168,7 @@ void sync_free(struct sync *s)
     walk_done(s);
     verify_done(s);
     poll_done(s);
+    news_done(s);
     on_demand_done(s);
     renew_free(s);
     unfinished_free(s);

@@ -121,6 +121,8 @@ struct sync_status {
     int64_t poll_age_ms;     /* since; -1 none */
     int64_t sweep_bound_s;   /* an old asset's edit shows within this */
     int64_t swept_s;         /* wall time of the last complete sweep; 0 none */
+    bool behind;             /* a poll that is due waits for one that still
+                                looks for what was deleted */
     int last_error;          /* errno that keeps it from being fresh, or 0 */
     uint64_t polls, walks, searches; /* counted since start */
     int64_t unfinished;

@@ -19,6 +19,7 @@
 #include "sync/sync.h"
 
 struct walk;
+struct news;
 struct poll;
 struct on_demand;
 struct verify;
@@ -239,20 +240,23 @@ struct account {
 
 /* walk.c: when the next one begins, or the one that pauses goes on. */
 struct walk_schedule {
-    int64_t at_ms;        /* CLOCK_NEVER_MS: none is due */
-    int64_t failed_ms;    /* when the last one paused or was in vain */
-    int64_t retry_ms;     /* the next pause after an error, … */
-    int64_t restart_ms;   /* … and after a walk in vain */
-    int64_t rewalk_at_ms; /* until then one of what is known keeps to rpm */
+    int64_t at_ms;            /* CLOCK_NEVER_MS: none is due */
+    int64_t failed_ms;        /* when the last one paused or was in vain */
+    int64_t retry_ms;         /* the next pause after an error, … */
+    int64_t restart_ms;       /* … and after a walk in vain */
+    unsigned growths_in_vain; /* in a row */
+    int64_t rewalk_at_ms;     /* until then one of what is known keeps to rpm */
 };
 
 /* poll.c */
 struct poll_schedule {
     int64_t at_ms;
     uint64_t number;        /* of the last one begun */
+    uint64_t looks;         /* at page 1: polls and glances */
     unsigned wrong_totals;  /* totals in a row that told of nothing */
     unsigned failures;      /* verifications in a row that didn't agree */
     uint64_t backoff_until; /* none before this poll */
+    bool glancing;          /* a poll under way looks at page 1 again */
 };
 
 /* sweep.c */
@@ -318,6 +322,7 @@ struct sync {
     struct walk *walk; /* NULL when none is under way */
     struct poll_schedule polls;
     struct poll *poll; /* likewise */
+    struct news *news; /* likewise */
     struct sweep sweep;
     struct unfinished *unfinished;
     struct verify *verify;       /* NULL when none is under way */
@@ -335,6 +340,8 @@ size_t requests_cancel(struct sync *s);
 void account_note_missing(struct sync *s, int64_t missing);
 /* The API's total, beside what was counted. */
 void account_note_total(struct sync *s, int64_t total);
+/* Nothing is missing from this second down. */
+int account_note_linked(struct sync *s, int64_t linked_s);
 int account_load(struct sync *s);
 
 /* When the next one begins; CLOCK_NEVER_MS: nothing is due. Begin what is. */
@@ -364,7 +371,30 @@ void walk_retry_soon(struct sync *s);
 int walk_grow(struct sync *s, const struct page *page,
               const struct api_answer *answer, int64_t guess,
               enum api_lane lane);
+/* Some of what the whole walk under way read can't be kept. */
+bool walk_has_unreadable(const struct sync *s);
+/* Somebody waits for a walk of what is known: no longer within rpm. */
+void walk_hurry(struct sync *s);
 void poll_done(struct sync *s);
+
+/* news.c: reads and applies what is new. -E2BIG: it is more than page 1 and
+ * some below it, a walk's; then page and answer are page 1's, borrowed. */
+struct news_result {
+    const struct page *page;
+    const struct api_answer *answer;
+    int64_t total; /* as page 1 states it */
+    int64_t top_s; /* newest and oldest second read */
+    int64_t bottom_s;
+    size_t added;
+};
+typedef void news_end_fn(struct sync *s, int err,
+                         const struct news_result *result);
+void news_start(struct sync *s, enum api_lane lane, news_end_fn *on_end);
+void news_done(struct sync *s);
+/* How many assets presumably are newer than what is whole, and how many of
+ * those are known. */
+int news_guess(struct sync *s, const struct page *page, int64_t *ret_guess,
+               int64_t *ret_above);
 /* Somebody asked for the poll that is under way. */
 bool poll_is_waited_for(const struct sync *s);
 /* A walk of what was complete is through, at this total. */

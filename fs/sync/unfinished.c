@@ -100,13 +100,13 @@ static void unfinished_choose(struct sync *s, int64_t bottom_s)
         const struct rest *before = unfinished_find(u, place.row);
         struct rest rest =
             before ? *before
-                   : (struct rest){.row = place.row, .due = s->polls.number};
-        bool due = place.created_s <= bottom_s && rest.due <= s->polls.number;
+                   : (struct rest){.row = place.row, .due = s->polls.looks};
+        bool due = place.created_s <= bottom_s && rest.due <= s->polls.looks;
         if (due) {
             rest.polls = ++rest.reads <= REST_AFTER ? 1 : rest.polls * 2;
             if (rest.polls > REST_MAX)
                 rest.polls = REST_MAX;
-            rest.due = s->polls.number + rest.polls;
+            rest.due = s->polls.looks + rest.polls;
         }
         rests[i] = rest;
         u->slots[i] = u->slots[kept];

@@ -70,8 +70,31 @@ static void verify_finish(struct sync *s)
               : v->differs_much ? -ESTALE
               : v->unsettled    ? -EAGAIN
                                 : 0;
+    int64_t requests = v->requests;
     verify_done(s);
-    task.on_end(s, err, &task.extent);
+    task.on_end(s, err, &task.extent, requests);
+}
+
+void verify_interrupt(struct sync *s)
+{
+    if (!s->verify->err)
+        s->verify->err = -EINTR;
+}
+
+static void segment_note_created(struct segment *g, int64_t count)
+{
+    if (g->newer_s == INT64_MAX)
+        g->newer_count += count;
+}
+
+void verify_note_created(struct verify *v, int64_t count)
+{
+    for (size_t i = 0; i < v->count; i++)
+        segment_note_created(&v->segments[i], count);
+    for (size_t i = 0; i < array_count(v->probes); i++) {
+        segment_note_created(&v->probes[i].segment, count);
+        segment_note_created(&v->probes[i].around, count);
+    }
 }
 
 int verify_known(struct sync *s, int64_t older_s, int64_t newer_s,
@@ -97,6 +120,8 @@ int verify_surplus(struct sync *s, const struct segment *g,
 
 void verify_hear(struct verify *v, const struct page *page)
 {
+    v->shrank |=
+        page->total_results >= 0 && page->total_results < v->task.extent.total;
     v->above = v->task.no_totals ? v->task.extent.count
                                  : extent_at(&v->task.extent, page);
 }
@@ -139,6 +164,8 @@ static bool verify_next_segment(struct verify *v, struct segment *ret_segment)
         *ret_segment = v->task.borders[v->border_next++];
     else
         return false;
+    if (v->shrank && v->requests > v->expected && !v->task.after_walk)
+        v->unsettled = v->differs_much = true;
     if (v->requests > v->requests_max)
         v->unsettled = true;
     return !v->unsettled;
@@ -177,6 +204,8 @@ void verify_ask_page(struct sync *s, struct probe *p, int64_t page, int limit,
     struct verify *v = s->verify;
     p->page = page;
     p->limit = limit;
+    if (v->task.lane == API_WALK && v->requests >= v->task.beside_max)
+        v->task.lane = API_BACKGROUND;
     v->requests++;
     v->in_flight++;
     request_page(s, page, limit, NULL, v->task.lane, v->task.cause, 0, fn, p);
@@ -199,6 +228,7 @@ static bool verify_can_be_found(struct verify *v, int64_t differ)
     int64_t pages = v->task.extent.count / API_PAGE_LIMIT + 1;
     int64_t each =
         verify_bisections(differ ? (pages + differ - 1) / differ : pages) + 3;
+    v->expected = REQUESTS_MIN + differ * each;
     v->requests_max = REQUESTS_MIN + 2 * differ * (each + 2) +
                       2 * verify_bisections(pages) +
                       4 * (int64_t)v->task.border_count;
@@ -337,7 +367,7 @@ void verify_start(struct sync *s, const struct verify_task *task)
 {
     struct verify *v = calloc(1, sizeof(*v));
     if (!v) {
-        task->on_end(s, -ENOMEM, &task->extent);
+        task->on_end(s, -ENOMEM, &task->extent, 0);
         return;
     }
     s->verify = v;

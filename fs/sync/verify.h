@@ -71,10 +71,13 @@ struct verify_task {
     bool no_totals;       /* they were found to contradict each other */
     enum api_lane lane;
     enum api_cause cause;
+    int64_t beside_max; /* requests in API_WALK, if that is its lane; the rest
+                           are within rpm */
     /* 0: all is seen and settled; -EAGAIN: the answers don't agree; -ESTALE:
      * so much differs that a walk costs less; else an error. The extent above
      * the foot as it was seen first. */
-    void (*on_end)(struct sync *s, int err, const struct extent *extent);
+    void (*on_end)(struct sync *s, int err, const struct extent *extent,
+                   int64_t requests);
 };
 
 struct verify {
@@ -91,12 +94,18 @@ struct verify {
     int64_t last_number;
     int64_t above; /* assets above the foot, as last heard */
     int64_t requests, requests_max;
+    int64_t expected;  /* by then what differed at first should be found; … */
+    bool shrank;       /* … but more went meanwhile */
     bool unsettled;    /* something could not be settled */
     bool differs_much; /* a walk costs less */
     int err;           /* of the first request that failed */
 };
 
 void verify_start(struct sync *s, const struct verify_task *task);
+/* Ends with -EINTR once nothing is under way any more. */
+void verify_interrupt(struct sync *s);
+/* So many came on top, and are known. */
+void verify_note_created(struct verify *v, int64_t count);
 
 /* verify.c */
 void verify_push(struct verify *v, const struct segment *g);

@@ -58,6 +58,7 @@
 #define REWALK_EVERY_MS   600000 /* at most, beside rpm, … */
 #define PAGE_MS           1000   /* … and for each of its pages so long */
 #define REWALK_PATIENCE   4      /* timeouts for a request that is paced */
+#define BESIDE_SPARE      30     /* of a growth, beside three for each page */
 #define GROWTH_SMALL      12 /* pages that a growth may have, to keep to it */
 
 static void walk_free(struct walk *w)
@@ -101,11 +102,25 @@ bool walk_may_spend(struct walk *w)
     return false;
 }
 
+/* What is new in bulk is read beside rpm once: whatever that doesn't settle,
+ * within it. */
+static int64_t walk_beside_left(struct walk *w)
+{
+    if (walk_is_whole(w))
+        return INT64_MAX;
+    int64_t left =
+        BESIDE_SPARE + 3 * (w->largest / API_PAGE_LIMIT) - w->requests;
+    if (left <= 0 && w->lane == API_WALK)
+        w->lane = API_REWALK;
+    return left > 0 ? left : 0;
+}
+
 void walk_ask(struct sync *s, int64_t number, int limit, request_fn *fn,
               void *ctx)
 {
     struct walk *w = s->walk;
     int64_t deadline_ms = 0;
+    (void)walk_beside_left(w);
     if (w->lane == API_REWALK)
         deadline_ms = clock_mono_ms() + REWALK_PATIENCE * s->config.timeout_ms;
     w->in_flight++;
@@ -185,6 +200,7 @@ static void walk_end_growth(struct sync *s, int err)
     int64_t total = s->walk->total;
     int64_t top_s = s->walk->top_s;
     s->account.unreadable += s->walk->unreadable;
+    s->walks.growths_in_vain = err ? s->walks.growths_in_vain + 1 : 0;
     walk_done(s);
     poll_grown(s, err, total, top_s);
 }
@@ -289,10 +305,12 @@ static void walk_take_extent(struct walk *w, const struct extent *extent)
 }
 
 static void walk_on_verified(struct sync *s, int err,
-                             const struct extent *extent)
+                             const struct extent *extent, int64_t requests)
 {
     struct walk *w = s->walk;
     walk_take_extent(w, extent);
+    if (!walk_is_whole(w))
+        w->requests += requests;
     if (!err && walk_is_whole(w)) {
         walk_note_unreadable(s, extent);
         s->account.extent = *extent;
@@ -384,6 +402,7 @@ void walk_verify(struct sync *s)
     w->measured = !agrees || !closed;
     if (closed)
         walk_drop_borders(w, agrees && w->all_proven);
+    int64_t beside_max = walk_beside_left(w);
     struct verify_task task = {.foot_s = w->foot_s,
                                .borders = w->borders,
                                .border_count = w->border_count,
@@ -393,6 +412,7 @@ void walk_verify(struct sync *s)
                                .after_walk = true,
                                .no_totals = w->distrust || w->verified > 0,
                                .lane = w->lane,
+                               .beside_max = beside_max,
                                .cause = w->cause,
                                .on_end = walk_on_verified};
     if (w->measured)
@@ -534,7 +554,7 @@ int walk_grow(struct sync *s, const struct page *page,
     w->all_proven = true;
     w->lane =
         guess > (int64_t)GROWTH_SMALL * API_PAGE_LIMIT && lane == API_BACKGROUND
-            ? API_WALK
+            ? s->walks.growths_in_vain ? API_REWALK : API_WALK
             : lane;
     w->cause = API_CAUSE_POLL;
     int err = walk_open(s, page, answer, guess);
@@ -543,6 +563,20 @@ int walk_grow(struct sync *s, const struct page *page,
     else
         walk_locate(s);
     return err;
+}
+
+bool walk_has_unreadable(const struct sync *s)
+{
+    return s->walk && s->walk->unreadable;
+}
+
+void walk_hurry(struct sync *s)
+{
+    if (!s->walk || s->walk->lane != API_REWALK)
+        return;
+    s->walk->lane = API_WALK;
+    if (s->verify)
+        s->verify->task.lane = API_WALK;
 }
 
 bool walk_is_due(const struct sync *s)

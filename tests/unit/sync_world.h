@@ -74,6 +74,7 @@ struct world {
     int most_at_once, at_once;
     int gather; /* nobody is answered until so many have asked; once */
     uint64_t requests[API_CAUSE_COUNT];
+    uint64_t beside; /* of a poll's, those beside rpm that nobody waits for */
     unsigned held_causes; /* 1 << cause: these aren't answered */
     int64_t lie;          /* added to total_results */
     bool flaps;           /* … in every other answer */
@@ -433,6 +434,7 @@ int api_list_assets(struct api *a, const struct api_list *list,
         end = &(*end)->next;
     *end = q;
     w->requests[cause]++;
+    w->beside += cause == API_CAUSE_POLL && lane == API_WALK;
     if (++w->at_once > w->most_at_once)
         w->most_at_once = w->at_once;
     if (ret_ticket)
@@ -484,7 +486,7 @@ static inline int world_setup(void **state)
     struct world *w = &world;
     memset(w, 0, sizeof(*w));
     world_init_lock(w);
-    (void)pthread_cond_init(&w->changed, NULL);
+    clock_cond_init(&w->changed);
     w->next_number = 1;
     (void)snprintf(w->directory, sizeof(w->directory), "/tmp/syncXXXXXX");
     assert_non_null(mkdtemp(w->directory));
@@ -494,9 +496,10 @@ static inline int world_setup(void **state)
     return 0;
 }
 
-static inline void world_start_sweeping(struct world *w, int64_t sweep_ms)
+static inline void world_start_paced(struct world *w, int64_t refresh_ms,
+                                     int64_t sweep_ms)
 {
-    const struct sync_config config = {.refresh_ms = 3600000,
+    const struct sync_config config = {.refresh_ms = refresh_ms,
                                        .timeout_ms = 60000,
                                        .sweep_ms = sweep_ms,
                                        .walk_parallel = 8};
@@ -504,6 +507,11 @@ static inline void world_start_sweeping(struct world *w, int64_t sweep_ms)
         sync_new(w->catalogue, NULL, &config, world_committed, NULL, &w->sync),
         0);
     assert_int_equal(sync_start(w->sync), 0);
+}
+
+static inline void world_start_sweeping(struct world *w, int64_t sweep_ms)
+{
+    world_start_paced(w, 3600000, sweep_ms);
 }
 
 static inline void world_start(struct world *w)
@@ -594,6 +602,19 @@ static inline void world_check(struct world *w)
         guard_mutex(&(w)->lock);                                               \
         statement;                                                             \
         (void)pthread_cond_broadcast(&(w)->changed);                           \
+    } while (0)
+
+/* Waits for what the account's or the catalogue's next change may bring. */
+#define world_await(w, condition)                                              \
+    do {                                                                       \
+        int64_t await_until_ms = clock_mono_ms() + 60000;                      \
+        guard_mutex(&(w)->lock);                                               \
+        while (!(condition)) {                                                 \
+            if (clock_mono_ms() > await_until_ms)                              \
+                fail_msg("in vain: %s", #condition);                           \
+            (void)clock_cond_wait(&(w)->changed, &(w)->lock,                   \
+                                  clock_mono_ms() + 50);                       \
+        }                                                                      \
     } while (0)
 
 /* Common beginnings and costs. */

@@ -274,6 +274,56 @@ static void an_end_answers_shutdown_whatever_was_asked(void **state)
     assert_int_equal(counted.last, -ESHUTDOWN);
 }
 
+static void take_total(struct world *w)
+{
+    world_change(w, w->total_absent = true);
+}
+
+/* One page that isn't full is whole without; more waits for the walk. */
+static void an_answer_needs_no_total(void **state)
+{
+    struct world *w = &world;
+    begin_stopped(w, 2000);
+    take_total(w);
+    assert_int_equal(ask_and_wait(w, SYNC_QUERY, "filename=clip-77", NULL), 0);
+    assert_true(world_knows(w, 777));
+    assert_false(world_knows(w, 1000));
+    int before = counted.answers;
+    (void)world_ask_query(w, SYNC_QUERY, "filename=clip-1", NULL, SOON_MS);
+    await_request(w, API_CAUSE_QUERY);
+    world_change(w, w->held_causes = 0);
+    await_answers(&counted, before + 1);
+    assert_int_equal(counted.last, 0);
+    assert_true(world_knows(w, 1000));
+    world_check(w);
+}
+
+static int thing_at(const struct world *w, int number)
+{
+    for (int i = 0; i < w->count; i++)
+        if (w->things[i].number == number)
+            return i;
+    return -1;
+}
+
+/* The walk may take long: a query doesn't show what its answer lacks. */
+static void
+what_an_answer_lacks_is_gone_before_the_walk_is_through(void **state)
+{
+    struct world *w = &world;
+    begin_stopped(w, 5000);
+    assert_int_equal(ask_and_wait(w, SYNC_QUERY, "filename=clip-777", NULL), 0);
+    assert_int_equal(ask_and_wait(w, SYNC_QUERY, "filename=clip-778", NULL), 0);
+    assert_true(world_knows(w, 777));
+    world_change(w, world_delete(w, thing_at(w, 777)));
+    assert_int_equal(ask_and_wait(w, SYNC_QUERY, "filename=clip-77", NULL), 0);
+    assert_false(world_knows(w, 777));
+    assert_true(world_knows(w, 778));
+    world_change(w, w->held_causes = 0);
+    assert_int_equal(world_ask(w, SYNC_COMPLETE, NULL), 0);
+    world_check(w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -289,6 +339,8 @@ int main(void)
         world_test(who_joins_a_question_has_its_own_time),
         world_test(deadlines_are_kept_while_fields_are_gathered),
         world_test(who_lists_is_told_of_rows),
+        world_test(an_answer_needs_no_total),
+        world_test(what_an_answer_lacks_is_gone_before_the_walk_is_through),
         world_test(an_end_answers_shutdown_whatever_was_asked),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -413,6 +413,124 @@ static void a_poll_in_vain_fails_and_the_next_one_tries(void **state)
     world_check(w);
 }
 
+/* ---- what is new waits for nothing ---- */
+
+static void poll_often(struct world *w, int count)
+{
+    world_fill(w, count);
+    world_start_paced(w, 20, 3600000);
+    assert_int_equal(world_ask(w, SYNC_COMPLETE, NULL), 0);
+}
+
+static bool is_behind(struct world *w)
+{
+    struct sync_status status;
+    sync_status(w->sync, &status);
+    return status.behind;
+}
+
+static void creations_wait_for_no_verification(void **state)
+{
+    struct world *w = &world;
+    poll_often(w, 5000);
+    world_change(
+        w, (w->held_causes = 1u << API_CAUSE_VERIFY, world_delete(w, 3000)));
+    world_await(w, w->requests[API_CAUSE_VERIFY] > 0);
+    for (int i = 0; i < 4; i++) {
+        world_change(w, world_create(w));
+        world_await(w, world_knows(w, w->things[0].number));
+    }
+    world_change(w, {
+        for (int i = 0; i < 200; i++)
+            world_create(w);
+        w->things[4500].unfinished = false;
+    });
+    world_await(w, world_knows(w, w->things[0].number));
+    world_await(w, is_behind(w));
+    world_change(w, w->held_causes = 0);
+    world_await(w, world_known(w) == w->count);
+    world_await(w, !is_behind(w));
+    world_check(w);
+}
+
+/* Much more than page 1 is a walk's, for which the verification gives way. */
+static void bulk_creations_wait_for_no_verification(void **state)
+{
+    struct world *w = &world;
+    poll_often(w, 5000);
+    world_change(
+        w, (w->held_causes = 1u << API_CAUSE_VERIFY, world_delete(w, 3000)));
+    world_await(w, w->requests[API_CAUSE_VERIFY] > 0);
+    world_change(w, {
+        for (int i = 0; i < 2000; i++)
+            world_create(w);
+    });
+    world_await(w, is_behind(w));
+    world_change(w, w->held_causes = 0);
+    world_await(w, world_known(w) == w->count);
+    world_check(w);
+}
+
+static void delete_often(struct world *w)
+{
+    if (w->told % 5 == 0 && w->count > 15000)
+        world_delete(w, 100 + rand_r(&dice) % (w->count - 200));
+}
+
+/* While more goes than can be found, what finding costs is bounded by what
+ * reading everything costs. */
+static void finding_costs_no_more_than_reading(void **state)
+{
+    struct world *w = &world;
+    dice = 5;
+    poll_often(w, 20000);
+    uint64_t walked = w->requests[API_CAUSE_WALK];
+    world_change(w, w->before = delete_often);
+    world_await(w, w->requests[API_CAUSE_WALK] > walked);
+    world_change(w, w->before = NULL);
+    if (w->requests[API_CAUSE_VERIFY] > 2 * 400 + 100)
+        fail_msg("%d requests", (int)w->requests[API_CAUSE_VERIFY]);
+    assert_int_equal(world_ask(w, SYNC_POLL, NULL), 0);
+    world_check(w);
+}
+
+/* ---- growth where answers lag ---- */
+
+static void growth_costs_few_pages_where_answers_lag(void **state)
+{
+    struct world *w = &world;
+    w->stale = 6;
+    w->ties_at_random = true;
+    world_walked(w, 20000);
+    world_change(w, w->before = create_now_and_then);
+    for (int minute = 0; minute < 10; minute++) {
+        world_change(w, create_many(w, 150));
+        (void)world_ask(w, SYNC_POLL, NULL);
+    }
+    if (w->requests[API_CAUSE_POLL] > 10 * 40)
+        fail_msg("%d requests", (int)w->requests[API_CAUSE_POLL]);
+    world_change(w, (w->before = NULL, w->stale = 0));
+    assert_int_equal(world_ask(w, SYNC_POLL, NULL), 0);
+    world_check(w);
+}
+
+/* Beside rpm the pages are read once, not as often as the answers disagree. */
+static void bulk_that_never_agrees_keeps_to_rpm(void **state)
+{
+    struct world *w = &world;
+    w->stale = 12;
+    poll_often(w, 200);
+    world_change(w, {
+        for (int i = 0; i < 3000; i++)
+            world_create(w);
+        w->before = create_now_and_then;
+    });
+    world_await(w, w->requests[API_CAUSE_POLL] > 1500);
+    world_change(w, (w->before = NULL, w->stale = 0));
+    if (w->beside > 2 * 2 * 60 + 100)
+        fail_msg("%d requests beside rpm", (int)w->beside);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -434,6 +552,11 @@ int main(void)
         world_test(only_stuck_unfinished_assets_rest),
         world_test(a_poll_ends_right_while_the_account_changes),
         world_test(a_poll_in_vain_fails_and_the_next_one_tries),
+        world_test(creations_wait_for_no_verification),
+        world_test(bulk_creations_wait_for_no_verification),
+        world_test(finding_costs_no_more_than_reading),
+        world_test(growth_costs_few_pages_where_answers_lag),
+        world_test(bulk_that_never_agrees_keeps_to_rpm),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
