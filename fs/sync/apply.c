@@ -16,7 +16,9 @@
  *  4. A known asset that belongs there and isn't in it was gone at that
  *     moment. It is removed, unless it was added from an answer that may be
  *     of a later moment (tombstones.c; where that is forgotten, nothing is
- *     removed).
+ *     removed). The sweep, which passes all of the list, doesn't rest on 1: a
+ *     created_at may have changed. It removes nothing by this, but asks for
+ *     what a page lacks by id.
  *  5. Nor does any answer bring back what one that may be of a later moment
  *     has shown to be gone: an id that went never comes again. Several are
  *     always under way at once, and they cross.
@@ -154,6 +156,24 @@ static int apply_remove_absent(struct sync *s, const struct page *page,
     return 0;
 }
 
+/* Puts those in front that the page lacks and that can be asked for by id;
+ * answers how many. */
+static size_t apply_choose_absent(struct sync *s, const struct page *page,
+                                  struct catalogue_slot *slots, size_t count,
+                                  const struct api_answer *answer)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < count; i++) {
+        struct catalogue_slot slot = slots[i];
+        if (page_has_id(page, slot.id) || apply_is_made_id(slot.id) ||
+            tombstones_row_may_be_newer(s, slot.row, answer->asked_ms))
+            continue;
+        slots[i] = slots[kept];
+        slots[kept++] = slot;
+    }
+    return kept;
+}
+
 /* An unnamed row that gets its name would come into listings at a place which
  * some have passed: it gives way to a row of a new number. */
 static int apply_forget_unnamed(struct sync *s, const char *id)
@@ -247,6 +267,17 @@ static int apply_put_all(struct sync *s, const struct apply_options *options,
     return 0;
 }
 
+/* The slots in front; the others are freed. */
+static void apply_hand_over(struct apply_absent *absent,
+                            struct catalogue_slot *slots, size_t kept,
+                            size_t count)
+{
+    for (size_t i = kept; i < count; i++)
+        free(slots[i].id);
+    *absent = (struct apply_absent){
+        .slots = slots, .count = kept, .more = count == BETWEEN_MAX};
+}
+
 /* One transaction: what the answer shows (when `result` is there to say so) and
  * what it disproves, of which there may be more than one transaction takes. */
 static int apply_some(struct sync *s, const struct apply_options *options,
@@ -256,24 +287,30 @@ static int apply_some(struct sync *s, const struct apply_options *options,
 {
     struct catalogue_slot *slots = NULL;
     size_t count = 0;
+    size_t kept = 0; /* for who asks for them by id */
     size_t removed = 0;
     int err =
         ordered ? apply_slots_within(s, options, page, &slots, &count) : 0;
+    if (!err && options->absent)
+        kept = apply_choose_absent(s, page, slots, count, answer);
     if (!err)
         err = options->step ? sync_begin_step(s) : sync_begin(s);
     if (!err) {
         if (result)
             err = apply_put_all(s, options, page, answer, result);
         if (!err)
-            err = apply_remove_absent(s, page, slots, count, answer, false,
-                                      &removed);
+            err = apply_remove_absent(s, page, slots + kept, count - kept,
+                                      answer, false, &removed);
         err = options->step ? sync_end_step(s, err) : sync_end(s, err);
     }
-    catalogue_slots_free(slots, count);
+    if (!err && kept)
+        apply_hand_over(options->absent, slots, kept, count);
+    else
+        catalogue_slots_free(slots, count);
     if (err)
         return err;
     *ret_removed = removed;
-    *ret_more = removed && count == BETWEEN_MAX;
+    *ret_more = removed && !kept && count == BETWEEN_MAX;
     return 0;
 }
 

@@ -6,6 +6,11 @@
  *
  * Positions count from the oldest end, so that creations don't make it read
  * one page twice for ever. A page that fails is asked for again next time.
+ *
+ * Over a round's hours an account may also give an asset another created_at,
+ * so that it stands elsewhere in the list. What a page lacks is therefore
+ * asked for by id before it is removed: that alone proves it gone, and shows
+ * where it went otherwise. Where nothing is lacking that costs no request.
  */
 #include <errno.h>
 
@@ -40,24 +45,98 @@ static int sweep_note_round(struct sync *s)
     return err;
 }
 
+static void sweep_step(struct sync *s);
+
+static void sweep_drop_absent(struct sync *s)
+{
+    struct sweep *w = &s->sweep;
+    catalogue_slots_free(w->absent.slots, w->absent.count);
+    w->absent = (struct apply_absent){0};
+    w->next = w->removed = 0;
+    w->confirming = false;
+}
+
+/* The page is through. */
+static void sweep_take_page(struct sync *s)
+{
+    struct sweep *w = &s->sweep;
+    bool again = w->absent.more && w->removed;
+    sweep_drop_absent(s);
+    if (again) {
+        sweep_step(s); /* more is gone than was asked for */
+        return;
+    }
+    w->under_way = false;
+    w->reach = w->total - (w->page - 1) * API_PAGE_LIMIT;
+    sweep_note_bound(s, w->total);
+    if (w->through)
+        (void)sweep_note_round(s);
+}
+
+static void sweep_ask_ids(struct sync *s);
+
+/* What can't be asked for stays, until the next round: a server may refuse such
+ * a request for ever, which mustn't hold the sweep up. */
+static void sweep_on_ids(struct sync *s, void *ctx, int err, struct page *page,
+                         const struct api_answer *answer)
+{
+    struct sweep *w = &s->sweep;
+    size_t removed = 0;
+    size_t doubtful = 0;
+    if (!err && !s->walk)
+        err = apply_ids(s, w->absent.slots + w->next, w->asked, page, answer,
+                        w->confirming, &removed, &doubtful);
+    if (err == -ESHUTDOWN || s->walk) {
+        sweep_drop_absent(s);
+        w->under_way = false;
+        return;
+    }
+    if (err) {
+        w->absent.more = false;
+        sweep_take_page(s);
+        return;
+    }
+    w->removed += removed;
+    w->confirming = doubtful && !w->confirming;
+    if (!w->confirming)
+        w->next += w->asked;
+    sweep_ask_ids(s);
+}
+
+static void sweep_ask_ids(struct sync *s)
+{
+    struct sweep *w = &s->sweep;
+    size_t left = w->absent.count - w->next;
+    if (!left) {
+        sweep_take_page(s);
+        return;
+    }
+    w->asked = left < API_IDS_LIMIT ? left : API_IDS_LIMIT;
+    request_ids(s, w->absent.slots + w->next, w->asked, API_BACKGROUND,
+                API_CAUSE_SWEEP, sweep_on_ids, NULL);
+}
+
 static void sweep_on_page(struct sync *s, void *ctx, int err, struct page *page,
                           const struct api_answer *answer)
 {
-    const struct apply_options options = {
-        .page = s->sweep.page, .page_limit = API_PAGE_LIMIT, .named = true};
+    struct sweep *w = &s->sweep;
+    const struct apply_options options = {.page = w->page,
+                                          .page_limit = API_PAGE_LIMIT,
+                                          .named = true,
+                                          .absent = &w->absent};
     struct apply_result result;
-    s->sweep.under_way = false;
     if (!err && s->walk)
         err = -EAGAIN; /* a walk reads it all anyway */
     if (!err)
         err = apply_page(s, &options, page, answer, &result);
-    if (err)
+    if (err) {
+        sweep_drop_absent(s);
+        w->under_way = false;
         return;
-    s->sweep.total = extent_at(&s->account.extent, page);
-    s->sweep.reach = s->sweep.total - (s->sweep.page - 1) * API_PAGE_LIMIT;
-    sweep_note_bound(s, s->sweep.total);
-    if (s->sweep.page <= 1 || !page->count)
-        (void)sweep_note_round(s);
+    }
+    w->total = extent_at(&s->account.extent, page);
+    w->through = w->page <= 1 || !page->count;
+    sweep_ask_ids(s);
 }
 
 static void sweep_step(struct sync *s)

@@ -143,12 +143,23 @@ struct boundary {
     int64_t newer;     /* assets on its newer side when it was answered */
 };
 
+/* Assets that an answer lacks where they were known to be, of which it isn't
+ * said yet that they are gone: whoever reads the list slowly asks for each by
+ * its id. Freed with catalogue_slots_free. */
+struct apply_absent {
+    struct catalogue_slot *slots;
+    size_t count;
+    bool more; /* there may be more than one transaction takes */
+};
+
 struct apply_options {
     int64_t page; /* number and limit as asked */
     int page_limit;
     bool named; /* new assets may be given their folder name */
     bool last;  /* the page after it was seen empty: the list ends here */
     bool step;  /* one of many; it needn't be committed at once */
+    struct apply_absent *absent; /* empty: what the answer lacks is handed over
+                                    here; NULL: it is removed */
 };
 
 struct apply_result {
@@ -266,6 +277,11 @@ struct sweep {
     int64_t reach; /* position of the newest asset swept */
     int64_t total; /* as it last heard */
     bool under_way;
+    bool through;               /* the page is the round's last */
+    struct apply_absent absent; /* what the page lacks, asked for by id */
+    size_t next, asked;         /* of these; so many before, and now */
+    bool confirming;            /* asked again, since the total differs */
+    size_t removed;             /* of these */
 };
 
 /* request.c; the first three under sync.lock. */

@@ -75,12 +75,13 @@ struct world {
     int gather; /* nobody is answered until so many have asked; once */
     uint64_t requests[API_CAUSE_COUNT];
     uint64_t beside; /* of a poll's, those beside rpm that nobody waits for */
-    unsigned held_causes; /* 1 << cause: these aren't answered */
-    int64_t lie;          /* added to total_results */
-    bool flaps;           /* … in every other answer */
-    int ballast;          /* bytes more in each object … */
-    unsigned fat_causes;  /* … in answers to these, 1 << cause */
-    int64_t late_page;    /* of the walk; isn't answered */
+    uint64_t ids_requests; /* of these, with asset_ids */
+    unsigned held_causes;  /* 1 << cause: these aren't answered */
+    int64_t lie;           /* added to total_results */
+    bool flaps;            /* … in every other answer */
+    int ballast;           /* bytes more in each object … */
+    unsigned fat_causes;   /* … in answers to these, 1 << cause */
+    int64_t late_page;     /* of the walk; isn't answered */
     bool total_absent;
     bool unsorted;        /* pages come in an order of their own */
     int fail_with;        /* errno for every request */
@@ -435,6 +436,7 @@ int api_list_assets(struct api *a, const struct api_list *list,
     *end = q;
     w->requests[cause]++;
     w->beside += cause == API_CAUSE_POLL && lane == API_WALK;
+    w->ids_requests += q->filter && strstr(q->filter, "&asset_ids=");
     if (++w->at_once > w->most_at_once)
         w->most_at_once = w->at_once;
     if (ret_ticket)

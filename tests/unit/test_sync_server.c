@@ -474,6 +474,125 @@ static void an_edit_of_an_old_asset_is_swept_up(void **state)
     assert_int_equal(w->edits, 1);
 }
 
+static uint64_t swept_requests(const struct world *w)
+{
+    return w->requests[API_CAUSE_SWEEP];
+}
+
+/* Two rounds at least, from their beginning on. */
+static void wait_swept(struct world *w)
+{
+    guard_mutex(&w->lock);
+    uint64_t enough = swept_requests(w) + 3 * ((uint64_t)w->count / 50 + 2);
+    while (swept_requests(w) < enough)
+        (void)pthread_cond_wait(&w->changed, &w->lock);
+}
+
+static void fail_removed(struct world *w, const char *id)
+{
+    world_fail("%s was removed, and stands", id);
+}
+
+/* Any but the newest page's, which a poll reads; to any place. */
+static void move_one(struct world *w)
+{
+    int64_t newest_s = WORLD_NOW + 300;
+    int from = 60 + rand_r(&w->mood_seed) % (w->count - 60);
+    struct thing t = w->things[from];
+    int to = 0;
+    t.created_s = newest_s - rand_r(&w->mood_seed) % 400;
+    t.edited = true;
+    world_delete(w, from);
+    while (to < w->count && w->things[to].created_s >= t.created_s)
+        to++;
+    world_insert(w, to, t.created_s, t.name);
+    w->things[to] = t;
+    w->next_number--;
+}
+
+static void move_at_every_third(struct world *w)
+{
+    if (w->changes_left && w->answers++ % 3 == 0) {
+        w->changes_left--;
+        move_one(w);
+    }
+}
+
+/* Nor is it removed and created again, which watch would tell of. */
+static void an_asset_whose_time_changes_is_never_gone(void **state)
+{
+    struct world *w = &world;
+    for (unsigned seed = 1; seed <= 5; seed++) {
+        world_fill(w, 300);
+        world_start_sweeping(w, 1);
+        assert_int_equal(world_ask(w, SYNC_COMPLETE, NULL), 0);
+        world_change(w, {
+            w->removed = fail_removed;
+            w->mood_seed = seed;
+            w->changes_left = 60;
+            w->before = move_at_every_third;
+        });
+        {
+            guard_mutex(&w->lock);
+            while (w->changes_left)
+                (void)pthread_cond_wait(&w->changed, &w->lock);
+        }
+        wait_swept(w);
+        world_check(w);
+        world_teardown(state);
+        world_setup(state);
+    }
+}
+
+static int gone_left; /* that sync hasn't removed */
+
+static void count_gone(struct world *w, const char *id)
+{
+    gone_left--;
+}
+
+static void what_the_sweep_finds_gone_it_asked_for_by_id(void **state)
+{
+    struct world *w = &world;
+    world_fill(w, 1000);
+    world_start_sweeping(w, 1);
+    assert_int_equal(world_ask(w, SYNC_COMPLETE, NULL), 0);
+    wait_swept(w);
+    guard_mutex(&w->lock);
+    assert_int_equal(w->ids_requests, 0); /* nothing was lacking */
+    gone_left = 600;
+    w->removed = count_gone;
+    for (int i = 0; i < 600; i++)
+        world_delete(w, 222); /* within a page */
+    while (gone_left)
+        (void)pthread_cond_wait(&w->changed, &w->lock);
+    assert_int_equal(world_known(w), 400);
+    assert_true(w->ids_requests >= 600 / 50);
+    assert_true(w->ids_requests <= 2 * 600 / 50);
+}
+
+/* A server that answers no such question holds up nothing else. */
+static void what_cannot_be_asked_for_by_id_stays(void **state)
+{
+    struct world *w = &world;
+    world_fill(w, 300);
+    world_start_sweeping(w, 1);
+    assert_int_equal(world_ask(w, SYNC_COMPLETE, NULL), 0);
+    guard_mutex(&w->lock);
+    w->refuse_ids = -EINVAL;
+    w->removed = fail_removed;
+    world_delete(w, 222);
+    w->things[70].edited = true; /* in a page after that */
+    while (!w->edits)
+        (void)pthread_cond_wait(&w->changed, &w->lock);
+    assert_true(w->ids_requests > 0);
+    gone_left = 1;
+    w->removed = count_gone;
+    w->refuse_ids = 0;
+    while (gone_left)
+        (void)pthread_cond_wait(&w->changed, &w->lock);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -503,6 +622,9 @@ int main(void)
         world_test(a_walk_that_was_broken_off_goes_on),
         world_test(a_walk_may_end_anywhere),
         world_test(an_edit_of_an_old_asset_is_swept_up),
+        world_test(an_asset_whose_time_changes_is_never_gone),
+        world_test(what_the_sweep_finds_gone_it_asked_for_by_id),
+        world_test(what_cannot_be_asked_for_by_id_stays),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
