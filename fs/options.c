@@ -74,6 +74,7 @@ const char options_help[] =
     "                  unchanged for settle=5s\n"
     "  upload_done=link  what is up is kept in DIR/.done/ for a day, a link\n"
     "                  in its place; keep: for good; remove: not at all\n"
+    "  upload_chunks=64M, upload_recheck=60s, upload_twice  see twelvefs(1)\n"
     "  io_uring        take requests through io_uring, where possible\n"
     "  wait            as --wait\n"
     "  log_level=info  error, warning, info or debug\n"

@@ -246,6 +246,24 @@ def test_a_log_file_that_cannot_be_is_named(tmp_path, point):
     assert "log_file=: cannot open /nonexistent/log: No such" in result.stderr
 
 
+def test_a_log_that_becomes_a_pipe_holds_nothing_up(standin, tmp_path, point):
+    log = tmp_path / "log"
+    with Mount(standin(assets=5), log_file=log) as m:
+        m.wait_complete()
+        old = tmp_path / "log.1"
+        log.rename(old)
+        os.mkfifo(log)
+        m.process.send_signal(signal.SIGHUP)
+        within(PATIENCE_S, lambda: "not a regular file" in old.read_text())
+        m.refresh()
+        subprocess.run(["fusermount3", "-u", m.path], check=True)
+        assert m.process.wait(timeout=PATIENCE_S) == 0
+    result = run([BINARY, "-o", f"log_file={log}", point],
+                 {"TWELVE_LABS_API_KEY": "k", "XDG_CONFIG_HOME": "/nonexistent"})
+    assert result.returncode == 2
+    assert "not a regular file" in result.stderr
+
+
 def test_the_level_decides_what_is_logged(standin):
     server = standin(assets=30)
     with Mount(server, log_level="error", timeout=2) as m:
