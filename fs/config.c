@@ -72,6 +72,8 @@ static int config_check_owner(int fd)
         return -errno;
     if (S_ISDIR(st.st_mode))
         return -EISDIR;
+    if (!S_ISREG(st.st_mode))
+        return -EINVAL;
     bool trusted = st.st_uid == geteuid() || st.st_uid == 0;
     return trusted && !(st.st_mode & 022) ? 0 : -EPERM;
 }

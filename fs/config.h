@@ -22,7 +22,8 @@ typedef int config_entry_fn(void *ctx, const char *section, const char *name,
 
 /* The first fault in the file: what fn said, with the line of its entry;
  * -EBADMSG for a line that is no entry or too long, with that line; -EPERM for
- * a file that others than its owner, root or us, may write; -ENOENT and other
+ * a file that others than its owner, root or us, may write; -EINVAL for
+ * what is no regular file; -ENOENT and other
  * errnos of open(2) and read(2), with line 0. Or 0. */
 int config_read(const char *path, config_entry_fn *fn, void *ctx,
                 int *ret_line);

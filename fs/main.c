@@ -70,6 +70,15 @@ static bool fill_standard_streams(void)
     return fd >= 0;
 }
 
+/* The standard error may be closed: then nobody hears it. */
+static enum exit_status main_say_no_null(void)
+{
+    int err = errno;
+    (void)dprintf(STDERR_FILENO, "twelvefs: cannot open /dev/null: %s\n",
+                  strerror(err));
+    return EXIT_INTERNAL;
+}
+
 /* No core may hold the key, and no other process of this user may read it out
  * of our memory. The sanitizers need to look at themselves, though. */
 static void keep_memory_private(void)
@@ -130,13 +139,18 @@ static bool is_watched(const struct options *o)
     return (o->foreground || o->wait) && isatty(STDERR_FILENO);
 }
 
+static const char *main_explain_log(int err)
+{
+    return err == -EINVAL ? "it is not a regular file" : strerror(-err);
+}
+
 static void take_signal(struct signals *s, int number)
 {
     int err = number == SIGHUP && s->options->log_file
                   ? log_to_file(s->options->log_file)
                   : 0;
     if (err)
-        log_error("cannot reopen the log: %s", strerror(-err));
+        log_error("cannot reopen the log: %s", main_explain_log(err));
     if (number == SIGHUP && !s->options->key_in_environment)
         reload_key(s);
     else if (number == SIGTERM || number == SIGINT ||
@@ -376,7 +390,7 @@ static enum exit_status open_log(const struct options *o, struct buf *error)
     if (!err)
         return EXIT_MOUNTED;
     (void)buf_appendf(error, "log_file=: cannot open %s: %s", o->log_file,
-                      strerror(-err));
+                      main_explain_log(err));
     return EXIT_USAGE;
 }
 
@@ -406,7 +420,7 @@ int main(int argc, char **argv)
     cleanup(options_done) struct options options = {0};
     cleanup(buf_done) struct buf error = {.max = LINE_MAX_BYTES};
     if (!fill_standard_streams())
-        return EXIT_INTERNAL; /* and nowhere to say why */
+        return main_say_no_null();
     keep_memory_private();
     log_init(LOG_TO_STDERR, LOG_LEVEL_INFO);
     (void)umask(077);

@@ -176,10 +176,8 @@ static unsigned long flags_of(const char *words, unsigned long now)
     static const struct {
         const char *word;
         unsigned long set, clear;
-    } known[] = {{"ro", MS_RDONLY, 0},
-                 {"rw", 0, MS_RDONLY},
-                 {"noatime", MS_NOATIME, 0},
-                 {"nodiratime", MS_NODIRATIME, 0}};
+    } known[] = {
+        {"ro", MS_RDONLY, 0}, {"rw", 0, MS_RDONLY}, {"noatime", MS_NOATIME, 0}};
     cleanup(free_ptr) char *copy = strdup(words ? words : "");
     char *rest = copy;
     for (char *word; (word = strsep(&rest, ","));)
@@ -205,8 +203,8 @@ enum exit_status mountpoint_remount(struct options *o, struct buf *error)
               MS_REMOUNT | flags_of(o->fuse_options, now), NULL) < 0)
         return mountpoint_refuse(error, o->mountpoint, strerror(errno));
     if (o->own_words)
-        log_warning("a remount can only change ro, noatime and nodiratime; to "
-                    "change %s, unmount and mount again",
+        log_warning("a remount can only change ro and noatime; to change %s, "
+                    "unmount and mount again",
                     o->own_words);
     return EXIT_MOUNTED;
 }

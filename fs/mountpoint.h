@@ -26,7 +26,7 @@ enum exit_status mountpoint_check(const char *path, struct buf *error);
  * There is nothing to resolve or to check then. */
 bool mountpoint_is_descriptor(const char *path);
 
-/* Changes the kernel's flags (ro, rw, noatime, nodiratime) of a mount of ours:
+/* Changes the kernel's flags (ro, rw, noatime) of a mount of ours:
  * mount -o remount. Root's alone. */
 enum exit_status mountpoint_remount(struct options *o, struct buf *error);
 

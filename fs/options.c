@@ -64,15 +64,17 @@ const char options_help[] =
     "  uid=, gid=      owner and group of all files (yours)\n"
     "  umask=077       permission bits to take away\n"
     "  allow_other     let other users read it, too\n"
-    "  rw              let queries be saved with ln -s, forgotten with rm,\n"
-    "                  assets be tagged with setfattr or twelvefs tag\n"
-    "  delete=safe     with rw: rmdir deletes an asset that nothing refers "
+    "  write           let queries be saved with ln -s, forgotten with rm,\n"
+    "                  assets be tagged with setfattr or twelvefs tag (rw\n"
+    "                  does so too, but not in fstab: mount(8) adds it)\n"
+    "  delete=safe     with write: rmdir deletes an asset that nothing refers "
     "to;\n"
     "                  delete=force: any (delete_rate=60 a minute at most)\n"
     "  upload=DIR      send up what is put into this folder, once it is\n"
     "                  unchanged for settle=5s\n"
     "  upload_done=link  what is up is kept in DIR/.done/ for a day, a link\n"
     "                  in its place; keep: for good; remove: not at all\n"
+    "  upload_chunks=64M, upload_recheck=60s, upload_twice  see twelvefs(1)\n"
     "  io_uring        take requests through io_uring, where possible\n"
     "  wait            as --wait\n"
     "  log_level=info  error, warning, info or debug\n"
@@ -145,9 +147,13 @@ static enum exit_status take_mount_word(struct options *o, const char *word,
         o->remount = true;
         return EXIT_MOUNTED;
     }
-    if (strcmp(word, "rw") == 0 || strcmp(word, "ro") == 0)
-        /* mount(8) says rw to every helper, asked or not. */
-        o->read_write = !o->by_mount && word[1] == 'w';
+    if (strcmp(word, "rw") == 0 || strcmp(word, "ro") == 0) {
+        o->said_rw = word[1] == 'w';
+        o->said_ro = !o->said_rw;
+    }
+    /* Unless told otherwise mount.fuse3 says them; nobody else asks for them,
+     * for they get neither. */
+    o->by_fuse |= strcmp(word, "dev") == 0 || strcmp(word, "suid") == 0;
     switch (options_mount_word(word, &why)) {
     case MOUNT_WORD_PASSED_OVER:
         return EXIT_MOUNTED;
@@ -217,6 +223,28 @@ static enum exit_status take_options(struct options *o, const char *list,
     }
     return unknown.len && !o->sloppy ? options_usage(error, buf_str(&unknown))
                                      : EXIT_MOUNTED;
+}
+
+/* ro is stronger than all that allows writing; what rw means depends on who
+ * says it. */
+static enum exit_status settle_access(struct options *o, struct buf *error)
+{
+    bool unasked = o->by_mount || o->by_fuse; /* mount(8) always says rw */
+    if (o->said_rw && !unasked)
+        o->read_write = true;
+    if (o->said_ro) {
+        o->read_write = false;
+        o->deletion = DELETION_REFUSED;
+    }
+    if (o->remount)
+        return o->said_rw && o->by_mount && o->read_write &&
+                       keep_fuse_option(o, "rw")
+                   ? options_out_of_memory(error)
+                   : EXIT_MOUNTED;
+    if (o->deletion != DELETION_REFUSED && !o->read_write)
+        return options_usage(error,
+                             "delete=: nothing can be deleted without write");
+    return EXIT_MOUNTED;
 }
 
 /* Defaults, configuration, environment. */
@@ -465,10 +493,8 @@ enum exit_status options_parse(int argc, char **argv, struct options *ret,
             status = take_surroundings(&o, error);
         if (status == EXIT_MOUNTED)
             status = take_options(&o, buf_str(&a.words), error);
-        if (status == EXIT_MOUNTED && o.deletion != DELETION_REFUSED &&
-            !o.read_write)
-            status = options_usage(
-                error, "delete=: nothing can be deleted without rw");
+        if (status == EXIT_MOUNTED)
+            status = settle_access(&o, error);
         if (status == EXIT_MOUNTED)
             options_settle(&o);
     }

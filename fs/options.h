@@ -67,9 +67,12 @@ struct options {
     int64_t settle_ms, upload_recheck_ms;
     int64_t upload_chunks_bytes; /* video and audio from here on in chunks */
     bool io_uring;
-    bool wait;        /* return only when the first walk is through */
+    bool wait;    /* return only when the first walk is through */
+    bool said_ro; /* by the last of the words ro and rw */
+    bool said_rw;
     bool remount;     /* change the kernel's flags of a mount, no more */
     bool by_mount;    /* started by mount(8), as mount.twelvefs */
+    bool by_fuse;     /* started by mount.fuse3 */
     bool fake;        /* mount -f: all but the mount */
     bool sloppy;      /* mount -s: unknown options are passed over */
     char *source;     /* as mount(8) shows it; "twelvelabs" */

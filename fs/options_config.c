@@ -9,9 +9,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/directory.h"
 #include "config.h"
 
 int options_config_directory(char **ret_directory)
@@ -86,11 +88,26 @@ static enum exit_status explain_config(const struct section *s,
                           CONFIG_LINE_MAX);
     else if (s->status != EXIT_MOUNTED)
         (void)buf_appendf(error, ": %s", buf_str(s->error));
+    else if (err == -EINVAL)
+        (void)buf_append_str(error, ": it is not a regular file");
     else if (err == -EPERM)
         (void)buf_append_str(error, ": others than you could have written it; "
                                     "chown and chmod 600 it");
     else
         (void)buf_appendf(error, ": %s", strerror(-err));
+    return EXIT_USAGE;
+}
+
+/* Who can write the directory can put another file there. */
+static enum exit_status check_directory(const struct options *o,
+                                        struct buf *error)
+{
+    struct directory_fault fault;
+    if (directory_check(o->config_dir, &fault) != -EPERM)
+        return EXIT_MOUNTED;
+    (void)buf_appendf(error,
+                      "%s/config could be put there by others than you: %s %s",
+                      o->config_dir, fault.path, fault.what);
     return EXIT_USAGE;
 }
 
@@ -103,7 +120,10 @@ enum exit_status options_read_config(struct options *o, struct buf *error)
         return options_out_of_memory(error);
     int line = 0;
     int err = config_read(path, take_entry, &s, &line);
-    if (!err || err == -ENOENT || err == -ENOTDIR)
+    if (!err)
+        return check_directory(o, error);
+    struct stat st; /* a link that leads nowhere is no missing file */
+    if ((err == -ENOENT || err == -ENOTDIR) && lstat(path, &st) < 0)
         return EXIT_MOUNTED;
     return explain_config(&s, path, err, line, error);
 }

@@ -275,6 +275,7 @@ static const struct option_kind {
     {"sweep=", DURATION, .offset = FIELD(sweep_ms)},
     {"rpm=", option_parse_rpm, FIELD(rpm), "number of requests", "60",
      "1 to 100000"},
+    {"write", option_parse_flag, FIELD(read_write), "value", "yes, no", NULL},
     {"delete=", option_parse_deletion, FIELD(deletion), "way",
      "safe, force, no", NULL},
     {"delete_rate=", option_parse_rpm, FIELD(delete_rpm), "number of deletions",

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,6 +14,7 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/file.h"
 #include "command_ask.h"
 #include "json/event.h"
 
@@ -27,6 +29,7 @@ struct watch {
     char mount[32];   /* its number, once it is known */
     char place[48];   /* where to go on, as the question has it */
     bool was_dead;    /* the last question found no daemon */
+    bool passes;      /* … or failed in a way that will pass */
     int64_t left;     /* of the last answer: events that it had no room for, */
     int64_t missed;   /* … that the log has lost, */
     int64_t first_ns; /* … and how far it goes back */
@@ -173,12 +176,63 @@ static enum exit_status watch_refuse_old(const struct watch *w,
     return EXIT_TOO_OLD;
 }
 
-static bool watch_print(const struct watch *w, const char *lines, size_t len)
+/* As many whole lines as a pipe takes as one, or the first. */
+static size_t watch_portion(const char *lines, size_t len)
 {
-    if (w->missed > 0)
-        (void)printf("{\"kind\":\"lost\",\"events\":%" PRId64 "}\n", w->missed);
-    (void)fwrite(lines, 1, len, stdout);
-    return fflush(stdout) == 0;
+    const char *end;
+
+    if (len <= PIPE_BUF)
+        return len;
+    end = memrchr(lines, '\n', PIPE_BUF);
+    if (!end)
+        end = memchr(lines, '\n', len);
+    return end ? (size_t)(end + 1 - lines) : len;
+}
+
+/* Whoever ends it while its reader is slow finds no line torn, but for one that
+ * is longer than PIPE_BUF. */
+static int watch_write(const char *lines, size_t len)
+{
+    int err = 0;
+
+    while (!err && len) {
+        size_t portion = watch_portion(lines, len);
+        err = file_write_all(STDOUT_FILENO, lines, portion);
+        lines += portion;
+        len -= portion;
+    }
+    return err;
+}
+
+static int watch_write_lost(int64_t events)
+{
+    char line[64];
+    int len = snprintf(line, sizeof(line),
+                       "{\"kind\":\"lost\",\"events\":%" PRId64 "}\n", events);
+
+    return events > 0 ? watch_write(line, (size_t)len) : 0;
+}
+
+static int watch_print(const struct watch *w, const char *lines, size_t len)
+{
+    int err = watch_write_lost(w->missed);
+
+    return err ? err : watch_write(lines, len);
+}
+
+static enum exit_status watch_explain_write(int err, struct buf *error)
+{
+    if (!err)
+        return EXIT_MOUNTED;
+    (void)buf_appendf(error, "cannot write: %s", strerror(-err));
+    return EXIT_INTERNAL;
+}
+
+/* The mount has ended before all was told: `left` is what its last answer had
+ * no room for. */
+static enum exit_status watch_end(int64_t left, struct buf *error)
+{
+    return watch_explain_write(watch_write_lost(left), error);
 }
 
 /* False when whoever read the output has gone. */
@@ -198,29 +252,25 @@ static enum exit_status watch_once(struct watch *w, bool *ret_over,
     const char *lines;
     size_t len = 0;
     int err = watch_ask(w);
+    int64_t left = w->left;
 
-    w->left = 0;
-    *ret_over = true;
-    if (*w->mount && watch_is_passing(w, err)) {
-        *ret_over = false;
+    w->passes = *w->mount && watch_is_passing(w, err);
+    *ret_over = !w->passes;
+    if (w->passes)
         return EXIT_MOUNTED;
-    }
     if (err)
-        return *w->mount && watch_has_ended(err) ? EXIT_MOUNTED
+        return *w->mount && watch_has_ended(err) ? watch_end(left, error)
                                                  : watch_explain(w, err, error);
     if (!watch_take_head(w, mount, sizeof(mount), &lines, &len))
         return watch_explain(w, EINVAL, error);
     if (*w->mount && strcmp(mount, w->mount) != 0)
-        return EXIT_MOUNTED; /* another mount has taken its place */
+        return watch_end(left, error); /* another has taken its place */
     memcpy(w->mount, mount, sizeof(w->mount));
     if (w->missed < 0)
         return watch_refuse_old(w, error);
-    if (!watch_print(w, lines, len)) {
-        (void)buf_appendf(error, "cannot write: %s", strerror(errno));
-        return EXIT_INTERNAL;
-    }
-    *ret_over = false;
-    return EXIT_MOUNTED;
+    err = watch_print(w, lines, len);
+    *ret_over = err != 0;
+    return watch_explain_write(err, error);
 }
 
 enum exit_status watch_command_run(int argc, char **argv, struct buf *error)
@@ -234,7 +284,7 @@ enum exit_status watch_command_run(int argc, char **argv, struct buf *error)
         return options_out_of_memory(error);
     while (status == EXIT_MOUNTED && !over) {
         status = watch_once(&w, &over, error);
-        if (!over && w.left <= 0 && !watch_pause_between())
+        if (!over && (w.passes || w.left <= 0) && !watch_pause_between())
             over = true;
     }
     return status;

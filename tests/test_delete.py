@@ -100,7 +100,7 @@ def test_by_default_nothing_is_deleted(standin, mount):
 def test_delete_needs_rw(standin, mount, tmp_path):
     said = subprocess.run([BINARY, "-o", "delete=safe", tmp_path], text=True,
                           capture_output=True)
-    assert said.returncode == 2 and "rw" in said.stderr
+    assert said.returncode == 2 and "without write" in said.stderr
     said = subprocess.run([BINARY, "-o", "rw,delete=yes", tmp_path], text=True,
                           capture_output=True)
     assert said.returncode == 2 and "safe, force" in said.stderr

@@ -73,6 +73,14 @@ def test_without_fuse_it_says_so(start):
     assert "there is no /dev/fuse" in line
 
 
+def test_without_devices_it_says_so(start):
+    result = start(within=["unshare", "--mount", "sh", "-euc",
+                           'mount -t tmpfs none /dev; exec "$@"', "sh"])
+    assert result.returncode == 1
+    assert result.stderr == ("twelvefs: cannot open /dev/null: "
+                             "No such file or directory\n")
+
+
 def test_a_device_that_may_not_be_opened_is_named(start):
     result = start(within=[
         *within_devices("mknod -m 0 fuse c 10 229"),

@@ -65,6 +65,31 @@ def test_mount_8_starts_it_as_its_helper(standin, tmp_path, point, helper):
 
 
 @as_root
+def test_a_line_of_fstab_asks_for_write(standin, tmp_path, point, helper):
+    env = environment(standin(assets=5), tmp_path)
+    result = run([helper, "x", point, "-o", "rw,delete=safe"], env)
+    assert result.returncode == 2 and "without write" in result.stderr
+    line = "rw,write,delete=safe,nodiratime,nosymfollow"
+    result = run([helper, "x", point, "-o", line], env)
+    assert result.returncode == 0, result.stderr
+    assert "rw" in flags(point)
+    for word in ("ro", "rw"):
+        result = run([helper, "x", point, "-o",
+                      f"remount,{line},{word}"], env)
+        assert result.returncode == 0, result.stderr
+        assert word in flags(point)
+
+
+@as_root
+def test_rw_of_mount_fuse3_is_not_ours(standin, tmp_path, point):
+    env = environment(standin(assets=5), tmp_path)
+    env["PATH"] = f"{BINARY.parent}:{env['PATH']}"
+    result = run(["mount.fuse3", "twelvefs#mine", point, "-o", "rw"], env)
+    assert result.returncode == 0, result.stderr
+    assert "ro" in flags(point)
+
+
+@as_root
 def test_a_remount_changes_the_kernels_flags(standin, tmp_path, point, helper):
     env = environment(standin(assets=5), tmp_path)
     result = run([helper, "mine", point, "-o", "remount,ro"], env)
@@ -219,6 +244,24 @@ def test_a_log_file_that_cannot_be_is_named(tmp_path, point):
                  {"TWELVE_LABS_API_KEY": "k", "XDG_CONFIG_HOME": "/nonexistent"})
     assert result.returncode == 2
     assert "log_file=: cannot open /nonexistent/log: No such" in result.stderr
+
+
+def test_a_log_that_becomes_a_pipe_holds_nothing_up(standin, tmp_path, point):
+    log = tmp_path / "log"
+    with Mount(standin(assets=5), log_file=log) as m:
+        m.wait_complete()
+        old = tmp_path / "log.1"
+        log.rename(old)
+        os.mkfifo(log)
+        m.process.send_signal(signal.SIGHUP)
+        within(PATIENCE_S, lambda: "not a regular file" in old.read_text())
+        m.refresh()
+        subprocess.run(["fusermount3", "-u", m.path], check=True)
+        assert m.process.wait(timeout=PATIENCE_S) == 0
+    result = run([BINARY, "-o", f"log_file={log}", point],
+                 {"TWELVE_LABS_API_KEY": "k", "XDG_CONFIG_HOME": "/nonexistent"})
+    assert result.returncode == 2
+    assert "not a regular file" in result.stderr
 
 
 def test_the_level_decides_what_is_logged(standin):

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """twelvefs watch: what it tells, and that it loses and repeats nothing."""
+import datetime
 import json
 import os
 import pathlib
@@ -145,6 +146,68 @@ def test_a_renewed_signature_is_no_event(watched):
     new = server.create(1, status="ready")
     m.refresh()
     assert told(watch.lines(1)) == [("created", new[0])]
+
+
+def seconds(moment):
+    """As `date -Is` has it."""
+    return datetime.datetime.fromtimestamp(
+        int(moment), datetime.timezone.utc).isoformat()
+
+
+def test_the_second_of_its_beginning_is_in_the_log(standin, mount):
+    """README's recipe begins with `date -Is`, right after mounting."""
+    server = standin(assets=3000)
+    server.latency(150)
+    m = mount(server, refresh=600)
+    now = time.time()  # the mount is there, and its first walk under way
+    watches = [Watch(m, "--since", seconds(now))]
+    before = asked(m)
+    within(PATIENCE_S, lambda: asked(m) >= before + 2)
+    status, lines, error = Watch(m, "--since", seconds(now - 60)).end()
+    assert status == 9 and not lines
+    m.wait_complete()
+    server.latency(0)
+    watches.append(Watch(m, "--since", seconds(now)))
+    for watch in watches:
+        [event] = watch.lines(1)
+        assert (event["kind"], event["assets"]) == ("complete", 3000)
+    begin = datetime.datetime.fromisoformat(beginning(m)[:19] + "+00:00")
+    [event] = Watch(m, "--since", seconds(begin.timestamp())).lines(1)
+    assert event["kind"] == "complete"
+    status, lines, error = Watch(m, "--since", seconds(now - 60)).end()
+    assert status == 9 and not lines
+
+
+def many_events(m, server):
+    """More of them than fit one answer and a pipe, and a watch whose reader
+    reads nothing: it was stopped by the pipe."""
+    since = beginning(m)
+    new = server.create(5000, fields={"filename": "x" * 200}, status="ready")
+    m.refresh()
+    watch = Watch(m, "--since", since)
+    proc = pathlib.Path("/proc", str(watch.process.pid))
+    within(PATIENCE_S, lambda: "pipe_w" in (proc / "wchan").read_text()
+           or "anon_pipe" in (proc / "wchan").read_text())
+    return new, watch
+
+
+def test_a_slow_reader_is_told_what_the_end_cost_it(watched):
+    server, m = watched
+    new, watch = many_events(m, server)
+    unmount(m)
+    status, lines, error = watch.end()
+    assert (status, error) == (0, "")
+    assert lines[-1]["kind"] == "lost"
+    assert told(lines[:-1]) == [("created", e["id"]) for e in lines[:-1]]
+    assert len(lines) - 1 + lines[-1]["events"] == len(new)
+
+
+def test_a_signal_tears_no_line(watched):
+    server, m = watched
+    _, watch = many_events(m, server)
+    watch.process.terminate()
+    out, _ = watch.process.communicate(timeout=PATIENCE_S)
+    assert out.endswith(b"}\n")
 
 
 def test_a_first_walk_is_one_event(standin, mount):

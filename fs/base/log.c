@@ -4,8 +4,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <syslog.h>
 #include <unistd.h>
 
@@ -28,12 +30,24 @@ void log_init(enum log_target target, enum log_level level)
         openlog("twelvefs", LOG_PID | LOG_NDELAY, LOG_DAEMON);
 }
 
+/* A pipe would have every thread that logs wait for its reader. */
+static bool log_never_blocks(int fd)
+{
+    struct stat st;
+    return fstat(fd, &st) == 0 && (S_ISREG(st.st_mode) || S_ISCHR(st.st_mode));
+}
+
 int log_to_file(const char *path)
 {
-    int fd =
-        open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY, 0600);
+    int fd = open(
+        path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY | O_NONBLOCK,
+        0600);
     if (fd < 0)
-        return -errno;
+        return errno == ENXIO ? -EINVAL : -errno; /* a pipe, unread */
+    if (!log_never_blocks(fd)) {
+        (void)close(fd);
+        return -EINVAL;
+    }
     if (log_fd < 0) {
         log_fd = fd;
         return 0;

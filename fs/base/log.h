@@ -22,8 +22,9 @@ enum log_target { LOG_TO_STDERR, LOG_TO_SYSLOG, LOG_TO_FILE };
 void log_init(enum log_target target, enum log_level level);
 
 /* Opens a file (mode 0600, appended to), or opens it again after somebody put
- * it away; lines there begin with the time. Any thread. 0, or -errno: then
- * the file from before goes on. */
+ * it away; lines there begin with the time. Any thread. 0, or -errno (-EINVAL:
+ * neither a regular file nor a character device): then the file from before
+ * goes on. */
 int log_to_file(const char *path);
 
 void log_write(enum log_level level, const char *format, ...)

@@ -288,6 +288,7 @@ int64_t catalogue_state(struct catalogue_reader *r, const char *name,
 /* What happened to assets since the first walk, oldest first, as lines
  * (json/event.h). At most so many, and so many bytes of them. */
 #define CATALOGUE_LOG_EVENTS 100000
+#define CATALOGUE_LOG_FIRST  1 /* the number of the first event of all */
 #define CATALOGUE_LOG_BYTES  ((int64_t)32 << 20)
 
 struct catalogue_log {

@@ -47,7 +47,8 @@ static int change_log_read_place(struct db *d, enum statement which,
 
 int change_log_load(struct catalogue *c)
 {
-    struct log_state log = {.first = 1, .next = 1};
+    struct log_state log = {.first = CATALOGUE_LOG_FIRST,
+                            .next = CATALOGUE_LOG_FIRST};
     int64_t first[3] = {0}, last[3] = {0}, complete = 0;
     int err =
         db_integer(&c->db, S_STATE_GET, VALUES(TEXT("complete")), &complete);
@@ -377,7 +378,8 @@ int catalogue_log_bounds(struct catalogue_reader *r,
     if (!err)
         err = change_log_read_place(r->db, S_EVENT_LAST, VALUES(), last);
     if (err == -ENOENT) {
-        *ret_log = (struct catalogue_log){.first = 1, .next = 1};
+        *ret_log = (struct catalogue_log){.first = CATALOGUE_LOG_FIRST,
+                                          .next = CATALOGUE_LOG_FIRST};
         return 0;
     }
     if (err)

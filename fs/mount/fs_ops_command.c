@@ -18,6 +18,7 @@
 #include "mount/status.h"
 #include "upload/upload.h"
 
+#define NS_PER_S         1000000000
 #define WATCH_HEAD_BYTES 128 /* of the answer's first line, at most */
 
 static int command_reply(struct request *r, int err, const char *text,
@@ -208,8 +209,25 @@ static bool command_read_position(const char *word, int64_t *ret_seq,
     return end && !*end && (*ret_seq > 0 || *ret_since >= 0);
 }
 
+/* Whether nothing was known before `since` that a log without its first events
+ * lacks: it was never cut, and that moment is not before it and this mount
+ * began. Moments come without their fractions (date -Is). */
+static bool command_log_reaches(const struct catalogue_log *log,
+                                int64_t started_ns, int64_t since_ns)
+{
+    bool empty = log->first == log->next;
+    int64_t begin_ns = started_ns;
+    if (!empty && since_ns >= log->first_ns)
+        return true;
+    if (!empty && log->first_ns < started_ns)
+        begin_ns = log->first_ns;
+    return log->first == CATALOGUE_LOG_FIRST &&
+           since_ns >= begin_ns - begin_ns % NS_PER_S;
+}
+
 /* The first event to send, and how many before it are lost. */
 static int command_find_start(struct catalogue_reader *reader,
+                              int64_t started_ns,
                               const struct catalogue_log *log, const char *word,
                               int64_t *ret_seq, int64_t *ret_missed)
 {
@@ -225,7 +243,7 @@ static int command_find_start(struct catalogue_reader *reader,
     *ret_seq = log->next;
     if (since < 0)
         return 0;
-    if (log->first == log->next || since < log->first_ns) {
+    if (!command_log_reaches(log, started_ns, since)) {
         *ret_missed = -1;
         return 0;
     }
@@ -248,7 +266,8 @@ static int command_run_watch(struct request *r)
     (void)snprintf(number, sizeof(number), "%" PRId64, m->tree.started_ns);
     int err = catalogue_log_bounds(reader, &log);
     if (!err)
-        err = command_find_start(reader, &log, r->text, &seq, &missed);
+        err = command_find_start(reader, m->tree.started_ns, &log, r->text,
+                                 &seq, &missed);
     if (!err && missed >= 0 && (!*r->name || strcmp(r->name, number) == 0))
         err = catalogue_log_read(reader, seq, &lines, &seq);
     if (!err)

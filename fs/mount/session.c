@@ -59,16 +59,17 @@ static int session_make_options(const struct mount_config *config, char **ret)
     if (!err)
         err = buf_append_str(&out,
                              ",subtype=twelvefs,default_permissions,noexec");
-    /* Without "ro" the kernel forgets an inode's atime at each cold READ,
-     * READDIR and READLINK, and sends GETATTR again in the next pass. */
-    if (!err && !config->read_write)
-        err = buf_append_str(&out, ",ro");
     if (!err && config->allow_other)
         err = buf_append_str(&out, ",allow_other");
     if (!err && config->io_uring && TWELVEFS_FUSE_RINGS)
         err = buf_append_str(&out, ",io_uring,io_uring_q_depth=" RING_ENTRIES);
     if (!err && config->fuse_options && config->fuse_options[0])
         err = buf_appendf(&out, ",%s", config->fuse_options);
+    /* Behind an "rw" that wasn't meant. Without "ro" the kernel forgets an
+     * inode's atime at each cold READ, READDIR and READLINK, and sends GETATTR
+     * again in the next pass. */
+    if (!err && !config->read_write)
+        err = buf_append_str(&out, ",ro");
     if (!err) /* the last word wins, and mount.fuse3 says "dev,suid" */
         err = buf_append_str(&out, ",nosuid,nodev");
     if (err)

@@ -121,6 +121,37 @@ static void a_file_that_others_can_write_is_refused(void **state)
     assert_int_equal(PARSE(w, (char *)"/mnt"), EXIT_MOUNTED);
 }
 
+static void what_is_no_file_is_refused(void **state)
+{
+    struct world *w = *state;
+    configure(w, "refresh = 1\n");
+    assert_int_equal(unlink(w->config), 0);
+    assert_int_equal(PARSE(w, (char *)"/mnt"), EXIT_MOUNTED);
+    assert_int_equal(mkfifo(w->config, 0600), 0);
+    assert_int_equal(PARSE(w, (char *)"/mnt"), EXIT_USAGE);
+    assert_non_null(strstr(buf_str(&w->error), "not a regular file"));
+    assert_int_equal(unlink(w->config), 0);
+    assert_int_equal(symlink("nowhere", w->config), 0);
+    assert_int_equal(PARSE(w, (char *)"/mnt"), EXIT_USAGE);
+    assert_non_null(strstr(buf_str(&w->error), "config: No such file"));
+}
+
+static void a_directory_that_others_can_write_is_refused(void **state)
+{
+    struct world *w = *state;
+    char *end;
+    configure(w, "write = yes\n");
+    assert_int_equal(PARSE(w, (char *)"/mnt"), EXIT_MOUNTED);
+    assert_true(w->o.read_write);
+    end = strrchr(w->config, '/');
+    *end = '\0';
+    assert_int_equal(chmod(w->config, 0777), 0);
+    assert_int_equal(PARSE(w, (char *)"/mnt"), EXIT_USAGE);
+    assert_non_null(
+        strstr(buf_str(&w->error), "can be written by other users"));
+    *end = '/';
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -129,6 +160,8 @@ int main(void)
         T(a_fault_in_the_file_is_named_with_its_line),
         T(a_line_too_long_is_refused),
         T(a_file_that_others_can_write_is_refused),
+        T(what_is_no_file_is_refused),
+        T(a_directory_that_others_can_write_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -21,7 +21,7 @@ function __twelvefs_options
             settle= picture_cache= cache_dir= \
             key_file= key_command= base_url= uid= gid= umask= log_level=error \
             log_level=warning log_level=info log_level=debug log_file= \
-            allow_other pictures=no io_uring wait ro rw noatime nodiratime auto_unmount
+            allow_other pictures=no io_uring wait ro rw write noatime auto_unmount
         echo "$head$option"
     end
 end
