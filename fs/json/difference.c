@@ -48,7 +48,7 @@ struct path {
 };
 
 static int difference_list_add(struct field_list *list, const struct path *path,
-                    const char *text, size_t len)
+                               const char *text, size_t len)
 {
     if (list->count == DIFFERENCE_MAX_FIELDS)
         return 0;

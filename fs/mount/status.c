@@ -201,7 +201,7 @@ static void status_add_api(struct object o, struct api *api)
 }
 
 static void status_add_shown(struct object o, const char *name,
-                      const struct upload_shown *shown, size_t count)
+                             const struct upload_shown *shown, size_t count)
 {
     cJSON *array = cJSON_AddArrayToObject(o.json, name);
     status_note(o, array);

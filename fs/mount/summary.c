@@ -139,7 +139,7 @@ static int summary_errors(struct buf *out, const struct api_stats *s)
 }
 
 static int summary_shown(struct buf *out, const struct upload_shown *shown,
-                        size_t count, bool failed)
+                         size_t count, bool failed)
 {
     int err = 0;
     for (size_t i = 0; !err && i < count; i++) {

@@ -219,7 +219,8 @@ static void indexing(struct catalogue *c, const char *field)
     for (struct catalogue_diff diff = {0}; !done; catalogue_diff_done(&diff)) {
         must(catalogue_begin(c), "begin");
         must(catalogue_fields_index_step(c, &field, 1, 512, &done), field);
-        must(done ? catalogue_commit(c, &diff) : catalogue_commit_later(c, &diff),
+        must(done ? catalogue_commit(c, &diff)
+                  : catalogue_commit_later(c, &diff),
              "commit");
     }
     printf("index %-18s %8.2f ms\n", field, elapsed_us() / 1000);
