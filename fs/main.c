@@ -28,6 +28,7 @@
 #include "base/log.h"
 #include "command.h"
 #include "login.h"
+#include "mount/notifier.h"
 #include "mountpoint.h"
 #include "notify_manager.h"
 #include "options.h"
@@ -408,6 +409,10 @@ int main(int argc, char **argv)
     if (!fill_standard_streams())
         return EXIT_INTERNAL; /* and nowhere to say why */
     keep_memory_private();
+    if (argc > 0 && strcmp(argv[0], NOTIFIER_NAME) == 0) {
+        notifier_main();
+        return EXIT_MOUNTED;
+    }
     log_init(LOG_TO_STDERR, LOG_LEVEL_INFO);
     (void)umask(077);
 
