@@ -224,6 +224,20 @@ static void *tag_run(void *ctx)
     }
 }
 
+/* A folder that is given twice is one. */
+static void drop_repeated(struct tagging *t)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < t->count; i++) {
+        size_t j = 0;
+        while (j < kept && strcmp(t->folders[j], t->folders[i]) != 0)
+            j++;
+        if (j == kept)
+            t->folders[kept++] = t->folders[i];
+    }
+    t->count = kept;
+}
+
 static void tag_all(struct tagging *t)
 {
     pthread_t threads[TAG_THREADS - 1];
@@ -258,6 +272,7 @@ enum exit_status tag_command_run(int argc, char **argv, struct buf *error)
         make_patch(argc - keys, argv + keys, marked, &t.patch, error);
     if (status != EXIT_MOUNTED)
         return status;
+    drop_repeated(&t);
     tag_all(&t);
     free(t.patch);
     if (t.watched)

@@ -215,7 +215,9 @@ def test_the_command_works_in_a_query_and_says_what_is_wrong(tagged):
     assert "no such folder" in tag("video/none.mp4", "k=v").stderr
     assert "not an asset's folder" in tag(m.path / "video", "k=v").stderr
     assert changes(server) == before
-    assert tag(folder, "--", "url=http://x/y").returncode == 0
+    assert tag(folder, folder, "--", "url=http://x/y").stdout == \
+        "tagged 1 of 1\n"
+    assert changes(server) == before + 1
     assert stored(server, asset)["url"] == "http://x/y"
 
 
