@@ -28,6 +28,7 @@
 #include "base/log.h"
 #include "command.h"
 #include "login.h"
+#include "mount/notifier.h"
 #include "mountpoint.h"
 #include "notify_manager.h"
 #include "options.h"
@@ -422,6 +423,10 @@ int main(int argc, char **argv)
     if (!fill_standard_streams())
         return main_say_no_null();
     keep_memory_private();
+    if (argc > 0 && strcmp(argv[0], NOTIFIER_NAME) == 0) {
+        notifier_main();
+        return EXIT_MOUNTED;
+    }
     log_init(LOG_TO_STDERR, LOG_LEVEL_INFO);
     (void)umask(077);
 

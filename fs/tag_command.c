@@ -69,7 +69,8 @@ static enum exit_status refuse_word(const char *word, struct buf *error)
         error, has_slash
                    ? ": no such folder; where it is meant as KEY=VALUE, put "
                      "-- between folders and keys"
-                   : ": neither a folder nor KEY=VALUE nor KEY-");
+                   : ": neither a folder nor KEY=VALUE, nor KEY- after that "
+                     "or after --");
     return EXIT_USAGE;
 }
 
@@ -101,10 +102,19 @@ static enum exit_status make_patch(int count, char **words, bool marked,
 {
     cleanup(buf_done) struct buf patch = {.max = COMMAND_TEXT_BYTES - 1};
     enum exit_status status = EXIT_MOUNTED;
+    /* A folder that has just vanished may be called "x-". */
+    if (count > 0 && !marked && !strchr(words[0], '='))
+        return refuse_word(words[0], error);
     if (count == 0)
         (void)buf_append_str(error, usage);
-    for (int i = 0; status == EXIT_MOUNTED && i < count; i++)
+    for (int i = 0; status == EXIT_MOUNTED && i < count; i++) {
         status = add_word(&patch, words[i], marked, error);
+        for (int j = 0; status == EXIT_MOUNTED && j < i; j++)
+            if (strcmp(words[i], words[j]) == 0) { /* cut to their keys */
+                (void)buf_appendf(error, "%s: given twice", words[i]);
+                status = EXIT_USAGE;
+            }
+    }
     if (status != EXIT_MOUNTED || count == 0)
         return EXIT_USAGE;
     *ret_patch = tag_end(&patch) ? NULL : buf_steal(&patch, NULL);
@@ -128,8 +138,11 @@ static int ask_once(const struct tagging *t, const char *folder,
 {
     cleanup(close_fd) int fd = command_open(folder, why);
     *ret_status = EXIT_MOUNT_POINT;
-    if (fd < 0)
+    if (fd < 0) { /* one that vanished is no other mount */
+        if (access(folder, F_OK) < 0 && errno == ENOENT)
+            *ret_status = EXIT_INTERNAL;
         return EIO;
+    }
     if (is_read_only(fd)) {
         (void)buf_appendf(why, "%s: %s (mount it with -o rw)", folder,
                           strerror(EROFS));
@@ -211,6 +224,20 @@ static void *tag_run(void *ctx)
     }
 }
 
+/* A folder that is given twice is one. */
+static void drop_repeated(struct tagging *t)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < t->count; i++) {
+        size_t j = 0;
+        while (j < kept && strcmp(t->folders[j], t->folders[i]) != 0)
+            j++;
+        if (j == kept)
+            t->folders[kept++] = t->folders[i];
+    }
+    t->count = kept;
+}
+
 static void tag_all(struct tagging *t)
 {
     pthread_t threads[TAG_THREADS - 1];
@@ -245,6 +272,7 @@ enum exit_status tag_command_run(int argc, char **argv, struct buf *error)
         make_patch(argc - keys, argv + keys, marked, &t.patch, error);
     if (status != EXIT_MOUNTED)
         return status;
+    drop_repeated(&t);
     tag_all(&t);
     free(t.patch);
     if (t.watched)

@@ -323,3 +323,52 @@ def test_who_tells_the_kernel_ends_with_the_daemon(standin):
                 m.kill()
             for pid in (watcher, writer):
                 within(PATIENCE_S, lambda: has_ended(pid))
+
+
+def memory_of(pid):
+    """What a process can write, and its environment."""
+    found = pathlib.Path(f"/proc/{pid}/environ").read_bytes()
+    with open(f"/proc/{pid}/mem", "rb", 0) as memory:
+        for line in pathlib.Path(f"/proc/{pid}/maps").read_text().splitlines():
+            place, mode = line.split()[:2]
+            begin, end = (int(n, 16) for n in place.split("-"))
+            if mode.startswith("rw"):
+                memory.seek(begin)
+                found += memory.read(end - begin)
+    return found
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="reads another's memory")
+def test_who_tells_the_kernel_does_not_know_the_key(standin):
+    server = standin(assets=3)
+    with Mount(server, refresh=600, rw=True, delete="safe") as m:
+        m.wait_complete()
+        (watcher,) = children(m.process.pid)
+        (writer,) = within(PATIENCE_S, lambda: children(watcher))
+        key = server.key.encode()
+        assert key in memory_of(m.process.pid)
+        for pid in (watcher, writer):
+            assert key not in memory_of(pid)
+
+
+@pytest.mark.parametrize("which", ["watcher", "writer"])
+def test_who_tells_the_kernel_may_be_stopped(standin, which):
+    """It is continued; neither a command nor the end waits for anybody."""
+    server = standin(assets=3)
+    with Mount(server, refresh=600, rw=True, delete="safe") as m:
+        m.wait_complete()
+        (watcher,) = children(m.process.pid)
+        (writer,) = within(PATIENCE_S, lambda: children(watcher))
+        stopped = watcher if which == "watcher" else writer
+        os.listdir(m.path / "video")
+        os.kill(stopped, signal.SIGSTOP)
+        within(PATIENCE_S, lambda: state(stopped) == "T")
+        server.create(fields={"filename": "new.mp4", "file_type": "video/mp4"})
+        assert subprocess.run([BINARY, "refresh", m.path], timeout=PATIENCE_S,
+                              stdout=subprocess.DEVNULL).returncode == 0
+        assert (m.path / "video" / "new.mp4").exists()
+        os.kill(stopped, signal.SIGSTOP)
+        within(PATIENCE_S, lambda: state(stopped) == "T")
+        assert m.unmount() == 0
+        for pid in (watcher, writer):
+            within(PATIENCE_S, lambda: has_ended(pid))

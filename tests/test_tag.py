@@ -207,12 +207,17 @@ def test_the_command_works_in_a_query_and_says_what_is_wrong(tagged):
     assert tag().returncode == 2
     assert tag(folder).returncode == 2
     assert "neither a folder" in tag(folder, "word").stderr
+    assert "neither a folder" in tag(folder, "gone-", "k=v").stderr
+    assert "twice" in tag(folder, "a=1", "a=2").stderr
+    assert "twice" in tag(folder, "a=1", "a-").stderr
     assert tag(folder, "k=").returncode == 2
     assert "no such folder" in tag(folder, m.path / "filename=x/y", "k=v").stderr
     assert "no such folder" in tag("video/none.mp4", "k=v").stderr
     assert "not an asset's folder" in tag(m.path / "video", "k=v").stderr
     assert changes(server) == before
-    assert tag(folder, "--", "url=http://x/y").returncode == 0
+    assert tag(folder, folder, "--", "url=http://x/y").stdout == \
+        "tagged 1 of 1\n"
+    assert changes(server) == before + 1
     assert stored(server, asset)["url"] == "http://x/y"
 
 

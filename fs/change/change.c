@@ -147,14 +147,17 @@ static int send_tag(struct operation *o)
 }
 
 /* Writes the first line. If that fails it may be on the disk all the same, so
- * a second line says that nothing was sent. */
+ * a second line says that nothing was sent. An ENOENT or the like is about the
+ * journal; the caller would take it for the asset's. */
 static int keep_body(struct change *c, const struct operation *o)
 {
     int err = journal_begin(&c->journal, o->id, o->folder, c->force, o->body,
                             o->body_bytes);
-    if (err)
-        (void)journal_end(&c->journal, o->id, JOURNAL_KEPT, "not sent");
-    return err;
+    if (!err)
+        return 0;
+    (void)journal_end(&c->journal, o->id, JOURNAL_KEPT, "not sent");
+    log_warning("cannot write %s: %s", c->journal.path, strerror(-err));
+    return err == -ENOSPC || err == -ENOMEM ? err : -EIO;
 }
 
 static int send_deletion(struct operation *o)

@@ -20,9 +20,10 @@
 
 #define DEVICE_PATH        "/dev/fuse"
 #define NOTIFICATION_BYTES 4096 /* a name and its header */
+#define STOPPED_MS         1000 /* without an answer: it may be stopped */
+#define ENDING_MS          2000 /* then it is killed */
 
-/* The children's descriptors. The daemon had threads when it forked, so the
- * children call only async-signal-safe functions. */
+/* The children's descriptors. */
 enum {
     CHILD_DEVICE,
     CHILD_SOCKET, /* the writer's */
@@ -111,13 +112,13 @@ static bool keep_only(int device, int socket, int alive)
     return close_range(CHILD_FIRST_FREE, ~0U, 0) == 0;
 }
 
-/* The second process, which makes the third. */
-static void run_child(int device, int socket, int alive)
+/* The second process makes the third. */
+void notifier_main(void)
 {
     int ends[2];
-    if (!keep_only(device, socket, alive) || pipe2(ends, O_CLOEXEC) < 0)
+    if (pipe2(ends, O_CLOEXEC) < 0)
         return;
-    (void)prctl(PR_SET_NAME, "twelvefs-notify");
+    (void)prctl(PR_SET_NAME, NOTIFIER_NAME);
     pid_t writer = fork();
     if (writer == 0) {
         (void)close(CHILD_ALIVE);
@@ -131,6 +132,19 @@ static void run_child(int device, int socket, int alive)
         return;
     if (await_death(ends[0]))
         refuse_all(ends[0]);
+}
+
+/* In a copy of the daemon, which had threads: only async-signal-safe calls.
+ * The program begins anew, so that neither the API key nor anything else of
+ * the daemon's memory and environment stays in a process that never changes.
+ * A group of its own can be continued or killed as one. */
+static void run_child(int device, int socket, int alive)
+{
+    char *const arguments[] = {NOTIFIER_NAME, NULL}, *const environment[] = {
+                                                         NULL};
+    (void)setpgid(0, 0);
+    if (keep_only(device, socket, alive))
+        (void)execve("/proc/self/exe", arguments, environment);
 }
 
 /* ---- the daemon's side ---- */
@@ -180,6 +194,7 @@ static int notifier_fork(struct notifier *n)
     pid_t child = fork_deaf(device, child_socket, child_alive);
     if (child < 0)
         return -errno;
+    (void)setpgid(child, child); /* whoever comes first */
     n->child = child;
     return 0;
 }
@@ -196,15 +211,41 @@ void notifier_start(struct notifier *n, int device, bool apart)
     notifier_end(n);
 }
 
+/* The pipe has no reader any more. */
+static bool has_ended(const struct notifier *n, int wait_ms)
+{
+    struct pollfd alive = {.fd = n->alive};
+    return poll(&alive, 1, wait_ms) > 0;
+}
+
 void notifier_end(struct notifier *n)
 {
     close_fd(&n->socket);
-    if (n->child > 0)
+    if (n->child > 0) {
+        (void)kill(-n->child, SIGCONT);
+        if (!has_ended(n, ENDING_MS))
+            (void)kill(-n->child, SIGKILL);
         while (waitpid(n->child, NULL, 0) < 0 && errno == EINTR)
             ;
+    }
     close_fd(&n->alive);
     n->socket = n->alive = -1;
     n->child = 0;
+}
+
+/* It may rightly wait for a lock for as long as a request lasts. But if
+ * somebody stopped it, it goes on. */
+static bool notifier_await(const struct notifier *n)
+{
+    struct pollfd answer = {.fd = n->socket, .events = POLLIN};
+    int ready;
+    while ((ready = poll(&answer, 1, STOPPED_MS)) <= 0) {
+        if (ready < 0 && errno != EINTR)
+            return false;
+        if (ready == 0)
+            (void)kill(-n->child, SIGCONT);
+    }
+    return true;
 }
 
 static bool notifier_ask(const struct notifier *n, const struct iovec *parts,
@@ -216,8 +257,9 @@ static bool notifier_ask(const struct notifier *n, const struct iovec *parts,
     while ((size = sendmsg(n->socket, &message, MSG_NOSIGNAL)) < 0 &&
            errno == EINTR)
         ;
-    while (size >= 0 &&
-           (size = recv(n->socket, ret_err, sizeof(*ret_err), 0)) < 0 &&
+    if (size < 0 || !notifier_await(n))
+        return false;
+    while ((size = recv(n->socket, ret_err, sizeof(*ret_err), 0)) < 0 &&
            errno == EINTR)
         ;
     return size == (ssize_t)sizeof(*ret_err);
@@ -226,12 +268,11 @@ static bool notifier_ask(const struct notifier *n, const struct iovec *parts,
 int notifier_write(struct notifier *n, const struct iovec *parts, int count)
 {
     int32_t err;
-    if (n->socket >= 0) {
-        if (notifier_ask(n, parts, count, &err))
+    if (n->child > 0) {
+        if (!has_ended(n, 0) && notifier_ask(n, parts, count, &err))
             return err;
         log_warning("the process that tells the kernel of changes has ended");
-        close_fd(&n->socket);
-        n->socket = -1;
+        notifier_end(n);
     }
     return writev(n->device, parts, count) < 0 ? -errno : 0;
 }

@@ -19,6 +19,8 @@
  * processes end, and with their descriptors the connection.
  *
  * If such a process can't be started, or is killed, the daemon does its work.
+ * If it is stopped it is continued after a second. They are this program begun
+ * anew (notifier_main), with nothing of the daemon's memory.
  * Threads: start and end by whoever owns the mount, write by one at a time.
  */
 #ifndef TWELVEFS_MOUNT_NOTIFIER_H
@@ -27,6 +29,8 @@
 #include <stdbool.h>
 #include <sys/types.h>
 #include <sys/uio.h>
+
+#define NOTIFIER_NAME "twelvefs-notify" /* the argument 0 of its processes */
 
 struct notifier {
     int device;  /* the daemon's; borrowed */
@@ -42,7 +46,9 @@ struct notifier {
  * writes. That is for mounts where a request that holds a directory's lock
  * waits for the network (rmdir); otherwise the daemon writes. */
 void notifier_start(struct notifier *n, int device, bool apart);
-/* Its processes end. NOTIFIER_NONE is fine. */
+/* What its processes do; main calls it. */
+void notifier_main(void);
+/* Its processes end, within seconds. NOTIFIER_NONE is fine. */
 void notifier_end(struct notifier *n);
 
 /* What writev of a whole notification to the device would do: 0 or -errno. */

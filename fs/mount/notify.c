@@ -179,6 +179,22 @@ int notify_after(struct notify *n, void (*fn)(void *ctx), void *ctx)
     return 0;
 }
 
+bool notify_cancel(struct notify *n, const void *ctx)
+{
+    struct call *call;
+    {
+        guard_mutex(&n->lock);
+        struct call **at = &n->calls;
+        while (*at && (*at)->ctx != ctx)
+            at = &(*at)->next;
+        call = *at;
+        if (call)
+            *at = call->next;
+    }
+    free(call);
+    return call != NULL;
+}
+
 void notify_other(struct notify *n, bool shown, bool negatives)
 {
     if (!notify_begin(n))
@@ -453,5 +469,10 @@ void notify_stop(struct notify *n)
         (void)pthread_cond_signal(&n->more);
     }
     (void)pthread_join(n->thread, NULL);
-    notify_make_calls(steal_ptr(n->calls));
+    struct call *calls;
+    {
+        guard_mutex(&n->lock);
+        calls = steal_ptr(n->calls);
+    }
+    notify_make_calls(calls);
 }

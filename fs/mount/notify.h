@@ -82,6 +82,9 @@ void notify_other(struct notify *n, bool shown, bool negatives);
  * isn't postponed: on the notify thread, or at once when that doesn't run.
  * -ENOMEM: fn isn't called. */
 int notify_after(struct notify *n, void (*fn)(void *ctx), void *ctx);
+/* True: what notify_after was given with ctx won't be called. Any thread;
+ * quick. */
+bool notify_cancel(struct notify *n, const void *ctx);
 /* A saved query of a view came or went. */
 void notify_saved(struct notify *n, uint32_t view, const char *name);
 /* The kernel should forget the query directories that nobody uses. */

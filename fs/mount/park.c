@@ -142,13 +142,15 @@ static void park_make_ready(struct park *p, struct parked *k, int answer)
  * ready itself. */
 static void park_cancel(struct park *p, struct parked *k, int answer)
 {
-    bool cancelled = false; /* notify is quick and can't */
+    bool cancelled = false;
     if (k->kind == TICKET_SYNC)
         cancelled = sync_cancel(p->sync, k->ticket);
     else if (k->kind == TICKET_MEDIA)
         cancelled = media_cancel(p->media, k->ticket);
     else if (k->kind == TICKET_CHANGE)
         cancelled = change_cancel(k->request.mount->change, k->ticket);
+    else if (k->kind == TICKET_NOTIFY)
+        cancelled = notify_cancel(k->request.mount->notify, k);
     if (cancelled)
         park_make_ready(p, k, answer);
 }
