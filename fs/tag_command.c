@@ -97,13 +97,21 @@ static enum exit_status add_word(struct buf *patch, char *word, bool marked,
     return err ? EXIT_USAGE : EXIT_MOUNTED;
 }
 
+static bool has_value(int count, char **words)
+{
+    for (int i = 0; i < count; i++)
+        if (strchr(words[i], '='))
+            return true;
+    return false;
+}
+
 static enum exit_status make_patch(int count, char **words, bool marked,
                                    char **ret_patch, struct buf *error)
 {
     cleanup(buf_done) struct buf patch = {.max = COMMAND_TEXT_BYTES - 1};
     enum exit_status status = EXIT_MOUNTED;
-    /* A folder that has just vanished may be called "x-". */
-    if (count > 0 && !marked && !strchr(words[0], '='))
+    /* Before KEY=VALUE it may be a folder "x-" that has just vanished. */
+    if (!marked && has_value(count, words) && !strchr(words[0], '='))
         return refuse_word(words[0], error);
     if (count == 0)
         (void)buf_append_str(error, usage);

@@ -219,6 +219,8 @@ def test_the_command_works_in_a_query_and_says_what_is_wrong(tagged):
         "tagged 1 of 1\n"
     assert changes(server) == before + 1
     assert stored(server, asset)["url"] == "http://x/y"
+    assert tag(folder, "url-", "a-").returncode == 0
+    assert stored(server, asset) == {}
 
 
 def test_one_that_fails_fails_the_command_and_no_other(tagged):
