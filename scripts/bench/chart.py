@@ -114,8 +114,8 @@ def draw(results, path):
                  for p in programs], programs, ncol=len(programs),
                 loc="lower left", bbox_to_anchor=(0, 1), frameon=False)
     axes.spines[["top", "right"]].set_visible(False)
+    http = " and over HTTP" if {"rclone", "httpdirfs"} & {*programs} else ""
     axes.set_title(f"{int(assets):,} assets: twelvefs beside the same tree "
-                   "on disk and over HTTP (less is better)", loc="left",
-                   pad=24)
+                   f"on disk{http} (less is better)", loc="left", pad=24)
     figure.tight_layout()
     figure.savefig(path, metadata={"Date": None})
