@@ -71,7 +71,7 @@ struct world {
     struct question *waiting;
     uint64_t last_ticket;
     unsigned seed; /* 0: in the order asked */
-    int most_at_once, at_once;
+    int at_once;
     int gather; /* nobody is answered until so many have asked; once */
     uint64_t requests[API_CAUSE_COUNT];
     uint64_t beside; /* of a poll's, those beside rpm that nobody waits for */
@@ -349,6 +349,16 @@ static inline void world_trace(const struct world *w, const struct question *q,
     (void)fputc('\n', stderr);
 }
 
+/* As `before`: once changes_left answers were given none is until eight have
+ * asked. */
+static inline void world_gather_later(struct world *w)
+{
+    if (--w->changes_left)
+        return;
+    w->gather = 8;
+    w->before = NULL;
+}
+
 static inline struct question *world_take(struct world *w)
 {
     int skip = 0;
@@ -437,8 +447,7 @@ int api_list_assets(struct api *a, const struct api_list *list,
     w->requests[cause]++;
     w->beside += cause == API_CAUSE_POLL && lane == API_WALK;
     w->ids_requests += q->filter && strstr(q->filter, "&asset_ids=");
-    if (++w->at_once > w->most_at_once)
-        w->most_at_once = w->at_once;
+    w->at_once++;
     if (ret_ticket)
         *ret_ticket = q->ticket;
     (void)pthread_cond_broadcast(&w->changed);

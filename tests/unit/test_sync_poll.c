@@ -119,21 +119,13 @@ static void create_many(struct world *w, int count)
         world_create(w);
 }
 
-static void gather_at_third(struct world *w)
-{
-    if (--w->changes_left)
-        return;
-    w->gather = 8;
-    w->before = NULL;
-}
-
 /* After page 1 and where what is known begins nobody is answered until eight
  * have asked: if fewer ever do, the poll ends at its deadline. */
 static void many_creations_are_read_many_at_once(void **state)
 {
     struct world *w = &world;
     world_walked(w, 2000);
-    world_change(w, (create_many(w, 6000), w->before = gather_at_third,
+    world_change(w, (create_many(w, 6000), w->before = world_gather_later,
                      w->changes_left = 3));
     uint64_t cost = world_poll_cost(w);
     if (cost > 6000 / 50 + 5)
