@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Whatever a mount is doing, it can be ended, and so can whoever waits for it:
 no daemon, reader or mount point is left that only a reboot would end."""
+import contextlib
 import errno
 import os
 import pathlib
@@ -10,6 +11,7 @@ import time
 
 import pytest
 
+from failpoints import SANITIZERS
 from mounting import BINARY, PATIENCE_S, Mount, MountFailed, folders, pictures
 from waiting import within
 
@@ -334,11 +336,13 @@ def memory_of(pid):
             begin, end = (int(n, 16) for n in place.split("-"))
             if mode.startswith("rw"):
                 memory.seek(begin)
-                found += memory.read(end - begin)
+                with contextlib.suppress(OSError):  # the vdso's, a device's
+                    found += memory.read(end - begin)
     return found
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="reads another's memory")
+@pytest.mark.skipif(SANITIZERS != "none", reason="theirs is terabytes")
 def test_who_tells_the_kernel_does_not_know_the_key(standin):
     server = standin(assets=3)
     with Mount(server, refresh=600, rw=True, delete="safe") as m:

@@ -162,6 +162,9 @@ static int news_apply(struct sync *s, struct news_result *ret_result)
         if (err)
             return err;
         total.added += result.added;
+        total.changes += (uint64_t)result.added;
+        if (i == 0)
+            total.changes += (uint64_t)result.removed;
         if (i + 1 == n->count)
             total.bottom_s = p->page.count ? result.bottom_s : INT64_MAX;
         if (i == 0)

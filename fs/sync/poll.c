@@ -53,6 +53,7 @@ struct poll {
     bool in_vain;     /* one of them didn't agree */
     int err;          /* it isn't fresh in the end, whatever else went well */
     uint64_t changes; /* s->account.changes before a verification or walk */
+    uint64_t counted; /* … and as page 1, whose total is compared, has it */
 };
 
 static bool poll_is_answered_by(struct sync *s, struct waiter *w, void *ctx,
@@ -121,7 +122,7 @@ static void poll_end(struct sync *s, int err)
     waiters_settle(s, poll_is_answered_by, &err);
 }
 
-static void poll_compare(struct sync *s, int64_t total);
+static void poll_count(struct sync *s);
 
 static void poll_on_unfinished(struct sync *s, int err)
 {
@@ -129,7 +130,7 @@ static void poll_on_unfinished(struct sync *s, int err)
     if (err || p->err)
         poll_end(s, err ? err : p->err);
     else
-        poll_compare(s, p->total);
+        poll_count(s);
 }
 
 static void poll_read_unfinished(struct sync *s)
@@ -342,13 +343,25 @@ static void poll_compare(struct sync *s, int64_t total)
     }
 }
 
+/* A total tells nothing of what later answers took away: one that went since
+ * would make up for one that isn't known to be gone. Then page 1 is asked
+ * again. */
+static void poll_count(struct sync *s)
+{
+    struct poll *p = s->poll;
+    if (s->account.changes == p->counted)
+        poll_compare(s, p->total);
+    else
+        poll_settled(s, false);
+}
+
 /* What is new was read, down to this second. */
 static void poll_has_news(struct sync *s, int64_t total, int64_t bottom_s)
 {
     s->poll->total = total;
     s->poll->bottom_s = bottom_s;
     if (s->poll->finished)
-        poll_compare(s, total);
+        poll_count(s);
     else
         poll_read_unfinished(s);
 }
@@ -383,6 +396,7 @@ void poll_grown(struct sync *s, int err, int64_t total, int64_t top_s)
         return;
     }
     account_note_missing(s, 0);
+    s->poll->counted = s->account.changes; /* the walk has counted */
     poll_has_news(s, total, bottom_s);
 }
 
@@ -391,8 +405,10 @@ static void poll_on_news(struct sync *s, int err,
 {
     if (err == -E2BIG)
         err = poll_grow(s, news->page, news->answer);
-    else if (!err)
+    else if (!err) {
+        s->poll->counted += news->changes;
         poll_has_news(s, news->total, news->bottom_s);
+    }
     if (err)
         poll_end(s, err);
 }
@@ -401,6 +417,7 @@ static void poll_ask_page(struct sync *s)
 {
     s->poll->settling = false;
     s->poll->put_off = s->polls.glancing;
+    s->poll->counted = s->account.changes;
     if (!s->poll->put_off)
         news_start(s, s->poll->lane, poll_on_news);
 }

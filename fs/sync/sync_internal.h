@@ -402,6 +402,7 @@ struct news_result {
     int64_t top_s; /* newest and oldest second read */
     int64_t bottom_s;
     size_t added;
+    uint64_t changes; /* of the account, without what later pages removed */
 };
 typedef void news_end_fn(struct sync *s, int err,
                          const struct news_result *result);
