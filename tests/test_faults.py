@@ -178,6 +178,10 @@ def test_whoever_waits_for_a_walk_that_pauses_wakes_it(standin, mount):
     assert len(folders(m)) == 3000
 
 
+# The deadline may come while the host is given a rest.
+NO_NETWORK = {errno.ENETUNREACH, errno.ETIMEDOUT}
+
+
 def test_without_a_network_everything_known_is_served(standin, tmp_path):
     server = standin(assets=ASSETS)
     with Mount(server, cache_dir=tmp_path / "c") as m:
@@ -190,10 +194,10 @@ def test_without_a_network_everything_known_is_served(standin, tmp_path):
         within(PATIENCE_S, lambda: m.status()["stale_because"])
         with pytest.raises(OSError) as failure:
             m.refresh()
-        assert failure.value.errno == errno.ENETUNREACH
+        assert failure.value.errno in NO_NETWORK
         with pytest.raises(OSError) as failure:
             next_picture(m).read_bytes()
-        assert failure.value.errno == errno.ENETUNREACH
+        assert failure.value.errno in NO_NETWORK
 
 
 def test_a_listing_cut_short_is_an_error_never_a_part(standin):
