@@ -181,7 +181,7 @@ static size_t watch_portion(const char *lines, size_t len)
 {
     const char *end;
 
-    if (len <= PIPE_BUF)
+    if (!lines || len <= PIPE_BUF)
         return len;
     end = memrchr(lines, '\n', PIPE_BUF);
     if (!end)
