@@ -4,6 +4,11 @@ import http.client
 import json
 import urllib.parse
 
+MP4 = b"\0\0\0\x18ftypmp42" + bytes(range(256)) * 40
+PNG = b"\x89PNG\r\n\x1a\n" + b"x" * 500
+METADATA = "/user-metadata"
+SESSIONS = "/assets/multipart-uploads"
+
 
 class Answer:
     def __init__(self, status, headers, body):
@@ -84,3 +89,28 @@ def upload(server, fields, **more):
     """POST /assets with these parts of a form."""
     return ask(server, method="POST", body=form_body(fields), headers={
         "Content-Type": "multipart/form-data; boundary=BOUNDARY"}, **more)
+
+
+def error(answer):
+    return answer.status, answer.json["code"]
+
+
+def object_of(server, one):
+    return json.loads(server.raw(one))
+
+
+def begin(server, data=MP4, **more):
+    answer = send_json(server, "POST", SESSIONS, {
+        "filename": "big.mp4", "type": "video", "total_size": len(data),
+        **more})
+    assert answer.status == 201, answer.body
+    return answer.json
+
+
+def report(server, session, proofs):
+    return send_json(server, "POST", f"{SESSIONS}/{session['upload_id']}",
+                     {"completed_chunks": proofs})
+
+
+def status_of(server, session, query=""):
+    return ask(server, query, path=f"{SESSIONS}/{session['upload_id']}").json
