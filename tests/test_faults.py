@@ -3,19 +3,16 @@
 a partial listing as a whole one, the daemon alive, the account whole once
 the fault is gone."""
 import errno
-import json
 import os
-import pathlib
 import re
 import signal
 import subprocess
-import threading
 import time
 
 import pytest
 
 from mounting import PATIENCE_S, Mount, MountFailed, folders, pictures
-from waiting import within
+from waiting import state, within
 
 ASSETS = 400
 TIMEOUT_S = 4
@@ -345,11 +342,6 @@ def test_a_waiting_reader_ends_at_a_signal(standin):
             within(10, lambda: state(reader.pid) == "S")
             reader.send_signal(number)
             assert reader.wait(timeout=5) == -number
-
-
-def state(pid):
-    return pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(
-        ")")[2].split()[0]
 
 
 def test_waiting_operations_do_not_delay_warm_ones(standin):

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Waiting for what a mount shows, by asking again until a bound."""
+import pathlib
+import select
 import time
 
 ASK_AGAIN_S = 0.02
@@ -17,6 +19,11 @@ def within(seconds, condition, what="it"):
         pause(ASK_AGAIN_S)
 
 
+def state(pid):
+    """What proc(5) says a process is at: "S" waits, "Z" has ended."""
+    return pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(
+        ")")[2].split()[0]
+
+
 def pause(seconds):
-    import select
     select.select([], [], [], seconds)
