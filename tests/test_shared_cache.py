@@ -16,7 +16,7 @@ import urllib.request
 import pytest
 
 from mounting import Mount, PATIENCE_S, folders
-from waiting import pause, within
+from waiting import within
 
 TOP = pathlib.Path(__file__).resolve().parent.parent
 SETUP = TOP / "scripts/shared-cache/setup"
@@ -54,6 +54,10 @@ class Cache:
 
     def get(self, path, key=None):
         """The status of a GET; None while nobody listens."""
+        return self.answer(path, key)[0]
+
+    def answer(self, path, key=None):
+        """The status of a GET, and whether the cache had it."""
         request = urllib.request.Request(
             self.url.removesuffix("/v1.3") + path,
             headers={"x-api-key": key or self.env["TWELVE_LABS_API_KEY"]})
@@ -63,11 +67,11 @@ class Cache:
             urllib.request.HTTPSHandler(context=trust))
         try:
             with opener.open(request, timeout=PATIENCE_S) as answer:
-                return answer.status
+                return answer.status, answer.headers["X-Cache-Status"]
         except urllib.error.HTTPError as error:
-            return error.code
+            return error.code, None
         except (urllib.error.URLError, ConnectionError):
-            return None
+            return None, None
 
     def stop(self):
         self.process.send_signal(signal.SIGTERM)
@@ -155,8 +159,9 @@ def test_an_api_that_fails_is_bridged(standin, cache, mount):
     server = standin(assets=100, account="plain")
     proxy = cache(server, age="1s")
     mount(None, env=proxy.env).wait_complete()
+    newest = server.log()[-1]["path"]
     server.offline()
-    pause(1.1)  # the answers are old now
+    within(PATIENCE_S, lambda: proxy.answer(newest) == (200, "STALE"))
     second = mount(None, env=proxy.env)
     second.wait_complete()
     assert len(folders(second)) == 100
