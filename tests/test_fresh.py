@@ -2,8 +2,6 @@
 """Whatever happens to the account shows, in time and at its price."""
 import json
 import os
-import subprocess
-import threading
 
 import pytest
 

@@ -46,8 +46,6 @@ def test_one_header_silences_the_mount_for_minutes_at_most(standin, mount,
     assert (m.path / "video" / "late.mp4").is_dir()
 
 
-
-
 def test_who_asks_while_a_day_is_refused_asks_now_and_then(standin, mount):
     server = standin(assets=ASSETS)
     m = mount(server, refresh=600)

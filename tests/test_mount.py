@@ -8,7 +8,7 @@ import subprocess
 
 import pytest
 
-from mounting import BINARY, Mount, MountFailed, PATIENCE_S
+from mounting import BINARY, Mount, PATIENCE_S
 
 
 def run(arguments, env=None):

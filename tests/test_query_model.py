@@ -12,8 +12,6 @@ import random
 import re
 import unicodedata
 
-import pytest
-
 from mounting import Mount, folders
 
 QUERIES = int(os.environ.get("TWELVEFS_QUERIES", "400"))
