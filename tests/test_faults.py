@@ -189,6 +189,7 @@ def test_without_a_network_everything_known_is_served(standin, tmp_path):
         assert sorted(folders(m)) == known
         # the first poll has ended, and the next begins with the question
         within(PATIENCE_S, lambda: m.status()["stale_because"])
+        assert m.status()["last_error"] == os.strerror(errno.ENETUNREACH)
         with pytest.raises(OSError) as failure:
             m.refresh()
         assert failure.value.errno in NO_NETWORK
