@@ -35,6 +35,22 @@ def median(values):
     return statistics.median(values)
 
 
+def disk_bytes(pid):
+    """Fetched from the disk; written to it, or rather pages made dirty."""
+    lines = pathlib.Path(f"/proc/{pid}/io").read_text().split("\n")
+    counts = dict(line.split(": ") for line in lines if line)
+    return int(counts["read_bytes"]), int(counts["write_bytes"])
+
+
+def cpu_us(process):
+    """Of a directory of /proc, a process' or a thread's: its own time and the
+    kernel's for it."""
+    fields = (pathlib.Path("/proc") / str(process) / "stat").read_text()
+    fields = fields.rpartition(")")[2].split()
+    tick_us = 1_000_000 / os.sysconf("SC_CLK_TCK")
+    return int(fields[11]) * tick_us, int(fields[12]) * tick_us
+
+
 def resident_bytes(pid):
     """Its own memory, and pages of files that it maps: of the catalogue as
     many as the kernel cares to keep."""
