@@ -96,7 +96,9 @@ def test_options_and_accounts(shell):
     shell.tab("twelvefs wo", "twelvefs work:")
     shell.tab("twelvefs wat", "twelvefs watch")
     shell.tab("twelvefs watch --si", "twelvefs watch --since")
-    shell.tab("twelvefs status --js", "twelvefs status --json")
+    for command in ("status", "deleted", "uploads"):
+        shell.tab(f"twelvefs {command} --js", f"twelvefs {command} --json")
+    shell.tab("twelvefs -o upload_done=re", "upload_done=remove")
 
 
 def fish(home, line):
@@ -121,6 +123,8 @@ def test_fish(tmp_path):
     assert "work:" in fish(tmp_path, "twelvefs wo")
     assert "login" in fish(tmp_path, "twelvefs log")
     assert "--since" in fish(tmp_path, "twelvefs watch --si")
+    for command in ("status", "deleted", "uploads"):
+        assert "--json" in fish(tmp_path, f"twelvefs {command} --js")
 
 
 def test_keys_in_a_mount(standin, mount, tmp_path):

@@ -47,7 +47,7 @@ complete -c twelvefs -n $first -a upload -d 'put files up and wait for them'
 complete -c twelvefs -n $first -a '(__twelvefs_accounts):' -d account
 complete -c twelvefs -n '__fish_seen_subcommand_from watch' -l since -x \
     -d 'from then on'
-complete -c twelvefs -n '__fish_seen_subcommand_from status deleted' -l json \
+complete -c twelvefs -n '__fish_seen_subcommand_from status deleted uploads' -l json \
     -d 'for programs'
 complete -c twelvefs -n '__fish_seen_subcommand_from login' -x \
     -a '(__twelvefs_accounts)' -d account
