@@ -22,8 +22,9 @@ def build_with_failpoints():
 
 def build_locked():
     build = BUILD.parent / (BUILD.name + "-failpoints")
-    canary = build.parent / (build.name + "-canary.o")
+    canary = build / "canary.o"
     if not (build / "build.ninja").exists():
+        build.mkdir(exist_ok=True)
         sanitize = [] if SANITIZERS == "none" else [f"-fsanitize={SANITIZERS}"]
         subprocess.run([*os.environ.get("CC", "cc").split(), "-c", "-fPIC",
                         *sanitize, "-o", str(canary),
