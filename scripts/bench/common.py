@@ -52,8 +52,8 @@ def cpu_us(process):
 
 
 def resident_bytes(pid):
-    """Its own memory, and pages of files that it maps: of the catalogue as
-    many as the kernel cares to keep."""
+    """Its own memory, and pages of files that it maps: the program, its
+    libraries."""
     status = pathlib.Path(f"/proc/{pid}/status").read_text()
     return tuple(int(re.search(rf"{name}:\s+(\d+)", status).group(1)) << 10
                  for name in ("RssAnon", "RssFile"))
