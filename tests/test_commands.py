@@ -5,12 +5,15 @@ import errno
 import json
 import os
 import pathlib
+import re
 import subprocess
 
 import pytest
 
 from mounting import BINARY, Mount, PATIENCE_S, SAVE
 from waiting import within as wait_for
+
+HACKING = pathlib.Path(__file__).resolve().parent.parent / "fs/HACKING.md"
 
 
 def call(*words, within=()):
@@ -240,3 +243,10 @@ def test_status_json_is_read_whole_whoever_reads_beside(standin, mount):
         first = file.seek(0) or file.read()
         assert json.loads(path.read_bytes()) and file.seek(0) == 0
         assert file.read() == first
+
+
+def test_every_field_of_status_is_explained(standin, mount):
+    lines = HACKING.read_text().splitlines()
+    named = set(re.findall(r"`(\w+)`", "\n".join(
+        line.split("|")[1] for line in lines if line.startswith("| `"))))
+    assert set(mount(standin(assets=3)).status()) <= named
