@@ -300,7 +300,7 @@ def test_who_tells_the_kernel_ends_with_the_daemon(standin):
         with Mount(server, refresh=600, rw=True, delete="safe") as m:
             m.wait_complete()
             (watcher,) = children(m.process.pid)
-            (writer,) = children(watcher)
+            (writer,) = within(PATIENCE_S, lambda: children(watcher))
             os.kill(watcher, signal.SIGTERM)
             os.kill(writer, signal.SIGINT)
             if end == "killed first":
